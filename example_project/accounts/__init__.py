@@ -1,0 +1,1 @@
+"""The people of the brand: sign-up, login, profiles."""

@@ -1,0 +1,1 @@
+"""The money of the brand: accounts and deposits."""

@@ -1,0 +1,154 @@
+"""
+The example host's settings: an ordinary Django project that uses track360_django.
+
+Servers come from the environment (`DATABASE_URL`, `CELERY_BROKER_URL`); without it, SQLite beside the project and a
+Redis at its usual address.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Note [SQLite under a web server and workers]
+# WAL lets readers go on while one writes; IMMEDIATE takes the write lock when a transaction begins, so that waiting
+# works: a deferred transaction that finds another writer fails at once, whatever its timeout.
+SQLITE_OPTIONS = {
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+}
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """
+    Return the settings of the database that a URL names.
+
+    Known are `sqlite:///relative.sqlite3`, `sqlite:////absolute.sqlite3` and `postgresql://user@host/name?host=/sockets`.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        name = BASE_DIR / unquote(parts.path.removeprefix("/"))
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(name),
+            "OPTIONS": dict(SQLITE_OPTIONS),
+            # A file: the tests start web servers and workers that share it.
+            "TEST": {"NAME": str(name.with_suffix(".test.sqlite3"))},
+        }
+    if parts.scheme in {"postgres", "postgresql"}:
+        options = dict(parse_qsl(parts.query))
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(parts.path.removeprefix("/")),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": options.pop("host", parts.hostname or ""),
+            "PORT": str(parts.port or ""),
+            "OPTIONS": options,
+        }
+    message = f"DATABASE_URL begins with {parts.scheme!r}: this project knows sqlite:/// and postgresql://."
+    raise ImproperlyConfigured(message)
+
+
+DEBUG = os.environ.get("DJANGO_DEBUG", "1").lower() in {"1", "true", "yes", "on"}
+# An example may carry a key; a project that serves people may not.
+SECRET_KEY = os.environ.get(
+    "DJANGO_SECRET_KEY", "example-only-a-key-that-protects-nobody-and-must-not-be-copied"
+)
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", "testserver"]
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "track360_django",
+    "example_project.accounts",
+    "example_project.cashier",
+    "example_project.demo",
+]
+if DEBUG:
+    # Track360 imitated: for development only.
+    INSTALLED_APPS.append("track360_django.sandbox")
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "track360_django.middleware.TrackingMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "example_project" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+ROOT_URLCONF = "example_project.urls"
+WSGI_APPLICATION = "example_project.wsgi.application"
+ASGI_APPLICATION = "example_project.asgi.application"
+STATIC_URL = "static/"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL") or "sqlite:///example.sqlite3")}
+
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+LOGIN_URL = "login"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+LOGIN_REDIRECT_URL = "/"
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "redis://127.0.0.1:6379/0"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Nobody reads results here, and a result backend that is down costs a caller 19 seconds.
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+
+TRACK360 = {
+    # In development both are the sandbox's, which this very project serves.
+    "BASE_URL": os.environ.get("TRACK360_BASE_URL") or "http://127.0.0.1:8000",
+    "BRAND_TOKEN": os.environ.get("TRACK360_BRAND_TOKEN") or "sandbox-token",
+    "CUSTOMER_FIELDS": {
+        "regtime": "date_joined",
+        "firstName": "first_name",
+        "lastName": "last_name",
+        "country": "profile__country",
+    },
+    # Browsers drop secure cookies that come over plain http.
+    "COOKIE_SECURE": not DEBUG,
+}

@@ -1,0 +1,114 @@
+"""Fixtures of the whole suite: the running servers, private ones to break, and processes of the host."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from example_project import servers
+from tests.embedded import postgres_key, redis_key
+
+SpawnHost = Callable[..., servers.Process]
+
+
+@pytest.fixture(scope="session")
+def redis_server(pytestconfig: pytest.Config) -> servers.RedisServer:
+    """Return the Redis server of this run, shared by all tests: leave it running."""
+    server = pytestconfig.stash.get(redis_key, None)
+    if server is None:
+        pytest.skip("uses the embedded Redis server: run without CELERY_BROKER_URL")
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> servers.PostgresServer:
+    """Return the Postgres server of this run, shared by all tests: it may be restarted, not stopped."""
+    server = pytestconfig.stash.get(postgres_key, None)
+    if server is None:
+        pytest.skip(
+            "uses the embedded Postgres server: run with --database=postgres and without DATABASE_URL"
+        )
+    return server
+
+
+@pytest.fixture
+def private_redis() -> Iterator[servers.RedisServer]:
+    """Return a Redis server of this test's own, to pause, kill and restart."""
+    with servers.redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def private_tcp_redis() -> Iterator[servers.RedisServer]:
+    """Return a Redis server of this test's own that listens on 127.0.0.1, for what only TCP can show."""
+    with servers.redis_server(tcp=True) as server:
+        yield server
+
+
+@pytest.fixture
+def private_postgres() -> Iterator[servers.PostgresServer]:
+    """Return a Postgres server of this test's own, to stop, kill and restart, whatever the suite runs on."""
+    with servers.postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def host_environment(transactional_db: None, pytestconfig: pytest.Config) -> dict[str, str]:
+    """
+    Return the environment of a process of the host: it sees this test's database and this run's broker, emptied.
+
+    What the test writes must be committed to be seen, hence `transactional_db`.
+    """
+    if redis := pytestconfig.stash.get(redis_key, None):
+        redis.command("FLUSHALL")
+    return {
+        **os.environ,
+        "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
+        "DATABASE_URL": url_of_test_database(),
+        "DJANGO_SETTINGS_MODULE": "example_project.settings",
+        "TRACK360_BASE_URL": settings.TRACK360["BASE_URL"],
+        "TRACK360_BRAND_TOKEN": settings.TRACK360["BRAND_TOKEN"],
+    }
+
+
+@pytest.fixture
+def spawn_host(host_environment: dict[str, str], tmp_path: Path) -> Iterator[SpawnHost]:
+    """
+    Return a function that starts a Python process of the host, ended after the test.
+
+    `spawn_host("-m", "celery", "-A", "example_project", "worker", name="worker", env={"TRACK360_BASE_URL": url})`;
+    `env` is added to `host_environment`, the output goes to `<name>.log` in `tmp_path`.
+    """
+    processes: list[servers.Process] = []
+
+    def spawn(*args: str, name: str = "host", env: dict[str, str] | None = None) -> servers.Process:
+        process = servers.spawn(
+            [sys.executable, *args],
+            env={**host_environment, **(env or {})},
+            log=tmp_path / f"{name}.log",
+            cwd=settings.BASE_DIR,
+        )
+        processes.append(process)
+        return process
+
+    yield spawn
+    for process in processes:
+        process.terminate()
+
+
+def url_of_test_database() -> str:
+    """Return the address of the test database, as `DATABASE_URL` wants it."""
+    values = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{quote(str(values['NAME']))}"
+    login = quote(values["USER"]) + (f":{quote(values['PASSWORD'])}" if values["PASSWORD"] else "")
+    port = f":{values['PORT']}" if values["PORT"] else ""
+    query = urlencode({"host": values["HOST"], **values["OPTIONS"]})
+    return f"postgresql://{login}@{port}/{quote(values['NAME'])}?{query}"

@@ -1,0 +1,76 @@
+"""
+Pytest plugin that starts the servers before Django reads its settings.
+
+It loads with `-p tests.embedded` (pyproject.toml does so): a conftest.py comes too late, pytest-django has already set
+Django up by then. Servers that the environment names (`CELERY_BROKER_URL`, `DATABASE_URL`) are used as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Final
+
+import pytest
+
+from example_project import servers
+
+DATABASES: Final = ("sqlite", "postgres")
+
+redis_key: Final = pytest.StashKey[servers.RedisServer]()
+postgres_key: Final = pytest.StashKey[servers.PostgresServer]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--database`."""
+    parser.addoption(
+        "--database",
+        choices=DATABASES,
+        default=os.environ.get("TRACK360_TEST_DATABASE") or "sqlite",
+        help="Where the suite runs: sqlite (default, or TRACK360_TEST_DATABASE) or an embedded postgres.",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Start what is not given and name it in the environment; all of it ends with pytest."""
+    options = early_config.known_args_namespace
+    if options.version or options.help:
+        return
+    stack = contextlib.ExitStack()
+    early_config.add_cleanup(stack.close)
+    if not os.environ.get("CELERY_BROKER_URL"):
+        redis = early_config.stash[redis_key] = stack.enter_context(servers.redis_server())
+        set_environment(stack, "CELERY_BROKER_URL", redis.url)
+    if not os.environ.get("DATABASE_URL"):
+        set_environment(stack, "DATABASE_URL", start_database(early_config, stack, options.database))
+
+
+def start_database(config: pytest.Config, stack: contextlib.ExitStack, database: str) -> str:
+    """Return the address of a database of our own."""
+    if database == "sqlite":
+        return f"sqlite:///{stack.enter_context(servers.private_directory())}/host.sqlite3"
+    postgres = config.stash[postgres_key] = stack.enter_context(servers.postgres_server())
+    return postgres.url
+
+
+def set_environment(stack: contextlib.ExitStack, name: str, value: str) -> None:
+    """Set a variable until the stack is closed."""
+    os.environ[name] = value
+    stack.callback(os.environ.pop, name, None)
+
+
+def pytest_report_header() -> list[str]:
+    """Say which servers the suite uses."""
+    return [f"servers: {os.environ.get('DATABASE_URL', '')}  {os.environ.get('CELERY_BROKER_URL', '')}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what can't be shown in this run, and say why."""
+    on_postgres = os.environ["DATABASE_URL"].startswith("postgres")
+    is_traced = "COVERAGE_RUN" in os.environ
+    for item in items:
+        if item.get_closest_marker("postgres") and not on_postgres:
+            item.add_marker(pytest.mark.skip(reason="needs Postgres: run with --database=postgres"))
+        if item.get_closest_marker("budget") and is_traced:
+            item.add_marker(pytest.mark.skip(reason="measures time, which coverage falsifies"))

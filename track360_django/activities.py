@@ -1,0 +1,436 @@
+"""
+Reporting activities: deposits, withdrawals, bets, GGR, NGR, any KPI that was agreed with Track360.
+
+Models are declared in an app's `track360.py` (discovered like `admin.py`); everything else calls `report`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any, ClassVar, Final, TypeVar
+
+from django.db import router
+from django.db.models import DecimalField, Field, Model, Q
+from django.db.models.signals import post_save
+from django.utils import timezone
+
+from track360_django import attribution, conditions, conf, customers, delivery, identity, outbox, payloads, wakeup
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity, Customer, Status
+from track360_django.paths import PathOrFunction, follow
+from track360_django.payloads import FieldValue, Moment, Number
+
+logger = logging.getLogger(__name__)
+
+MAX_EVENTID: Final = 255
+MANY: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draft:
+    """What happened, before it is a record: values as the host gave them."""
+
+    eventname: str
+    customer: Any
+    value: Number | None = None
+    currency: str | None = None
+    createtime: Moment | None = None
+    eventid: str | None = None
+    product: str | None = None
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    source: str = ""
+    source_pk: str = ""
+
+
+def report(  # noqa: PLR0913  the guide's fields, all named
+    eventname: str,
+    *,
+    customer: Any,
+    value: Number | None = None,
+    currency: str | None = None,
+    createtime: Moment | None = None,
+    eventid: str | None = None,
+    product: str | None = None,
+    **fields: FieldValue,
+) -> Activity:
+    """
+    Report one activity of a customer.
+
+    Idempotent on `eventid`: the same activity reported twice is sent once.
+
+    Args:
+        eventname: The KPI, named as agreed: "Deposit", "GGR", ...
+        customer: The host's user, a `Customer`, or a customer id as text. Who was never reported is reported first.
+        value: A Decimal or an int, never a float. Money (with a currency) gets its minor units.
+        currency: ISO code of three letters.
+        createtime: When it happened: an aware datetime, or a date for a day's total. Now, if left out.
+        eventid: Unique and the same for each retry, such as the transaction's reference. It may be left out for a
+            day's total only: then it is made of event name, customer, day, product and currency.
+        product: Casino, Sports, ...; needs `PRODUCT_FIELD`.
+        fields: KPI numbers and details as agreed, under the names that Track360 knows.
+
+    Returns:
+        The record, written in the current transaction. It is delivered after the commit, and never before its
+        customer was accepted.
+
+    Raises:
+        PayloadError: A value can't be reported exactly, or `eventid` is missing. Nothing was written.
+
+    Source: API guide, "Activity API"; always sending an eventid is our choice: without one a retry pays twice.
+    """
+    draft = _Draft(
+        eventname=eventname,
+        customer=customer,
+        value=value,
+        currency=currency,
+        createtime=createtime,
+        eventid=eventid,
+        product=product,
+        fields=fields,
+    )
+    using = router.db_for_write(Activity)
+    owner = _owner_of(draft.customer, using)
+    wanted = _build(draft, owner)
+    stored = _find(wanted, using)
+    if stored is None:
+        outbox.add_activities([wanted], using=using)
+        wakeup.after_commit(using=using)
+        stored = _find(wanted, using) or wanted
+    _compare(stored, wanted, is_time_given=createtime is not None, using=using)
+    return stored
+
+
+def report_many(rows: Iterable[Mapping[str, Any]]) -> int:
+    """
+    Report many activities, a thousand in one INSERT; those that are there already are left alone.
+
+    Args:
+        rows: Mappings with the arguments of `report`, `eventname` among them. May be a generator.
+
+    Returns:
+        How many rows were read.
+
+    Raises:
+        PayloadError: A row can't be reported exactly; its thousand and those behind it were not written.
+
+    Source: API guide, "General API Conventions", Batching.
+    """
+    using = router.db_for_write(Activity)
+    total = 0
+    remaining = iter(rows)
+    while chunk := [_draft_of(row) for row in islice(remaining, MANY)]:
+        owners = dict(_owners_of(chunk, using))
+        activities = [_build(draft, owners[position]) for position, draft in enumerate(chunk)]
+        outbox.add_activities(activities, using=using)
+        wakeup.after_commit(using=using)
+        total += len(chunk)
+    return total
+
+
+def _draft_of(row: Mapping[str, Any]) -> _Draft:
+    known = {name: row[name] for name in _Draft.__dataclass_fields__ if name in row and name != "fields"}
+    return _Draft(**known, fields={name: value for name, value in row.items() if name not in known})
+
+
+def _owners_of(drafts: list[_Draft], using: str) -> Iterator[tuple[int, Customer]]:
+    """Return the customer of each draft by its position; each customer is looked up once."""
+    seen: dict[Any, Customer] = {}
+    for position, draft in enumerate(drafts):
+        key = draft.customer if isinstance(draft.customer, str) else (type(draft.customer), draft.customer.pk)
+        if key not in seen:
+            seen[key] = _owner_of(draft.customer, using)
+        yield position, seen[key]
+
+
+def _owner_of(owner: Any, using: str) -> Customer:
+    customer = customers.of(owner, _brand_of(owner, using), using=using)
+    if customer is None:
+        message = "customer leads to nobody: an activity belongs to a user or a customer id (API guide, customerid)."
+        raise PayloadError(message, field="customerid", reason="no_customer")
+    return customer
+
+
+def _brand_of(owner: Any, using: str) -> str:
+    """Return the brand an owner belongs to: the one they were reported to, else the current request's."""
+    if isinstance(owner, Customer):
+        return owner.brand
+    if len(conf.brands()) > 1 and not isinstance(owner, str) and owner is not None:
+        reported = Customer.objects.using(using).filter(user_pk=str(owner.pk)).order_by("pk").first()
+        if reported is not None:
+            return reported.brand
+    touches = attribution.current()
+    return conf.brand_of(touches and touches.request)
+
+
+def _build(draft: _Draft, customer: Customer) -> Activity:
+    """Return an unsaved record with its body fixed."""
+    settings = conf.for_brand(customer.brand)
+    if settings.EVENTS and draft.eventname not in settings.EVENTS:
+        logger.warning("track360: %r is not among the agreed EVENTS (API guide, KPI naming).", draft.eventname)
+    record = payloads.ActivityRecord(
+        eventname=draft.eventname,
+        eventid=_eventid_of(draft, customer),
+        customer_id=customer.customer_id,
+        createtime=identity.aware(draft.createtime or timezone.now()),
+        value=draft.value,
+        currency=draft.currency,
+        fields={name: identity.aware(value) for name, value in _with_product(draft, settings).items()},
+    )
+    body = delivery.before_send(record.as_dict(conf.time_zone(customer.brand)), customer.brand)
+    return Activity(
+        brand=customer.brand,
+        customer=customer,
+        status=Status.PENDING if customer.accepted_version else Status.HELD,
+        eventname=record.eventname,
+        eventid=record.eventid,
+        body=payloads.to_json(body),
+        source=draft.source,
+        source_pk=draft.source_pk,
+    )
+
+
+def _with_product(draft: _Draft, settings: conf.Settings) -> Mapping[str, FieldValue]:
+    if not draft.product:
+        return draft.fields
+    if not settings.PRODUCT_FIELD:
+        message = (
+            "product can't be reported before TRACK360['PRODUCT_FIELD'] names the field agreed with Track360 "
+            "(API guide, Grouping by date or by KPI type, names none)."
+        )
+        raise PayloadError(message, field="product", reason="no_product_field")
+    return {settings.PRODUCT_FIELD: draft.product, **draft.fields}
+
+
+def _eventid_of(draft: _Draft, customer: Customer) -> str:
+    if draft.eventid:
+        eventid = str(draft.eventid)
+    elif _is_day(draft.createtime):
+        parts = (draft.eventname, customer.customer_id, str(draft.createtime), draft.product, draft.currency)
+        eventid = "-".join(str(part) for part in parts if part)
+    else:
+        message = "eventid is missing: give one that stays the same for a retry, such as the transaction's reference."
+        raise PayloadError(message, field="eventid", reason="no_eventid")
+    if len(eventid) > MAX_EVENTID:
+        digest = hashlib.sha256(eventid.encode()).hexdigest()
+        eventid = f"{eventid[: MAX_EVENTID - len(digest) - 1]}-{digest}"
+    return eventid
+
+
+def _is_day(createtime: Moment | None) -> bool:
+    if isinstance(createtime, str):
+        return " " not in createtime
+    return isinstance(createtime, date) and not isinstance(createtime, datetime)
+
+
+def _find(wanted: Activity, using: str) -> Activity | None:
+    key = {"brand": wanted.brand, "eventname": wanted.eventname, "eventid": wanted.eventid}
+    return Activity.objects.using(using).filter(**key).first()
+
+
+def _compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
+    """Deal with an activity that was written down before with other content, as `CORRECTIONS` says."""
+    if stored.body == wanted.body or _is_same(stored.body, wanted.body, is_time_given=is_time_given):
+        return
+    is_unsent = stored.status == Status.DEAD and not stored.accepted_version
+    if is_unsent or conf.for_brand(stored.brand).CORRECTIONS == "resend":
+        outbox.correct_activity(stored.pk, wanted.body, using=using)
+        wakeup.after_commit(using=using)
+    elif outbox.flag_changed(stored.pk, using=using):
+        logger.warning(
+            "track360: %s %s was reported with other content before; the first stays, the record is flagged "
+            "(TRACK360['CORRECTIONS']).",
+            stored.eventname,
+            stored.eventid,
+        )
+
+
+def _is_same(stored: str, wanted: str, *, is_time_given: bool) -> bool:
+    bodies = [json.loads(text) for text in (stored, wanted)]
+    if not is_time_given:
+        for body in bodies:
+            body.pop("createtime", None)
+    return bool(bodies[0] == bodies[1])
+
+
+# Declarations: a model's rows become activities when they are saved.
+
+
+class ModelActivity:
+    """
+    Says how rows of a model become activities; subclass it and `register` it for the model.
+
+    Each attribute is a path (`"account__user"`), a function of the row, or a method `get_<name>(self, row)`:
+
+        eventname   the KPI, as agreed with Track360 (plain text)
+        when        a `Q`: the activity is reported once, when a saved row first fulfils it; None: when created
+        customer    leads to the user, or to a customer id as text
+        value       a number; currency: an ISO code; createtime: a datetime or a date
+        eventid     default: "<eventname>-<pk>"
+        product     Casino, Sports, ...; needs `PRODUCT_FIELD`
+        fields      further fields of the record: name to path
+
+    The record is written in the transaction that saves the row. A value that can't be reported exactly becomes a dead
+    record, never an error of the sale; an error in a `get_` method is the host's own and is raised.
+    `bulk_create()`, `update()` and raw SQL send no signal: pass their rows to `report`.
+
+    Source: API guide, "Activity API".
+    """
+
+    eventname: ClassVar[str] = ""
+    when: ClassVar[Q | None] = None
+    customer: ClassVar[PathOrFunction | None] = "user"
+    value: ClassVar[PathOrFunction | None] = None
+    currency: ClassVar[PathOrFunction | None] = None
+    createtime: ClassVar[PathOrFunction | None] = None
+    eventid: ClassVar[PathOrFunction | None] = None
+    product: ClassVar[PathOrFunction | None] = None
+    fields: ClassVar[Mapping[str, PathOrFunction]] = {}
+
+    def __init__(self, model: type[Model]) -> None:
+        self.model = model
+
+    def is_due(self, row: Model) -> bool:
+        """Tell whether a row fulfils `when`; asks the database only where memory can't tell."""
+        if self.when is None:
+            return True
+        verdict = conditions.holds(self.when, row)
+        if verdict is None:
+            rows = self.model._base_manager.using(row._state.db)
+            return rows.filter(pk=row.pk).filter(self.when).exists()
+        return verdict
+
+    def report(self, row: Model) -> Activity | None:
+        """
+        Report a row now, if it fulfils `when`; for rows that no signal announced.
+
+        Returns:
+            The record, which may be one written earlier; None for a row that does not fulfil `when`.
+        """
+        if not self.is_due(row):
+            return None
+        using = router.db_for_write(Activity)
+        try:
+            draft = self._draft(row)
+            wanted = _build(draft, _owner_of(draft.customer, using))
+        except PayloadError as error:
+            return self._quarantine(row, error, using)
+        stored = _find(wanted, using)
+        if stored is None:
+            outbox.add_activities([wanted], using=using)
+            wakeup.after_commit(using=using)
+            return wanted
+        _compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
+        return stored
+
+    def _draft(self, row: Model) -> _Draft:
+        return _Draft(
+            eventname=self.eventname,
+            customer=self._read(row, "customer"),
+            value=self._read(row, "value"),
+            currency=self._read(row, "currency"),
+            createtime=self._read(row, "createtime"),
+            eventid=self._read(row, "eventid") or self._default_id(row),
+            product=self._read(row, "product"),
+            fields={name: self._read_field(row, name, path) for name, path in self._all_fields().items()},
+            source=self.model._meta.label,
+            source_pk=str(row.pk),
+        )
+
+    def _default_id(self, row: Model) -> str:
+        return f"{self.eventname}-{row.pk}"
+
+    def _all_fields(self) -> Mapping[str, PathOrFunction]:
+        return self.fields
+
+    def _read(self, row: Model, name: str) -> Any:
+        path = getattr(self, name)
+        # A function that stands in the class body is no method: it takes the row alone.
+        declared = next((vars(kind)[name] for kind in type(self).__mro__ if name in vars(kind)), path)
+        return self._read_field(row, name, declared)
+
+    def _read_field(self, row: Model, name: str, path: PathOrFunction | None) -> Any:
+        getter: Callable[[Model], Any] | None = getattr(self, f"get_{name}", None)
+        if getter is not None:
+            return getter(row)
+        if path is None:
+            return None
+        return _as_stored(row, path, follow(row, path))
+
+    def _quarantine(self, row: Model, error: PayloadError, using: str) -> Activity:
+        """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
+        brand = _brand_of(None, using)
+        dead = Activity(
+            brand=brand,
+            eventname=self.eventname,
+            eventid=self._default_id(row)[:MAX_EVENTID],
+            body="{}",
+            status=Status.DEAD,
+            due_at=None,
+            reason=error.reason,
+            error=str(error)[:500],
+            source=self.model._meta.label,
+            source_pk=str(row.pk),
+        )
+        outbox.add_activities([dead], using=using)
+        delivery.alert_dead(model=Activity, brand=brand, pk=None, reason=f"{error.reason}: {error}")
+        return dead
+
+
+def _as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
+    """Return a column's value as the database will give it back: a float in a decimal column is a decimal there."""
+    column: Any = next((item for item in row._meta.concrete_fields if item.name == path), None)
+    if column is None or column.is_relation or not isinstance(column, Field):
+        return value
+    if hasattr(value, "resolve_expression"):
+        value = row._meta.model._base_manager.using(row._state.db).values_list(column.name, flat=True).get(pk=row.pk)
+    value = column.to_python(value)
+    if isinstance(column, DecimalField) and isinstance(value, Decimal) and value.is_finite():
+        return round(value, column.decimal_places)
+    return value
+
+
+D = TypeVar("D", bound=type[ModelActivity])
+
+_declarations: dict[type[Model], list[ModelActivity]] = {}
+
+
+def register(model: type[Model]) -> Callable[[D], D]:
+    """
+    Return the decorator that declares how rows of a model are reported; a model may have several declarations.
+
+    Source: none, our choice: works like `django.contrib.admin.register`.
+    """
+
+    def decorate(declaration: D) -> D:
+        _declarations.setdefault(model, []).append(declaration(model))
+        post_save.connect(_on_saved, sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
+        return declaration
+
+    return decorate
+
+
+def unregister(model: type[Model], declaration: type[ModelActivity]) -> None:
+    """Take a declaration back: for tests, and for hosts that replace the one of another app."""
+    kept = [item for item in _declarations.get(model, []) if type(item) is not declaration]
+    _declarations[model] = kept
+    if not kept:
+        post_save.disconnect(sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
+
+
+def declarations() -> tuple[ModelActivity, ...]:
+    """Return all declarations, in the order of their registration."""
+    return tuple(declaration for group in _declarations.values() for declaration in group)
+
+
+def _on_saved(*, sender: type[Model], instance: Model, raw: bool, **_: Any) -> None:
+    if raw or not conf.settings.ENABLED:
+        return
+    for declaration in _declarations.get(sender, ()):
+        declaration.report(instance)

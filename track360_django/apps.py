@@ -1,0 +1,26 @@
+"""Wiring: signals are connected, checks registered, each app's `track360.py` discovered. No queries."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks as django_checks
+from django.utils.module_loading import autodiscover_modules
+from django.utils.translation import gettext_lazy as _
+
+
+class Track360Config(AppConfig):
+    """The app `track360_django`."""
+
+    name = "track360_django"
+    label = "track360_django"
+    verbose_name = _("Track360")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect and register."""
+        from track360_django import checks, signup  # noqa: PLC0415  they need the models, which are loaded now
+
+        signup.connect()
+        django_checks.register(checks.check_settings, "track360")
+        django_checks.register(checks.check_middleware, "track360")
+        autodiscover_modules("track360")

@@ -1,0 +1,206 @@
+"""
+The one setting `TRACK360`, read when used: never at import, never cached, never written.
+
+The annotated attributes of `Settings` are the names, the types and the defaults.
+A value of the wrong type counts as absent here and is an error in `checks`: the host always boots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+# A function, or the dotted path to one.
+FunctionOrPath = Callable[..., Any] | str | None
+
+DEFAULT_BRAND: Final = "default"
+
+
+class Settings:
+    """
+    The settings of one brand: its own overrides in `BRANDS`, then `TRACK360`, then the defaults below.
+
+    Source: none, our choice: DEFAULTS are what production wants, so a host sets only the first two.
+    """
+
+    # Where to report, and as whom. (API guide: Authentication; Before starting)
+    BASE_URL: str = ""
+    BRAND_TOKEN: str = ""
+    ENABLED: bool = True
+    # Several brands: name -> overrides of anything here; the resolver names the brand of a request (or None).
+    BRANDS: Mapping[str, Mapping[str, object]] = {}
+    BRAND_RESOLVER: FunctionOrPath = None
+
+    # What is remembered of a landing, where, and how long. (API guide: Tracking Parameters)
+    TRACKING_PARAMS: Sequence[str] = ("tracking_data",)
+    ATTRIBUTION: str = "last"
+    ATTRIBUTION_WINDOW_DAYS: int = 30
+    STORAGE: Sequence[str] = ("session", "cookie")
+    COOKIE_NAME: str = "track360"
+    COOKIE_DOMAIN: str | None = None
+    COOKIE_PATH: str = "/"
+    # None: as the host's SESSION_COOKIE_SECURE.
+    COOKIE_SECURE: bool | None = None
+    COOKIE_SAMESITE: str = "Lax"
+    CONSENT: FunctionOrPath = None
+
+    # Who a customer is. (API guide: Customer API)
+    CUSTOMER_ID: FunctionOrPath = "pk"
+    CUSTOMER_FIELDS: Mapping[str, Callable[..., Any] | str] = {
+        "regtime": "date_joined",
+        "firstName": "first_name",
+        "lastName": "last_name",
+    }
+    SIGNUP_SOURCES: str | Sequence[str] = "auto"
+    REPORT_ON: str = "signup"
+
+    # What a customer does. (API guide: Activity API)
+    EVENTS: Sequence[str] = ()
+    TIME_ZONE: str = "UTC"
+    PRODUCT_FIELD: str = ""
+    CORRECTIONS: str = "flag"
+    UNKNOWN_CUSTOMERS: str = "register"
+
+    # How it is delivered. None of these needs a touch to be right.
+    BATCH_SIZE: int = 500
+    BATCH_BYTES: int = 262_144
+    LANES: int = 8
+    CONNECT_TIMEOUT_SECONDS: float = 3.0
+    READ_TIMEOUT_SECONDS: float = 10.0
+    TOTAL_TIMEOUT_SECONDS: float = 15.0
+    MAX_AGE_DAYS: int = 7
+    RETENTION_DAYS: int = 30
+    BEFORE_SEND: FunctionOrPath = None
+    RESPONSE_CHECK: FunctionOrPath = None
+    PROXIES: Mapping[str, str] = {}
+    CA_BUNDLE: str = ""
+    ALLOW_HTTP: bool = False
+
+    def __init__(self, brand: str = "") -> None:
+        self.brand = brand
+
+    # The dynamic look-up is hidden from the type checker, so a misspelt name is a type error.
+    if not TYPE_CHECKING:
+
+        def __getattribute__(self, name: str) -> object:
+            """Look an upper-case name up in the brand's overrides, the host's dict, the defaults."""
+            default = super().__getattribute__(name)
+            if not name.isupper():
+                return default
+            value = _look_up(self.brand, name, default)
+            return value if is_acceptable(value, default) else default
+
+
+def _look_up(brand: str, name: str, default: object) -> object:
+    configured = configuration()
+    if brand and name != "BRANDS":
+        overrides = configured.get("BRANDS")
+        own = overrides.get(brand) if isinstance(overrides, Mapping) else None
+        if isinstance(own, Mapping) and name in own:
+            return own[name]
+    return configured.get(name, default)
+
+
+def configuration() -> Mapping[str, Any]:
+    """Return the host's `TRACK360` dict, empty when it is missing or no dict."""
+    configured = getattr(django_settings, "TRACK360", None)
+    return configured if isinstance(configured, Mapping) else {}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all settings, in the order of their definition."""
+    return tuple(Settings.__annotations__)
+
+
+def default_of(name: str) -> object:
+    """Return the default of one setting."""
+    return Settings.__dict__[name]
+
+
+def is_acceptable(value: object, default: object) -> bool:
+    """Tell whether a value has a type that the setting with this default can work with."""
+    if value is default:
+        return True
+    if default is None or isinstance(default, str):
+        return _is_text_or_more(value, default)
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, int | float):
+        return isinstance(value, int | type(default)) and value > 0
+    if isinstance(default, Mapping):
+        return isinstance(value, Mapping)
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+
+
+def _is_text_or_more(value: object, default: object) -> bool:
+    """Accept what stands in for text: a function where a path may stand, names where "auto" may stand."""
+    if isinstance(value, str) or callable(value):
+        return True
+    if default is None:
+        return value is None or isinstance(value, bool)
+    return default == "auto" and isinstance(value, list | tuple)
+
+
+settings: Final = Settings()
+
+
+def for_brand(brand: str) -> Settings:
+    """Return the settings as one brand sees them."""
+    return Settings(brand)
+
+
+def brands() -> tuple[str, ...]:
+    """Return the names of the brands that are configured; one host, one brand: `("default",)`."""
+    return tuple(settings.BRANDS) or (DEFAULT_BRAND,)
+
+
+def brand_of(request: object | None) -> str:
+    """
+    Return the brand that a request belongs to, as `BRAND_RESOLVER` says.
+
+    Without a resolver, or where it names none, it is the first brand configured.
+
+    Raises:
+        ImproperlyConfigured: The resolver names a brand that `BRANDS` does not have.
+    """
+    known = brands()
+    resolve = function(settings.BRAND_RESOLVER)
+    brand = resolve(request) if resolve is not None else None
+    if brand is None:
+        return known[0]
+    if brand not in known:
+        msg = f"BRAND_RESOLVER named the brand {brand!r}, but TRACK360['BRANDS'] has only: {', '.join(known)}."
+        raise ImproperlyConfigured(msg)
+    return str(brand)
+
+
+def function(value: FunctionOrPath) -> Callable[..., Any] | None:
+    """
+    Return a setting that is a function or the dotted path to one, as a function.
+
+    Raises:
+        ImproperlyConfigured: The path leads nowhere.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        found = import_string(value)
+    except ImportError as error:
+        msg = f"TRACK360 names the function {value!r}, which can't be imported: {error}."
+        raise ImproperlyConfigured(msg) from error
+    return found if callable(found) else None
+
+
+def time_zone(brand: str) -> tzinfo:
+    """Return the zone that times are reported in; UTC where the setting names no zone."""
+    name = for_brand(brand).TIME_ZONE
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC

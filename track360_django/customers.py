@@ -1,0 +1,221 @@
+"""
+Reporting customers: one row a customer, written in the caller's transaction, delivered after its commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, router, transaction
+
+from track360_django import attribution, conf, identity, outbox, payloads, wakeup
+from track360_django.attribution import Touch, Touches
+from track360_django.models import Customer, Status
+from track360_django.payloads import FieldValue
+
+
+def report(
+    user: Any,
+    *,
+    request: Any = None,
+    tracking: Mapping[str, str] | None = None,
+    source: str = "report",
+    **fields: FieldValue,
+) -> Customer:
+    """
+    Report that a user has signed up, with the tracking data of the landing that brought them.
+
+    Idempotent: reporting somebody twice sends nothing new, and the attribution stays as it was frozen.
+
+    Args:
+        user: The host's user; or a customer id as text, for somebody who is no user of this project.
+        request: Where the touches are read from; without one, the request being served in this context.
+        tracking: Parameter name to value, verbatim; wins over every touch.
+        source: Which signup source it was, for the admin.
+        fields: Additional fields as agreed with Track360, under the guide's names; None leaves one as it is.
+
+    Returns:
+        The customer's row, written in the current transaction. It is delivered after the commit.
+
+    Raises:
+        PayloadError: A tracking value or field can't be reported exactly. Nothing was written.
+        ImproperlyConfigured: `CUSTOMER_ID` or `BRAND_RESOLVER` leads to nothing.
+
+    Source: API guide, "Customer API", When to call this endpoint.
+    """
+    touches = attribution.of(request)
+    brand = conf.brand_of(request if request is not None else touches and touches.request)
+    customer = _build(user, brand, touches, tracking, source, fields)
+    using = router.db_for_write(Customer)
+    with transaction.atomic(using=using, savepoint=False):
+        stored = outbox.add_customer(customer, using=using)
+        _complete(stored, customer)
+        wakeup.after_commit(using=using)
+    stored.refresh_from_db()
+    return stored
+
+
+def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
+    """
+    Report changed fields of a customer, such as `salesStatus` or `kycStatus`.
+
+    Updates before a delivery are sent as one. Tracking data and registration time go with each, unchanged.
+    Somebody who was never reported is reported now.
+
+    Args:
+        user: As in `report`.
+        request: Only to find the brand of a host with several.
+        fields: Additional fields as agreed with Track360, under the guide's names; None or "" removes one.
+
+    Returns:
+        The customer's row.
+
+    Raises:
+        PayloadError: A field can't be reported exactly. Nothing was written.
+
+    Source: API guide, "Update behavior".
+    """
+    brand = conf.brand_of(request)
+    changed = _wire_fields(fields, brand)
+    using = router.db_for_write(Customer)
+    with transaction.atomic(using=using):
+        customer = _locked(_id_of(user, brand), brand, using)
+        if customer is None:
+            return report(user, request=request, **fields)
+        kept = {name: value for name, value in customer.fields.items() if name not in fields}
+        outbox.change_customer(customer, fields=kept | changed)
+        wakeup.after_commit(using=using)
+    customer.refresh_from_db()
+    return customer
+
+
+def hold(user: Any, touches: Touches, *, using: str) -> Customer:
+    """
+    Write a user down as a customer without reporting them yet: the safety net of a signup that is under way.
+
+    A signup source claims the row with `report`, the end of the request releases it; failing both, it releases
+    itself after a minute.
+    """
+    brand = conf.brand_of(touches.request)
+    customer = _build(user, brand, touches, None, "auth", {})
+    customer.status = Status.HELD
+    customer.due_at = outbox.from_now(outbox.SAFETY_NET)  # type: ignore[assignment]  # computed by the database
+    return outbox.add_customer(customer, using=using)
+
+
+def of(owner: Any, brand: str, *, using: str) -> Customer | None:
+    """
+    Return the row of the customer that an activity belongs to; registered now when it is a user nobody reported.
+
+    `owner` is a user, a row of `Customer`, or a customer id as text. `UNKNOWN_CUSTOMERS="hold"`, staff, and ids that
+    no user has get a held row: their activities wait for `report`.
+
+    Returns:
+        None when there is no owner.
+    """
+    if owner is None or owner == "":
+        return None
+    if isinstance(owner, Customer):
+        return owner
+    customer_id = _id_of(owner, brand)
+    known = Customer.objects.using(using).filter(brand=brand, customer_id=customer_id).first()
+    return known or _register(owner, customer_id, brand, using)
+
+
+def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
+    user = identity.find_user(customer_id, brand) if isinstance(owner, str) else owner
+    touches = attribution.current() if user is not None else None
+    customer = _build(customer_id if user is None else user, brand, touches, None, "activity", {})
+    reason = _why_held(user, brand)
+    if reason:
+        customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
+    return outbox.add_customer(customer, using=using)
+
+
+def _why_held(user: Any | None, brand: str) -> str | None:
+    if user is None:
+        return "unknown_customer"
+    if conf.for_brand(brand).UNKNOWN_CUSTOMERS == "hold":
+        return "not_reported"
+    return identity.why_not_a_customer(user, brand)
+
+
+def _id_of(user: Any, brand: str) -> str:
+    return user if isinstance(user, str) else identity.customer_id_of(user, brand)
+
+
+def _locked(customer_id: str, brand: str, using: str) -> Customer | None:
+    rows = Customer.objects.using(using).select_for_update()
+    return rows.filter(brand=brand, customer_id=customer_id).first()
+
+
+def _build(  # noqa: PLR0913, PLR0917  a customer has that many sides
+    user: Any,
+    brand: str,
+    touches: Touches | None,
+    tracking: Mapping[str, str] | None,
+    source: str,
+    fields: Mapping[str, FieldValue],
+) -> Customer:
+    """Return an unsaved customer, its attribution decided and checked."""
+    first, last = (touches.first, touches.last) if touches else (None, None)
+    credited = first if conf.for_brand(brand).ATTRIBUTION == "first" else last
+    params = dict(tracking) if tracking else dict(credited.params) if credited else {}
+    customer_id = _id_of(user, brand)
+    payloads.CustomerRecord(customer_id=customer_id, tracking=params).as_dict(UTC)
+    is_user = not isinstance(user, str)
+    return Customer(
+        brand=brand,
+        customer_id=customer_id,
+        user_pk=str(user.pk) if is_user else "",
+        tracking=params,
+        first_touch=_state(first),
+        last_touch=_state(last),
+        unattributed_reason="" if params else _why_unattributed(touches),
+        source=source,
+        regtime=(identity.regtime_of(user, brand) if is_user else None) or datetime.now(UTC),
+        fields=_wire_fields(fields, brand),
+    )
+
+
+def _state(touch: Touch | None) -> dict[str, Any] | None:
+    return touch.as_state() if touch else None
+
+
+def _why_unattributed(touches: Touches | None) -> str:
+    if touches is None:
+        return "no_request"
+    refusals = touches.landing.refusals if touches.landing else ()
+    return f"refused_{refusals[-1][1]}" if refusals else "no_parameter"
+
+
+def _wire_fields(fields: Mapping[str, FieldValue], brand: str) -> payloads.Record:
+    """Return additional fields as they are sent; those without a value are left out."""
+    values = {name: identity.aware(value) for name, value in fields.items()}
+    record = payloads.CustomerRecord(customer_id="-", fields=values).as_dict(conf.time_zone(brand))
+    return {name: value for name, value in record.items() if name in fields}
+
+
+def _complete(stored: Customer, wanted: Customer) -> None:
+    """Bring what this report knows into a row that was there before it; nothing that Track360 has is re-decided."""
+    using = stored._state.db or DEFAULT_DB_ALIAS
+    if stored.status == Status.HELD:
+        outbox.release_customer(stored.pk, using=using, source=wanted.source, **_missing(stored, wanted))
+    elif not stored.accepted_version and (missing := _missing(stored, wanted)):
+        outbox.change_customer(stored, **missing)
+    if any(stored.fields.get(name) != value for name, value in wanted.fields.items()):
+        locked = _locked(stored.customer_id, stored.brand, using) or stored
+        outbox.change_customer(locked, fields=locked.fields | wanted.fields)
+
+
+def _missing(stored: Customer, wanted: Customer) -> dict[str, Any]:
+    """Return what a row that was written before its signup was reported lacks."""
+    changes: dict[str, Any] = {}
+    if wanted.tracking and not stored.tracking:
+        names = ("tracking", "first_touch", "last_touch", "unattributed_reason")
+        changes |= {name: getattr(wanted, name) for name in names}
+    if wanted.user_pk and not stored.user_pk:
+        changes |= {"user_pk": wanted.user_pk, "regtime": wanted.regtime}
+    return changes

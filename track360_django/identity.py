@@ -1,0 +1,150 @@
+"""
+The host's user, read as a customer: which id, which fields, and whether they are one at all.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
+from django.utils import timezone
+
+from track360_django import conf, payloads
+from track360_django.exceptions import PayloadError
+from track360_django.models import Customer
+from track360_django.paths import PathOrFunction, follow, with_relations
+
+logger = logging.getLogger(__name__)
+
+REGTIME = "regtime"
+
+
+def customer_id_of(user: Any, brand: str) -> str:
+    """
+    Return the id that a user has at Track360, as `CUSTOMER_ID` says.
+
+    Raises:
+        ImproperlyConfigured: The setting leads to nothing for this user.
+
+    Source: API guide, "Uniqueness": one id per brand, stable for the customer's lifetime.
+    """
+    path = conf.for_brand(brand).CUSTOMER_ID
+    try:
+        value = follow(user, path if path is not None else "pk")
+    except AttributeError:
+        value = None
+    if value is None or value == "":
+        msg = (
+            "TRACK360['CUSTOMER_ID'] leads to nothing for a user: name a field that every user has when they sign up "
+            "(API guide, Uniqueness)."
+        )
+        raise ImproperlyConfigured(msg)
+    return str(value)
+
+
+def find_user(customer_id: str, brand: str) -> Any | None:
+    """Return the user who has an id at Track360, where `CUSTOMER_ID` is a column of the user; else None."""
+    path = conf.for_brand(brand).CUSTOMER_ID
+    if not isinstance(path, str):
+        return None
+    users = get_user_model()._default_manager
+    try:
+        return users.filter(**{path.replace(".", "__"): customer_id}).first()
+    except (FieldDoesNotExist, ValidationError, ValueError, TypeError):
+        return None
+
+
+def users_of(customers: Iterable[Customer], brand: str) -> dict[str, Any]:
+    """Return the users behind some customers by their primary key as text, in one query."""
+    model = get_user_model()
+    pks = [customer.user_pk for customer in customers if customer.user_pk]
+    paths = tuple(_field_paths(brand).values())
+    users = with_relations(model._base_manager.filter(pk__in=pks), paths) if pks else ()
+    return {str(user.pk): user for user in users}
+
+
+def why_not_a_customer(user: Any | None, brand: str) -> str | None:
+    """
+    Return why a user is not reported automatically: "no_user", "staff", "inactive", or None for a customer.
+
+    Source: none, our choice: staff and superusers earn nobody a commission; `REPORT_ON="activation"` waits for
+    `is_active`.
+    """
+    if user is None:
+        return "no_user"
+    if getattr(user, "is_staff", False) or getattr(user, "is_superuser", False):
+        return "staff"
+    if conf.for_brand(brand).REPORT_ON == "activation" and not getattr(user, "is_active", True):
+        return "inactive"
+    return None
+
+
+def regtime_of(user: Any, brand: str) -> datetime | None:
+    """Return when a user registered, None where the host doesn't know."""
+    value = _read(user, REGTIME, _field_paths(brand).get(REGTIME))
+    if isinstance(value, datetime):
+        return value
+    return datetime.combine(value, datetime.min.time()) if isinstance(value, date) else None
+
+
+def record_of(customer: Customer, user: Any | None) -> payloads.CustomerRecord:
+    """Return a customer as the Customer API takes it, names and fields read from the user as they are now."""
+    fields: dict[str, payloads.FieldValue] = {}
+    if user is not None:
+        fields = {
+            name: aware(_read(user, name, path))
+            for name, path in _field_paths(customer.brand).items()
+            if name != REGTIME
+        }
+    return payloads.CustomerRecord(
+        customer_id=customer.customer_id,
+        regtime=aware(customer.regtime),
+        tracking=customer.tracking,
+        fields=_speakable(fields, customer.brand) | customer.fields,
+    )
+
+
+def aware(value: Any) -> Any:
+    """Return a naive datetime as one of the host's zone, everything else as it is."""
+    if isinstance(value, datetime) and timezone.is_naive(value):
+        return timezone.make_aware(value)
+    return value
+
+
+def _field_paths(brand: str) -> Mapping[str, PathOrFunction]:
+    default = conf.default_of("CUSTOMER_FIELDS")
+    paths = {**(default if isinstance(default, Mapping) else {}), **conf.for_brand(brand).CUSTOMER_FIELDS}
+    return {name: path for name, path in paths.items() if path}
+
+
+def _read(user: Any, name: str, path: PathOrFunction | None) -> Any:
+    """Read one field of a user; a path that fails costs the field, never the attribution."""
+    if path is None:
+        return None
+    try:
+        return follow(user, path)
+    except Exception as error:  # noqa: BLE001  the host's function may raise anything
+        logger.warning(
+            "track360: CUSTOMER_FIELDS[%r] raised %s; the customer is reported without the field.",
+            name,
+            type(error).__name__,
+        )
+        return None
+
+
+def _speakable(fields: Mapping[str, payloads.FieldValue], brand: str) -> dict[str, payloads.FieldValue]:
+    """Return the fields that can be reported; one that can't is left out, so that attribution is not lost with it."""
+    zone = conf.time_zone(brand)
+    spoken: dict[str, payloads.FieldValue] = {}
+    for name, value in fields.items():
+        try:
+            payloads.CustomerRecord(customer_id="-", fields={name: value}).as_dict(zone)
+        except PayloadError as error:
+            logger.warning("track360: a customer is reported without %s: %s", name, error)
+        else:
+            spoken[name] = value
+    return spoken

@@ -1,0 +1,198 @@
+"""
+Two tables and their lanes: what is to be reported, how far it got, and who may deliver it.
+
+State and its invariants only. `outbox` is the only writer of delivery state; nothing here sends anything.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Status(models.TextChoices):
+    """The four states of a record, the same in code, tables, admin, logs and docs."""
+
+    HELD = "held", _("held")
+    PENDING = "pending", _("pending")
+    DELIVERED = "delivered", _("delivered")
+    DEAD = "dead", _("dead")
+
+
+class EndpointName(models.TextChoices):
+    """The two URLs that records go to."""
+
+    CUSTOMERS = "customers", _("customers")
+    ACTIVITIES = "activities", _("activities")
+
+
+# Note [Due]
+# `due_at` is null unless there is something to do at that time. The partial index on it therefore holds only the
+# rows that wait for a worker: finding due work costs the same beside a million held, dead or delivered rows.
+#
+# A new record is due at once, by the database's clock. A worker that finds an activity whose customer is not
+# accepted yet parks it (held, due_at null) and the settling of the customer releases it. Both happen under the
+# lease of the lane that the two share, so a release can't miss a row that is being parked.
+# A customer that the safety net wrote is held and due a minute later: nobody claims it, so it releases itself.
+
+
+class Delivery(models.Model):
+    """How far a record got: shared by customers and activities."""
+
+    brand = models.CharField(_("brand"), max_length=64)
+    lane = models.PositiveSmallIntegerField(_("lane"))
+    status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
+    # See Note [Due].
+    due_at = models.DateTimeField(_("due at"), null=True, blank=True, db_default=Now())
+    # Since when this version waits: what the age limit and the freshness are measured from.
+    queued_at = models.DateTimeField(_("queued at"), db_default=Now())
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    # Rises with each change; what is sent while it rises is sent again.
+    version = models.PositiveIntegerField(_("version"), default=1)
+    accepted_version = models.PositiveIntegerField(_("accepted version"), default=0)
+    reason = models.CharField(_("reason"), max_length=64, blank=True, default="")
+    error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    created_at = models.DateTimeField(_("created at"), editable=False, db_default=Now())
+    delivered_at = models.DateTimeField(_("delivered at"), null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Customer(Delivery):
+    """
+    One customer of a brand, as state: a change marks it due, the body is built when it is sent.
+
+    No name is copied into this table: the body is made from the current user.
+    `tracking` maps parameter names to values, verbatim, frozen with the signup.
+
+    Source: API guide, "Customer API".
+    """
+
+    customer_id = models.CharField(_("customer id"), max_length=255)
+    user_pk = models.CharField(_("user"), max_length=255, blank=True, default="")
+    tracking = models.JSONField(_("tracking data"), default=dict, blank=True)
+    first_touch = models.JSONField(_("first touch"), null=True, blank=True)
+    last_touch = models.JSONField(_("last touch"), null=True, blank=True)
+    unattributed_reason = models.CharField(_("unattributed because"), max_length=64, blank=True, default="")
+    source = models.CharField(_("signup source"), max_length=64, blank=True, default="")
+    regtime = models.DateTimeField(_("registered at"), null=True, blank=True)
+    fields = models.JSONField(_("additional fields"), default=dict, blank=True)
+
+    class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["brand", "customer_id"], name="track360_customer_unique"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["brand", "lane", "due_at", "id"],
+                condition=Q(due_at__isnull=False),
+                name="track360_customer_due",
+            ),
+            models.Index(fields=["user_pk"], name="track360_customer_user"),
+        ]
+
+    def __str__(self) -> str:
+        return self.customer_id
+
+
+class Activity(Delivery):
+    """
+    One activity of a customer, as a log: the body is fixed before the first attempt, a retry is byte-identical.
+
+    `source` and `source_pk` name the host's row it came from.
+
+    Source: API guide, "Activity API".
+    """
+
+    # Null only for a dead record whose customer nobody knows.
+    customer = models.ForeignKey(
+        Customer, models.PROTECT, related_name="activities", null=True, blank=True, verbose_name=_("customer")
+    )
+    eventname = models.CharField(_("event name"), max_length=100)
+    eventid = models.CharField(_("event id"), max_length=255)
+    body = models.TextField(_("body"))
+    source = models.CharField(_("source"), max_length=100, blank=True, default="")
+    source_pk = models.CharField(_("source row"), max_length=255, blank=True, default="")
+    # The host's row changed after the body was fixed.
+    changed_at = models.DateTimeField(_("changed at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("activity")
+        verbose_name_plural = _("activities")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["brand", "eventname", "eventid"], name="track360_activity_unique"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["brand", "lane", "due_at", "id"],
+                condition=Q(due_at__isnull=False),
+                name="track360_activity_due",
+            ),
+            models.Index(fields=["source", "source_pk"], name="track360_activity_source"),
+            models.Index(fields=["delivered_at"], condition=Q(status=Status.DELIVERED), name="track360_act_delivered"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.eventname} {self.eventid}"
+
+
+class Lane(models.Model):
+    """
+    A slice of a brand's customers, delivered by one worker at a time: the lease.
+
+    `fence` rises with each taking; settling checks it, so a worker that lost its lease changes nothing.
+    `losses` counts workers in a row that took the lane and never gave it back: batches narrow, until the record
+    that kills its worker is alone (`suspect`).
+    """
+
+    brand = models.CharField(_("brand"), max_length=64)
+    number = models.PositiveSmallIntegerField(_("number"))
+    owner = models.CharField(_("owner"), max_length=64, blank=True, default="")
+    leased_until = models.DateTimeField(_("leased until"), null=True, blank=True)
+    fence = models.PositiveBigIntegerField(_("fence"), default=0)
+    losses = models.PositiveSmallIntegerField(_("losses"), default=0)
+    suspect = models.CharField(_("suspect"), max_length=40, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("lane")
+        verbose_name_plural = _("lanes")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["brand", "number"], name="track360_lane_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.brand}/{self.number}"
+
+
+class Endpoint(models.Model):
+    """
+    A URL that records go to, with the breaker that all workers share.
+
+    `failures` counts temporary faults in a row, `refusals` records refused in a row with none accepted between.
+    While `paused_until` is in the future nothing is sent there; when it has passed, one record goes as a probe.
+    """
+
+    brand = models.CharField(_("brand"), max_length=64)
+    name = models.CharField(_("name"), max_length=10, choices=EndpointName.choices)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
+    reason = models.CharField(_("reason"), max_length=64, blank=True, default="")
+    error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0)
+    refusals = models.PositiveIntegerField(_("refusals in a row"), default=0)
+
+    class Meta:
+        verbose_name = _("endpoint")
+        verbose_name_plural = _("endpoints")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["brand", "name"], name="track360_endpoint_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.brand}/{self.name}"

@@ -1,0 +1,63 @@
+"""
+A path through related objects (`account__user`), or a function: how declarations point at values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model, QuerySet
+
+PathOrFunction = str | Callable[[Any], Any]
+
+
+def follow(instance: Any, path: PathOrFunction) -> Any:
+    """
+    Return what a path leads to from an instance, or what a function makes of it.
+
+    Returns:
+        None where a related object on the way is missing.
+
+    Raises:
+        AttributeError: The path names something that the object doesn't have.
+    """
+    if callable(path):
+        return path(instance)
+    value = instance
+    for name in path.replace(".", "__").split("__"):
+        if value is None:
+            return None
+        try:
+            value = getattr(value, name)
+        except ObjectDoesNotExist:
+            return None
+    return value() if callable(value) and not isinstance(value, Model) else value
+
+
+def with_relations(rows: QuerySet[Any], paths: tuple[PathOrFunction, ...]) -> QuerySet[Any]:
+    """Return a queryset that fetches the relations on these paths with the rows, not one by one behind them."""
+    relations = set()
+    for path in paths:
+        prefix = relation_prefix(rows.model, path)
+        if prefix:
+            relations.add(prefix)
+    return rows.select_related(*relations) if relations else rows
+
+
+def relation_prefix(model: type[Model], path: PathOrFunction) -> str:
+    """Return the part of a path that runs over single-valued relations of a model; empty where there is none."""
+    if callable(path):
+        return ""
+    taken: list[str] = []
+    for name in path.replace(".", "__").split("__"):
+        fields = {field.name: field for field in model._meta.get_fields()}
+        field = fields.get(name)
+        if field is None or not (field.many_to_one or field.one_to_one) or field.related_model is None:
+            break
+        if not isinstance(field.related_model, type):
+            break
+        taken.append(name)
+        model = field.related_model
+    return "__".join(taken)

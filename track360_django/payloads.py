@@ -1,0 +1,310 @@
+"""
+The words of the API guide: the only home of its field names, formats and limits.
+
+A record is a frozen value that knows its JSON text. Nothing here knows Django, a table or a network.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from track360_django.exceptions import PayloadError
+
+CUSTOMERS_PATH: Final = "/tracking/events/customers"
+ACTIVITIES_PATH: Final = "/tracking/events/activities"
+API_KEY_HEADER: Final = "x-api-key"
+
+# API guide, "Tracking parameters — field reference": tracking_data has at most 50 characters.
+MAX_TRACKING_CHARACTERS: Final = 50
+# None, our choice: no ledger column is wider, and a thousand digits are an attack or a bug.
+MAX_DIGITS: Final = 38
+
+# Fields whose values may be repeated in an error message; all others may be personal data.
+QUOTABLE_FIELDS: Final = frozenset(
+    {"customerId", "customerid", "regtime", "eventname", "eventid", "createtime", "Value", "Currency"}
+)
+# Fields that have an argument of their own and so can't be given as an additional field.
+CUSTOMER_FIELDS: Final = frozenset({"customerId", "regtime"})
+ACTIVITY_FIELDS: Final = frozenset({"eventname", "eventid", "createtime", "customerid", "Value", "Currency"})
+
+# ISO 4217: currencies whose minor unit is not a hundredth.
+_MINOR_UNITS: Final = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys("CLF UYW".split(), 4),
+}
+_PLAIN_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_WIRE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?")
+_CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+Number: TypeAlias = Decimal | int | str
+Moment: TypeAlias = datetime | date | str
+FieldValue: TypeAlias = str | Decimal | int | bool | date | datetime | None
+Record: TypeAlias = dict[str, str | bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerRecord:
+    """
+    One customer as the Customer API takes it.
+
+    Source: API guide, "Customer API", Field definitions.
+    """
+
+    customer_id: str
+    regtime: Moment | None = None
+    tracking: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+
+    def as_dict(self, zone: tzinfo) -> Record:
+        """
+        Return the JSON object: fields without a value are left out.
+
+        Raises:
+            PayloadError: A value can't be reported exactly.
+        """
+        record: Record = {"customerId": _required(self.customer_id, "customerId")}
+        _put(record, "regtime", moment(self.regtime, zone, name="regtime") if self.regtime else None)
+        _put_fields(record, self.fields, zone, reserved=CUSTOMER_FIELDS)
+        for name, value in self.tracking.items():
+            if refusal := refuse_tracking(value):
+                message = f"{name} is refused ({refusal}): it can't be returned exactly as it was received."
+                raise PayloadError(message, field=name, reason=refusal)
+            record[name] = value
+        return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityRecord:
+    """
+    One activity as the Activity API takes it.
+
+    `value` with a currency is money and has at least its minor units; without one it may be a count.
+    Additional fields are KPI numbers (Decimal: money; int: a count) or descriptive text.
+
+    Source: API guide, "Activity API", Field definitions.
+    """
+
+    eventname: str
+    eventid: str
+    customer_id: str
+    createtime: Moment
+    value: Number | None = None
+    currency: str | None = None
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+
+    def as_dict(self, zone: tzinfo) -> Record:
+        """
+        Return the JSON object: fields without a value are left out.
+
+        Raises:
+            PayloadError: A value can't be reported exactly.
+        """
+        code = currency(self.currency)
+        record: Record = {
+            "eventname": _required(self.eventname, "eventname"),
+            "eventid": _required(self.eventid, "eventid"),
+            "createtime": moment(self.createtime, zone, name="createtime"),
+            "customerid": _required(self.customer_id, "customerid"),
+        }
+        if self.value is not None:
+            record["Value"] = number(self.value, name="Value", places=_places(self.value, code))
+        _put_fields(record, self.fields, zone, reserved=ACTIVITY_FIELDS, places=minor_units(code))
+        _put(record, "Currency", code)
+        return record
+
+
+def to_json(record: Mapping[str, str | bool]) -> str:
+    """Return one record as compact JSON text: what is stored, compared and sent."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def to_array(bodies: Iterable[str]) -> bytes:
+    """
+    Return the request body for the JSON texts of some records.
+
+    Source: API guide, "General API Conventions", Batching.
+    """
+    return ("[" + ",".join(bodies) + "]").encode()
+
+
+def private_values(body: str) -> frozenset[str]:
+    """Return the values of a record's JSON text that no log, table or message may repeat."""
+    return frozenset(
+        value for name, value in json.loads(body).items() if isinstance(value, str) and name not in QUOTABLE_FIELDS
+    )
+
+
+def refuse_tracking(value: str) -> str | None:
+    """
+    Return why a tracking value can't be kept exactly, or None where it can.
+
+    The reasons are "empty", "too_long", "control_character" and "undecodable".
+
+    Source: API guide, "Tracking parameters — field reference" (50 characters); the rest is our choice: a value
+    with a control character or U+FFFD was damaged on its way, and a database or a proxy would damage it further.
+    """
+    if not value:
+        return "empty"
+    if len(value) > MAX_TRACKING_CHARACTERS:
+        return "too_long"
+    if "\ufffd" in value:
+        return "undecodable"
+    if not value.isascii() or not value.isprintable():
+        categories = {unicodedata.category(character) for character in value}
+        if "Cs" in categories:
+            return "undecodable"
+        if "Cc" in categories:
+            return "control_character"
+    return None
+
+
+def minor_units(code: str | None) -> int:
+    """Return how many places a currency has after the point; two where it is unknown or absent (ISO 4217)."""
+    return _MINOR_UNITS.get(code or "", 2)
+
+
+def currency(code: str | None) -> str | None:
+    """
+    Return an ISO currency code in capitals, None for none.
+
+    Raises:
+        PayloadError: It isn't three letters.
+
+    Source: API guide, "Activity API", Field definitions.
+    """
+    if not code:
+        return None
+    if not isinstance(code, str) or not _CURRENCY.fullmatch(code):
+        message = f"Currency takes an ISO code of three letters such as USD, not {_describe(code)}."
+        raise PayloadError(message, field="Currency", reason="invalid_currency")
+    return code.upper()
+
+
+def number(value: Number, *, name: str, places: int) -> str:
+    """
+    Return a number as plain decimal text with at least this many places after the point.
+
+    Nothing is rounded: more digits than `places` stay, zeros behind them go, so that equal numbers are equal text.
+
+    Raises:
+        PayloadError: A float, a bool, NaN, an infinity, more than 38 digits, or no number at all.
+
+    Source: API guide, "Activity API", Field definitions (decimal, shown as text in each example).
+    """
+    decimal = _decimal(value, name)
+    whole, _, fraction = format(decimal, "f").partition(".")
+    fraction = fraction.rstrip("0").ljust(places, "0")
+    text = f"{whole}.{fraction}" if fraction else whole
+    return text.removeprefix("-") if decimal.is_zero() else text
+
+
+def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
+    """
+    Return a time as `YYYY-MM-DD HH:mm` in the agreed zone, a date as `YYYY-MM-DD`.
+
+    Raises:
+        PayloadError: A time without a zone, or something that is no time.
+
+    Source: API guide, Field definitions of "Customer API" (regtime) and "Activity API" (createtime).
+    """
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            message = f"{name} is a time without a zone; give an aware datetime (django.utils.timezone.now())."
+            raise PayloadError(message, field=name, reason="invalid_time")
+        local = value.astimezone(zone)
+        return f"{local.date().isoformat()} {local:%H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str) and _WIRE_TIME.fullmatch(value):
+        return value
+    message = f"{name} takes a datetime, a date, or text like 2025-07-21 08:46, not {_describe(value)}."
+    raise PayloadError(message, field=name, reason="invalid_time")
+
+
+def _decimal(value: Number, name: str) -> Decimal:
+    if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value) and len(value) <= MAX_DIGITS + 2:
+        value = Decimal(value)
+    if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        message = f"{name} takes a Decimal or an int, not {_describe(value)}: write Decimal('12.50'), never a float."
+        raise PayloadError(message, field=name, reason="invalid_number")
+    if isinstance(value, int) and value.bit_length() > 4 * MAX_DIGITS:
+        value = Decimal("Infinity")
+    decimal = Decimal(value)
+    if not decimal.is_finite():
+        message = f"{name} takes a finite number of at most {MAX_DIGITS} digits."
+        raise PayloadError(message, field=name, reason="invalid_number")
+    if max(decimal.adjusted() + 1, 0) + max(-int(decimal.as_tuple().exponent), 0) > MAX_DIGITS:
+        message = f"{name} has more than {MAX_DIGITS} digits; no amount does: look at where it was computed."
+        raise PayloadError(message, field=name, reason="invalid_number")
+    return decimal
+
+
+def _places(value: Number, code: str | None) -> int:
+    """A whole number without a currency is a count; all else is money."""
+    return 0 if code is None and isinstance(value, int) else minor_units(code)
+
+
+def _put(record: Record, name: str, value: str | None) -> None:
+    if value is not None:
+        record[name] = value
+
+
+def _put_fields(
+    record: Record,
+    fields: Mapping[str, FieldValue],
+    zone: tzinfo,
+    *,
+    reserved: frozenset[str],
+    places: int = 2,
+) -> None:
+    for name, value in fields.items():
+        if name in reserved:
+            message = f"{name} has an argument of its own and can't be an additional field."
+            raise PayloadError(message, field=name, reason="reserved_field")
+        if value is None or value == "":
+            continue
+        record[name] = _field(value, zone, name=name, places=places)
+
+
+def _field(value: FieldValue, zone: tzinfo, *, name: str, places: int) -> str | bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value, name)
+    if isinstance(value, int):
+        return number(value, name=name, places=0)
+    if isinstance(value, Decimal):
+        return number(value, name=name, places=places)
+    if isinstance(value, date):
+        return moment(value, zone, name=name)
+    message = f"{name} takes text, a Decimal, an int, a bool, a date or a datetime, not {_describe(value)}."
+    raise PayloadError(message, field=name, reason="invalid_field")
+
+
+def _required(value: str, name: str) -> str:
+    if not isinstance(value, str) or not value:
+        message = f"{name} takes text that is not empty, not {_describe(value)}."
+        raise PayloadError(message, field=name, reason="invalid_field")
+    return _text(value, name)
+
+
+def _text(value: str, name: str) -> str:
+    if _UNSTORABLE.search(value):
+        message = f"{name} holds a NUL or half a surrogate pair, which no database keeps: clean it first."
+        raise PayloadError(message, field=name, reason="invalid_field")
+    # str() also turns Django's lazy translations and TextChoices members into plain text.
+    return str(value)
+
+
+def _describe(value: object) -> str:
+    """Name the type of a value that is refused: the value itself may be personal."""
+    return "nothing" if value is None or value == "" else f"a value of type {type(value).__name__}"

@@ -1,0 +1,15 @@
+"""Paths of the sandbox: `path("", include("track360_django.sandbox.urls"))`, behind `if settings.DEBUG`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from .api import ROUTES
+from .views import serve
+
+app_name: Final = "track360_sandbox"
+urlpatterns = [
+    path(where.removeprefix("/"), serve, {"route": route}, name=route) for where, route in ROUTES.items()
+]

@@ -1,0 +1,155 @@
+"""
+Signups, whoever announces them: known auth packages, the host's own signal, and a safety net under both.
+
+All ways end in one idempotent `customers.report`. An error of ours never costs the host a signup.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import router, transaction
+from django.db.models.signals import post_save
+from django.utils.module_loading import import_string
+
+from track360_django import attribution, conf, customers, identity, outbox, wakeup
+from track360_django.models import Customer
+from track360_django.signals import customer_signed_up
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An auth package that announces signups: found by its full module path, for labels collide."""
+
+    name: str
+    app: str
+    signal: str
+
+
+# Sources: the signal definitions in each package's own code.
+SOURCES: Final = (Source(name="allauth", app="allauth.account", signal="allauth.account.signals.user_signed_up"),)
+
+
+def connect() -> None:
+    """Connect the safety net, our own signal, and every known auth package that is installed."""
+    post_save.connect(_on_user_saved, sender=get_user_model(), dispatch_uid="track360.safety_net")
+    customer_signed_up.connect(_receiver("customer_signed_up"), weak=False, dispatch_uid="track360.customer_signed_up")
+    for source in SOURCES:
+        if is_wanted(source.name) and apps.is_installed(source.app):
+            signal = import_string(source.signal)
+            signal.connect(_receiver(source.name), weak=False, dispatch_uid=f"track360.{source.name}")
+
+
+def is_wanted(name: str) -> bool:
+    """Tell whether `SIGNUP_SOURCES` has a source."""
+    wanted = conf.settings.SIGNUP_SOURCES
+    return wanted == "auto" or name in wanted
+
+
+def _receiver(source: str) -> Callable[..., None]:
+    def on_signup(*, user: Any, request: Any = None, **_: Any) -> None:
+        _guarded(lambda: _report(user, request, source), user)
+
+    return on_signup
+
+
+def _report(user: Any, request: Any, source: str) -> None:
+    touches = attribution.of(request)
+    brand = conf.brand_of(touches and touches.request)
+    if conf.for_brand(brand).ENABLED and identity.why_not_a_customer(user, brand) is None:
+        customers.report(user, request=request, source=source)
+
+
+# The safety net: a user created while a visitor's request is served has signed up, unless something says otherwise.
+
+
+def _on_user_saved(  # noqa: PLR0913  Django's signature
+    *, instance: Any, created: bool, raw: bool, using: str, sender: type[Model] | None = None, **_: Any
+) -> None:
+    if raw or not conf.settings.ENABLED or not is_wanted("auth"):
+        return
+    touches = attribution.current()
+    if not created:
+        _on_user_activated(instance)
+    elif touches is not None and is_signup(touches.request):
+        _guarded(lambda: _hold(instance, touches), instance)
+
+
+def is_signup(request: Any) -> bool:
+    """
+    Tell whether a user created during a request is the visitor's own signup.
+
+    Not one: the admin's pages, and users that somebody who is logged in creates.
+    """
+    match = getattr(request, "resolver_match", None)
+    if match is not None and "admin" in match.app_names:
+        return False
+    return not getattr(getattr(request, "user", None), "is_authenticated", False)
+
+
+def _hold(user: Any, touches: attribution.Touches) -> None:
+    brand = conf.brand_of(touches.request)
+    reason = identity.why_not_a_customer(user, brand)
+    if reason == "staff":
+        return
+    using = router.db_for_write(Customer)
+    customer = customers.hold(user, touches, using=using)
+    touches.held = [*(touches.held or ()), (using, customer.pk)]
+
+
+def _on_user_activated(user: Any) -> None:
+    """Release a customer who was waiting for `is_active`; costs a query only where activation is waited for."""
+    brand = conf.brand_of(None)
+    if conf.for_brand(brand).REPORT_ON != "activation" or identity.why_not_a_customer(user, brand):
+        return
+    using = router.db_for_write(Customer)
+    waiting = Customer.objects.using(using).filter(user_pk=str(user.pk), status="held", reason="inactive").first()
+    if waiting is not None and outbox.release_customer(waiting.pk, using=using):
+        wakeup.after_commit(using=using)
+
+
+def release(touches: attribution.Touches) -> None:
+    """Release at the end of a request what the safety net wrote during it and no signup source claimed."""
+    for using, pk in touches.held or ():
+        try:
+            _release(pk, using)
+        except Exception:
+            logger.exception("track360: a signup was not released; it releases itself within a minute.")
+
+
+def _release(pk: int, using: str) -> None:
+    customer = Customer.objects.using(using).filter(pk=pk, status="held").first()
+    if customer is None:
+        # Claimed by a signup source, or rolled back with its user.
+        return
+    user = get_user_model()._default_manager.filter(pk=customer.user_pk).first()
+    reason = identity.why_not_a_customer(user, customer.brand)
+    if reason in ("staff", "no_user"):
+        outbox.drop_customer(pk, using=using)
+    elif reason is not None:
+        outbox.park_customer(pk, using=using, reason=reason)
+    elif outbox.release_customer(pk, using=using):
+        wakeup.after_commit(using=using)
+
+
+def _guarded(act: Callable[[], None], user: Any) -> None:
+    """Do our part of a signup in a savepoint: an error rolls back what is ours and is logged, never raised."""
+    try:
+        with transaction.atomic(using=router.db_for_write(Customer)):
+            act()
+    except Exception:
+        logger.exception(
+            "track360: the signup of user %s was not written down; the user is signed up all the same. "
+            "Report them with track360_django.customers.report().",
+            getattr(user, "pk", None),
+        )

@@ -1,0 +1,158 @@
+"""
+The wake-up: after a commit, one hint without data through Celery's broker. It may fail; the sweep comes anyway.
+
+It names the task and imports none. Beside `tasks` the only module that knows Celery.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from celery import Celery, current_app
+from django.db import connections, transaction
+from kombu import Connection, Producer
+
+from track360_django import conf
+
+logger = logging.getLogger(__name__)
+
+DELIVER: Final = "track360_django.tasks.deliver"
+# What a broker that is down, paused or gone may cost: so much, once in so long, in each process.
+BROKER_TIMEOUT_SECONDS: Final = 0.25
+BREAKER_SECONDS: Final = 30.0
+# A hint that nobody took within this is worthless: the sweep has come.
+EXPIRES_SECONDS: Final = 60
+# How far back a transaction's callbacks are searched for our own: a double hint is harmless, a long search is not.
+_SEARCH: Final = 64
+
+
+def after_commit(*, using: str) -> None:
+    """Wake delivery once when the current transaction commits; at once outside of one."""
+    connection = connections[using]
+    if connection.in_atomic_block and any(entry[1] is _wake_quietly for entry in connection.run_on_commit[-_SEARCH:]):
+        # Callbacks of a savepoint that is rolled back are removed with it, so the list itself is the memory.
+        return
+    transaction.on_commit(_wake_quietly, using=using, robust=True)
+
+
+def wake() -> bool:
+    """
+    Publish the hint now; tell whether a broker took it.
+
+    Never raises, and never waits longer than a quarter of a second, once in 30 seconds, for a broker in trouble.
+    """
+    if not conf.settings.ENABLED or not _breaker.is_closed():
+        return False
+    try:
+        _publish(current_app._get_current_object())  # noqa: SLF001  the app behind Celery's proxy
+    except Exception as error:  # noqa: BLE001  kombu's transports raise whatever their libraries do
+        _breaker.open()
+        logger.warning(
+            "track360: the broker took no wake-up (%s); records wait for the sweep, and the broker is left alone "
+            "for %d seconds.",
+            type(error).__name__,
+            BREAKER_SECONDS,
+        )
+        return False
+    return True
+
+
+def _wake_quietly() -> None:
+    wake()
+
+
+def _publish(app: Celery) -> None:
+    if app.conf.task_always_eager:
+        # What a host's development settings ask for: the task runs here and now.
+        app.tasks[DELIVER].apply()
+        return
+    with _channel.producer(app) as producer:
+        app.send_task(
+            DELIVER,
+            producer=producer,
+            ignore_result=True,
+            expires=EXPIRES_SECONDS,
+            retry=True,
+            # Note: `retry=False` would leave kombu's own patience of six seconds in place.
+            retry_policy={"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0},
+        )
+
+
+class _Breaker:
+    """Leaves a broker alone for a while after it failed, in this process."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def is_closed(self) -> bool:
+        return time.monotonic() >= self._until
+
+    def open(self) -> None:
+        self._until = time.monotonic() + BREAKER_SECONDS
+
+    def close(self) -> None:
+        self._until = 0.0
+
+
+class _Channel:
+    """A connection of our own to the host's broker, impatient, one a thread; never one that crossed a fork."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def producer(self, app: Celery) -> _Borrowed:
+        key = (os.getpid(), id(app), app.conf.broker_write_url or app.conf.broker_url)
+        if getattr(self._local, "key", None) != key:
+            self._local.key = key
+            self._local.producer = _open(app)
+        return _Borrowed(self._local.producer, self.forget)
+
+    def forget(self) -> None:
+        """Drop this thread's connection: after an error nobody knows what is still in it."""
+        producer: Producer | None = getattr(self._local, "producer", None)
+        self._local.key = self._local.producer = None
+        if producer is not None:
+            _close_quietly(producer)
+
+
+class _Borrowed:
+    """A producer for one message."""
+
+    def __init__(self, producer: Producer, on_error: Callable[[], None]) -> None:
+        self._producer = producer
+        self._on_error = on_error
+
+    def __enter__(self) -> Producer:
+        return self._producer
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._on_error()
+
+
+def _open(app: Celery) -> Producer:
+    options: dict[str, Any] = {
+        **(app.conf.broker_transport_options or {}),
+        "socket_timeout": BROKER_TIMEOUT_SECONDS,
+        "socket_connect_timeout": BROKER_TIMEOUT_SECONDS,
+        "retry_on_timeout": False,
+        "max_retries": 0,
+    }
+    connection: Connection = app.connection_for_write(connect_timeout=BROKER_TIMEOUT_SECONDS, transport_options=options)
+    return app.amqp.Producer(connection, auto_declare=False)
+
+
+def _close_quietly(producer: Producer) -> None:
+    try:
+        producer.connection.collapse()
+    except Exception:  # noqa: BLE001  the connection is being thrown away
+        logger.debug("track360: a broken broker connection did not close cleanly.")
+
+
+_breaker = _Breaker()
+_channel = _Channel()
