@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PROJECT = Path(__file__).resolve().parent
 # Lies in every environment that is ours: marks it, and is the lock between two starts at the same time.
@@ -140,7 +140,7 @@ def requirements() -> str:
     return hashlib.sha256((PROJECT / "pyproject.toml").read_bytes()).hexdigest()
 
 
-def read_stamp(venv: Path) -> dict[str, object]:
+def read_stamp(venv: Path) -> dict[str, Any]:
     """Return what was noted when the environment was finished, or nothing."""
     try:
         stamp = json.loads((venv / STAMP).read_text())
@@ -156,8 +156,7 @@ def prepare(venv: Path, extra: str) -> None:
             return
         say(f"Preparing {shown(venv)} for `manage.py {extra}`: once, about a minute.")
         stamp = read_stamp(venv)
-        old = stamp.get("extras")
-        extras = {extra, *(old if isinstance(old, list) else [])}
+        extras = {extra, *stamp.get("extras", [])}
         (venv / STAMP).unlink(missing_ok=True)
         if stamp.get("identity") != identity(venv) or not is_usable(venv):
             extras = {extra}
@@ -234,9 +233,9 @@ def installers(venv: Path) -> Iterator[Sequence[str | Path]]:
     python = python_of(venv)
     if uv := shutil.which("uv"):
         yield [uv, "pip", "install", "--quiet", "--python", python]
-    arguments = ["install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    arguments: list[str | Path] = ["install", "--quiet", "--disable-pip-version-check", "--no-input"]
     # A pip that can install elsewhere (22.3) spares the seconds of making one.
-    ours = [base_python(), "-m", "pip", "--python", python]
+    ours: list[str | Path] = [base_python(), "-m", "pip", "--python", python]
     if not run([*ours, "--version"]):
         yield [*ours, *arguments]
     elif not run([python, "-I", "-m", "ensurepip"]):

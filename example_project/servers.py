@@ -364,7 +364,7 @@ class PostgresServer:
 
     def _initdb(self) -> None:
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
-        command = [self.binaries / "initdb", f"--pgdata={self.data}", *options, "--no-instructions"]
+        command = [str(self.binaries / "initdb"), f"--pgdata={self.data}", *options, "--no-instructions"]
         process = spawn(command, env=_plain_environment(), log=self.log, cwd=self.directory, user=self.user)
         if process.wait(START_SECONDS):
             message = f"initdb failed; its log ends with:\n{process.log_tail()}"
@@ -373,7 +373,7 @@ class PostgresServer:
     def _start(self) -> Process:
         # A killed server leaves these; their process is gone, and nobody else knows this directory.
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-        command = [self.binaries / "postgres", "-D", self.data, *self._options()]
+        command = [str(self.binaries / "postgres"), "-D", str(self.data), *self._options()]
         process = spawn(command, env=_plain_environment(), log=self.log, cwd=self.directory, user=self.user)
         _wait_until(self._is_ready, process, "Postgres")
         return process

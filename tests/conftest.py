@@ -73,8 +73,8 @@ def host_environment(transactional_db: None, pytestconfig: pytest.Config) -> dic
         "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
         "DATABASE_URL": url_of_test_database(),
         "DJANGO_SETTINGS_MODULE": "example_project.settings",
-        "TRACK360_BASE_URL": settings.TRACK360["BASE_URL"],
-        "TRACK360_BRAND_TOKEN": settings.TRACK360["BRAND_TOKEN"],
+        "TRACK360_BASE_URL": str(settings.TRACK360["BASE_URL"]),
+        "TRACK360_BRAND_TOKEN": str(settings.TRACK360["BRAND_TOKEN"]),
     }
 
 

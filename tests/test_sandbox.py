@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -23,7 +24,8 @@ from pytest_django import Settings
 
 from track360_django.sandbox import views
 from track360_django.sandbox.checks import check_debug
-from track360_django.sandbox.faults import Fault
+from track360_django.sandbox.connection import shut
+from track360_django.sandbox.faults import Ending, Fault
 from track360_django.sandbox.log import RequestLog
 from track360_django.sandbox.loopback import is_loopback
 from track360_django.sandbox.server import SandboxServer
@@ -501,9 +503,10 @@ def test_activity_without_id_counts_each_time(post: Post) -> None:
 
 @pytest.mark.parametrize("is_one_batch", [True, False], ids=["one batch", "two batches"])
 def test_known_id_with_other_content_is_refused(
-    is_one_batch: bool,
     post: Post,
-    sandbox: SandboxServer,  # noqa: FBT001  a parameter of the table
+    sandbox: SandboxServer,
+    *,
+    is_one_batch: bool,
 ) -> None:
     """A known eventid with other content is a conflict; the first record stays."""
     post(CUSTOMERS, [CUSTOMER])
@@ -747,6 +750,44 @@ def test_hanging_exchange_ends_when_the_client_leaves(sandbox: SandboxServer) ->
     assert sandbox.store.customer(CUSTOMER_ID) == CUSTOMER
 
 
+@pytest.mark.parametrize("ending", ["hang", "answer", "trickle"])
+def test_client_that_resets_gets_no_answer(ending: Ending, sandbox: SandboxServer) -> None:
+    """A client that breaks off while it waits is noticed, and its request counts as unanswered."""
+    sandbox.fail(ending=ending, delay_seconds=0.05 if ending == "trickle" else 60)
+    before = threading.active_count()
+    connection = connect(sandbox)
+    connection.request("POST", CUSTOMERS, json.dumps([CUSTOMER]), {"x-api-key": TOKEN})
+    wait_for(lambda: bool(sandbox.store.snapshot().requests))
+
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+    wait_for(lambda: threading.active_count() <= before)
+    assert sandbox.store.snapshot().requests[0].answered_at is None
+
+
+def test_bug_of_the_sandbox_is_shown(sandbox: SandboxServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A client that leaves is nothing to report; any other error prints its traceback."""
+    for error in (ConnectionResetError("left"), RuntimeError("a bug")):
+        try:
+            raise error
+        except (ConnectionResetError, RuntimeError):
+            sandbox._server.handle_error(None, ("127.0.0.1", 1))
+
+    shown = capsys.readouterr().err
+    assert "a bug" in shown
+    assert "left" not in shown
+
+
+def test_closed_connection_can_be_shut_again() -> None:
+    """A connection may end by itself while the server closes all of them."""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    theirs.close()
+
+    shut(ours)
+
+
 def test_stop_ends_hanging_exchanges() -> None:
     """Stopping closes connections that hang or are idle, at once."""
     sandbox = SandboxServer()
@@ -917,7 +958,14 @@ def test_server_speaks_ipv6() -> None:
 
 @pytest.mark.parametrize(
     ("host", "expected"),
-    [("127.8.9.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("10.0.0.1", False), ("nowhere", False)],
+    [
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("10.0.0.1", False),
+        ("nowhere", False),
+    ],
 )
 def test_loopback_addresses_are_known(host: str, expected: bool) -> None:  # noqa: FBT001  a parameter of the table
     """All of 127.0.0.0/8, ::1 and the mapped ones are this machine."""
@@ -1067,92 +1115,15 @@ def test_routed_sandbox_is_not_found_without_debug(
     ],
 )
 def test_check_keeps_the_sandbox_out_of_production(
-    is_debug: bool,
     urlconf: str | None,
     ids: list[str],
     app: Client,
-    settings: Settings,  # noqa: FBT001  a parameter of the table
+    settings: Settings,
+    *,
+    is_debug: bool,
 ) -> None:
     """Routed with DEBUG off is an error with a hint; anything else is fine."""
     settings.DEBUG = is_debug
     settings.ROOT_URLCONF = urlconf
 
     assert [each.id for each in check_debug()] == ids
-
-
-# The fixtures for hosts
-
-
-HOST_SETTINGS = """
-SECRET_KEY = "x"
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "track360_django"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-USE_TZ = True
-TRACK360 = {
-    "BASE_URL": "https://partners.example.com", "BRAND_TOKEN": "real", "ENABLED": False,
-    "PROXIES": {"http": "http://192.0.2.1:3128"},
-    "BRANDS": {"one": {"BASE_URL": "https://one.example.com", "BRAND_TOKEN": "real-one"}, "two": {}},
-}
-"""
-HOST_TESTS = """
-from django.conf import settings
-
-def test_settings(track360_sandbox):
-    assert settings.TRACK360["BASE_URL"] == track360_sandbox.url
-    assert settings.TRACK360["BRAND_TOKEN"] == "sandbox-token"
-    assert settings.TRACK360["ENABLED"] and "PROXIES" not in settings.TRACK360
-    tokens = {brand["BRAND_TOKEN"] for brand in settings.TRACK360["BRANDS"].values()}
-    assert tokens == {"sandbox-token-one", "sandbox-token-two"}
-    assert {brand["BASE_URL"] for brand in settings.TRACK360["BRANDS"].values()} == {track360_sandbox.url}
-
-def test_outbox(track360_outbox):
-    from track360_django.models import Activity, Customer
-    customer = Customer.objects.create(brand="one", lane=0, customer_id="7")
-    for number, name in enumerate(["Deposit", "Bet"]):
-        body = '{"eventname": "%s", "customerid": "7"}' % name
-        Activity.objects.create(
-            brand="one", lane=0, customer=customer, eventname=name, eventid=str(number), body=body
-        )
-    assert [each.customer_id for each in track360_outbox.customers] == ["7"]
-    assert track360_outbox.activities.count() == 2
-    assert track360_outbox.bodies("Deposit") == [{"eventname": "Deposit", "customerid": "7"}]
-    assert len(track360_outbox.bodies()) == 2
-    track360_outbox.deliver()
-
-def test_settings_are_back(db):
-    assert settings.TRACK360["BRAND_TOKEN"] == "real"
-"""
-
-
-def test_fixtures_serve_a_host(tmp_path: Path) -> None:
-    """A host's own test run gets the sandbox, its settings led there, and the outbox."""
-    (tmp_path / "host_settings.py").write_text(HOST_SETTINGS)
-    (tmp_path / "test_host.py").write_text(HOST_TESTS)
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "DJANGO"))
-    }
-    paths = os.pathsep.join([str(ROOT), str(tmp_path)])
-
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "track360_django.testing", "-p", "no:randomly", "-q"],
-        cwd=tmp_path,
-        env={**environment, "PYTHONPATH": paths, "DJANGO_SETTINGS_MODULE": "host_settings"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-    assert "3 passed" in run.stdout, run.stdout + run.stderr
-
-
-def test_plugin_and_server_load_without_django() -> None:
-    """Importing the plugin loads no Django; importing the sandbox needs no settings."""
-    code = (
-        "import sys, track360_django.testing; assert 'django' not in sys.modules;"
-        "import track360_django.sandbox.server, track360_django.sandbox.__main__;"
-        "from django.conf import settings; assert not settings.configured"
-    )
-    environment = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
-
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, timeout=30)

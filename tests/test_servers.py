@@ -54,12 +54,14 @@ def run_parent(program: str, tmp_path: Path) -> tuple[subprocess.Popen[bytes], l
 
 def test_running_redis_answers_celery_and_redis_py(redis_server: servers.RedisServer) -> None:
     """Both clients reach the server over its unix socket, each with its own kind of address."""
-    with (
-        Connection(redis_server.url) as celery_connection,
-        redis.Redis.from_url(redis_server.client_url) as client,
-    ):
-        assert celery_connection.default_channel.client.ping()
+    with Connection(redis_server.url) as connection, connection.SimpleQueue("track360-test") as queue:
+        queue.put("hello")
+        message = queue.get(timeout=PATIENCE_SECONDS)
+        message.ack()
+    with redis.Redis.from_url(redis_server.client_url) as client:
         assert client.ping()
+
+    assert message.payload == "hello"
 
 
 def test_paused_redis_accepts_and_never_answers(private_redis: servers.RedisServer) -> None:

@@ -21,7 +21,18 @@ from django.db.models import DecimalField, Field, Model, Q
 from django.db.models.signals import post_save
 from django.utils import timezone
 
-from track360_django import attribution, conditions, conf, customers, delivery, identity, outbox, payloads, wakeup
+from track360_django import (
+    alerts,
+    attribution,
+    conditions,
+    conf,
+    customers,
+    identity,
+    outbox,
+    parcels,
+    payloads,
+    wakeup,
+)
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
 from track360_django.paths import PathOrFunction, follow
@@ -173,7 +184,9 @@ def _build(draft: _Draft, customer: Customer) -> Activity:
     """Return an unsaved record with its body fixed."""
     settings = conf.for_brand(customer.brand)
     if settings.EVENTS and draft.eventname not in settings.EVENTS:
-        logger.warning("track360: %r is not among the agreed EVENTS (API guide, KPI naming).", draft.eventname)
+        logger.warning(
+            "track360: %r is not among the agreed EVENTS (API guide, KPI naming).", draft.eventname
+        )
     record = payloads.ActivityRecord(
         eventname=draft.eventname,
         eventid=_eventid_of(draft, customer),
@@ -183,7 +196,7 @@ def _build(draft: _Draft, customer: Customer) -> Activity:
         currency=draft.currency,
         fields={name: identity.aware(value) for name, value in _with_product(draft, settings).items()},
     )
-    body = delivery.before_send(record.as_dict(conf.time_zone(customer.brand)), customer.brand)
+    body = parcels.before_send(record.as_dict(conf.time_zone(customer.brand)), customer.brand)
     return Activity(
         brand=customer.brand,
         customer=customer,
@@ -379,7 +392,7 @@ class ModelActivity:
             source_pk=str(row.pk),
         )
         outbox.add_activities([dead], using=using)
-        delivery.alert_dead(model=Activity, brand=brand, pk=None, reason=f"{error.reason}: {error}")
+        alerts.record_dead(Activity, brand=brand, pk=None, name=str(dead), reason=f"{error.reason}: {error}")
         return dead
 
 
@@ -389,7 +402,11 @@ def _as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
     if column is None or column.is_relation or not isinstance(column, Field):
         return value
     if hasattr(value, "resolve_expression"):
-        value = row._meta.model._base_manager.using(row._state.db).values_list(column.name, flat=True).get(pk=row.pk)
+        value = (
+            row._meta.model._base_manager.using(row._state.db)
+            .values_list(column.name, flat=True)
+            .get(pk=row.pk)
+        )
     value = column.to_python(value)
     if isinstance(column, DecimalField) and isinstance(value, Decimal) and value.is_finite():
         return round(value, column.decimal_places)

@@ -21,6 +21,6 @@ class Track360Config(AppConfig):
         from track360_django import checks, signup  # noqa: PLC0415  they need the models, which are loaded now
 
         signup.connect()
-        django_checks.register(checks.check_settings, "track360")
-        django_checks.register(checks.check_middleware, "track360")
+        for check in (checks.check_settings, checks.check_middleware, checks.check_declarations):
+            django_checks.register(check, "track360")
         autodiscover_modules("track360")

@@ -181,7 +181,9 @@ def has_parameter(query_string: str, names: Sequence[str]) -> bool:
 @lru_cache(maxsize=64)
 def _needles(names: tuple[str, ...]) -> tuple[str, ...]:
     """Some link builders escape the underscore."""
-    return tuple({form: None for name in names for form in (name, name.replace("_", "%5F"), name.replace("_", "%5f"))})
+    return tuple(
+        {form: None for name in names for form in (name, name.replace("_", "%5F"), name.replace("_", "%5f"))}
+    )
 
 
 @lru_cache(maxsize=64)
@@ -263,7 +265,9 @@ def parse_state(state: object, settings: Settings) -> Memory:
         return Memory()
     window, now = window_of(settings), datetime.now(UTC)
     touches = {name: _parse_touch(state.get(name), settings.TRACKING_PARAMS) for name in ("first", "last")}
-    return Memory(**{name: touch if touch and touch.is_within(window, now) else None for name, touch in touches.items()})
+    return Memory(
+        **{name: touch if touch and touch.is_within(window, now) else None for name, touch in touches.items()}
+    )
 
 
 def _parse_touch(state: object, names: Sequence[str]) -> Touch | None:
@@ -298,7 +302,11 @@ def write_cookie(response: HttpResponseBase, memory: Memory, settings: Settings)
         max_age=window_of(settings),
         domain=settings.COOKIE_DOMAIN,
         path=settings.COOKIE_PATH,
-        secure=bool(django_settings.SESSION_COOKIE_SECURE if settings.COOKIE_SECURE is None else settings.COOKIE_SECURE),
+        secure=bool(
+            django_settings.SESSION_COOKIE_SECURE
+            if settings.COOKIE_SECURE is None
+            else settings.COOKIE_SECURE
+        ),
         httponly=True,
         samesite=settings.COOKIE_SAMESITE,  # type: ignore[arg-type]  # a wrong word is a check error
     )

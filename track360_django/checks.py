@@ -1,8 +1,227 @@
-"""System checks: a wrong setting is an error with an id and a hint, and never stops the host from booting."""
+"""
+System checks: what is wrong with the settings, where, and how to put it right. None of them stops the host.
+
+    E001 TRACK360 is no dict          E007 BRAND_TOKEN can't be a header
+    E002 unknown key                  E008 not one of the choices
+    E003 wrong type or range          E009 a function that can't be imported
+    E004 BASE_URL missing             E010 middleware missing
+    E005 BASE_URL malformed           E011 middleware before SessionMiddleware
+    E006 BRAND_TOKEN missing          E012 TIME_ZONE unknown
+    E013 product without PRODUCT_FIELD
+    W001 plain http                   W002 middleware behind one that may answer first
+"""
+
 from __future__ import annotations
-from django.core.checks import CheckMessage
-from typing import Any
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  Django's name
+from django.utils.module_loading import import_string
+
+from track360_django import activities, client, conf
+
+MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
+SESSION_MIDDLEWARE: Final = "django.contrib.sessions.middleware.SessionMiddleware"
+# Middleware that answers or redirects by itself: a landing that it answers is lost when it comes before ours.
+ANSWERING: Final = (
+    "django.middleware.cache.FetchFromCacheMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware",
+    "django.contrib.redirects.middleware.RedirectFallbackMiddleware",
+    "wagtail.contrib.redirects.middleware.RedirectMiddleware",
+)
+CHOICES: Final = {
+    "ATTRIBUTION": ("last", "first"),
+    "REPORT_ON": ("signup", "activation"),
+    "CORRECTIONS": ("flag", "resend"),
+    "UNKNOWN_CUSTOMERS": ("register", "hold"),
+    "COOKIE_SAMESITE": ("Lax", "Strict", "None"),
+}
+STORAGES: Final = ("session", "cookie")
+FUNCTIONS: Final = ("BRAND_RESOLVER", "CONSENT", "BEFORE_SEND", "RESPONSE_CHECK")
+# The host's own wide margin: a lane's lease is three times this.
+MAX_TIMEOUT_SECONDS: Final = 300
+
+
 def check_settings(**_: Any) -> list[CheckMessage]:
-    return []
+    """Check `TRACK360`, brand by brand."""
+    configured = getattr(django_settings, "TRACK360", None)
+    if not isinstance(configured, Mapping):
+        return [_no_dict(configured)]
+    messages = list(_check_keys(configured, "TRACK360"))
+    overrides = configured.get("BRANDS", {})
+    for brand, own in overrides.items() if isinstance(overrides, Mapping) else ():
+        where = f"TRACK360['BRANDS'][{brand!r}]"
+        if isinstance(own, Mapping):
+            messages += _check_keys(own, where)
+        else:
+            messages.append(
+                _error("E003", f"{where} is no dict.", "Give the brand's own settings as a dict.")
+            )
+    for brand in conf.brands():
+        messages += _check_brand(brand)
+    return messages
+
+
 def check_middleware(**_: Any) -> list[CheckMessage]:
-    return []
+    """Check that landings are seen, and that the session is there to remember them."""
+    installed = list(django_settings.MIDDLEWARE)
+    if MIDDLEWARE not in installed:
+        return [
+            _error(
+                "E010",
+                "TrackingMiddleware is missing: no landing is remembered, and every customer will be unattributed.",
+                f"Add '{MIDDLEWARE}' to MIDDLEWARE, right after SessionMiddleware.",
+            )
+        ]
+    return list(_check_order(installed, installed.index(MIDDLEWARE)))
+
+
+def check_declarations(**_: Any) -> list[CheckMessage]:
+    """Check what the apps' `track360.py` files declare."""
+    has_field = all(conf.for_brand(brand).PRODUCT_FIELD for brand in conf.brands())
+    return [
+        _error(
+            "E013",
+            f"{type(declaration).__name__} reports a product, but no field was agreed for it.",
+            "Set TRACK360['PRODUCT_FIELD'] to the field name agreed with Track360 (API guide, Grouping by date or by "
+            "KPI type), or remove `product`.",
+        )
+        for declaration in activities.declarations()
+        if not has_field and (declaration.product is not None or hasattr(declaration, "get_product"))
+    ]
+
+
+def _no_dict(configured: object) -> CheckMessage:
+    what = "is missing" if configured is None else f"is a {type(configured).__name__}, not a dict"
+    hint = 'TRACK360 = {"BASE_URL": "https://partners.yourbrand.com", "BRAND_TOKEN": os.environ["TRACK360_BRAND_TOKEN"]}'
+    return _error("E001", f"The setting TRACK360 {what}.", f"Write: {hint}")
+
+
+def _check_keys(configured: Mapping[str, Any], where: str) -> Iterator[CheckMessage]:
+    known = conf.names()
+    for key, value in configured.items():
+        if key not in known:
+            close = get_close_matches(str(key).upper(), known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known)}."
+            yield _error("E002", f"{where} has the unknown key {key!r}, which does nothing.", hint)
+        elif not conf.is_acceptable(value, conf.default_of(key)):
+            default = conf.default_of(key)
+            yield _error(
+                "E003",
+                f"{where}[{key!r}] is a {type(value).__name__} that it can't work with; the default is used.",
+                f"Give something like the default, {default!r}" + _range_hint(default) + ".",
+            )
+        else:
+            yield from _check_value(key, value, where)
+
+
+def _range_hint(default: object) -> str:
+    return (
+        ", and greater than zero"
+        if isinstance(default, int | float) and not isinstance(default, bool)
+        else ""
+    )
+
+
+def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
+    if key in CHOICES and value not in CHOICES[key]:
+        yield _error(
+            "E008", f"{where}[{key!r}] is not one of its choices.", f"Use one of: {', '.join(CHOICES[key])}."
+        )
+    if key == "STORAGE" and (not value or set(value) - set(STORAGES)):
+        yield _error(
+            "E008", f"{where}['STORAGE'] is not made of its choices.", 'Use "session", "cookie", or both.'
+        )
+    if key == "TRACKING_PARAMS" and not value:
+        yield _error(
+            "E008", f"{where}['TRACKING_PARAMS'] is empty.", 'Name one at least, such as "tracking_data".'
+        )
+    if key in FUNCTIONS and value is not None:
+        yield from _check_function(key, value, where)
+    if key == "TIME_ZONE":
+        yield from _check_zone(value, where)
+    if key.endswith("_TIMEOUT_SECONDS") and value > MAX_TIMEOUT_SECONDS:
+        hint = f"Use at most {MAX_TIMEOUT_SECONDS}; nothing is gained by waiting longer for one request."
+        yield _error(
+            "E003", f"{where}[{key!r}] is too large: a lane is leased for three times as long.", hint
+        )
+
+
+def _check_function(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
+    hint = "Give a function, or the dotted path to one."
+    try:
+        found = import_string(value) if isinstance(value, str) else value
+    except ImportError as error:
+        yield _error("E009", f"{where}[{key!r}] can't be imported: {error}.", hint)
+    else:
+        if not callable(found):
+            yield _error("E009", f"{where}[{key!r}] is no function.", hint)
+
+
+def _check_zone(value: str, where: str) -> Iterator[CheckMessage]:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        hint = 'Use a name of the time zone database, such as "UTC" or "Europe/Malta".'
+        yield _error("E012", f"{where}['TIME_ZONE'] is no time zone; UTC is used.", hint)
+
+
+def _check_brand(brand: str) -> Iterator[CheckMessage]:
+    settings = conf.for_brand(brand)
+    if not settings.ENABLED:
+        return
+    where = "TRACK360" if brand == conf.DEFAULT_BRAND else f"TRACK360['BRANDS'][{brand!r}]"
+    yield from _check_base_url(settings, where)
+    yield from _check_token(settings.BRAND_TOKEN, where)
+
+
+def _check_base_url(settings: conf.Settings, where: str) -> Iterator[CheckMessage]:
+    if not settings.BASE_URL:
+        hint = "Set it to the URL that Track360 assigned to the brand (API guide, Before starting)."
+        yield _error("E004", f"{where}['BASE_URL'] is missing.", hint)
+        return
+    problem = client.find_problem(settings.BASE_URL, "unchecked", allow_http=settings.ALLOW_HTTP)
+    if problem:
+        hint = "Write scheme and host only, such as https://partners.yourbrand.com; the paths are added."
+        yield _error("E005", f"{where}['BASE_URL'] can't be used: {problem}", hint)
+    elif urlsplit(settings.BASE_URL).scheme == "http" and not django_settings.DEBUG:
+        hint = "Use https. Plain http is for the sandbox on this machine."
+        message = f"{where}['BASE_URL'] is plain http while DEBUG is off."
+        yield Warning(message, hint=hint, id="track360_django.W001")
+
+
+def _check_token(token: str, where: str) -> Iterator[CheckMessage]:
+    if not token:
+        hint = "Take it from Brand Settings in Track360 and keep it in the environment (API guide, Authentication)."
+        yield _error("E006", f"{where}['BRAND_TOKEN'] is missing.", hint)
+    elif client.find_problem("https://example.org", token, allow_http=False):
+        message = f"{where}['BRAND_TOKEN'] holds white space or a character that no HTTP header takes."
+        hint = "Copy it again; an environment file often adds a line break: os.environ[...].strip()."
+        yield _error("E007", message, hint)
+
+
+def _check_order(installed: Sequence[str], position: int) -> Iterator[CheckMessage]:
+    if "session" in conf.settings.STORAGE and SESSION_MIDDLEWARE not in installed[:position]:
+        yield _error(
+            "E011",
+            "TrackingMiddleware comes before SessionMiddleware, or there is none: the session can't remember landings.",
+            "Put it right after SessionMiddleware, or set TRACK360['STORAGE'] = ('cookie',).",
+        )
+    for name in installed[:position]:
+        if name in ANSWERING:
+            message = (
+                f"{name} comes before TrackingMiddleware and may answer a landing itself, which is then lost."
+            )
+            hint = "Put TrackingMiddleware right after SessionMiddleware, before everything that answers or redirects."
+            yield Warning(message, hint=hint, id="track360_django.W002")
+
+
+def _error(number: str, message: str, hint: str) -> CheckMessage:
+    return Error(message, hint=hint, id=f"track360_django.{number}")

@@ -38,7 +38,9 @@ MAX_EXCERPT_CHARACTERS: Final = 200
 
 ACCEPTED_STATUSES: Final = frozenset({200, 201, 202, 204})
 RETRY_STATUSES: Final = frozenset({408, 421, 423, 424, 425, 429})
-PAUSE_STATUSES: Final = frozenset({401, 402, 403, 404, 405, 406, 407, 410, 411, 414, 415, 426, 431, 451, 501, 505})
+PAUSE_STATUSES: Final = frozenset(
+    {401, 402, 403, 404, 405, 406, 407, 410, 411, 414, 415, 426, 431, 451, 501, 505}
+)
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _HTML: Final = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -184,7 +186,9 @@ class Client:
         session.mount("http://", adapter)
         return session
 
-    def _judge(self, response: requests.Response, content: bytes, bodies: tuple[str, ...], *, is_whole: bool) -> Answer:
+    def _judge(
+        self, response: requests.Response, content: bytes, bodies: tuple[str, ...], *, is_whole: bool
+    ) -> Answer:
         status = response.status_code
         verdict, reason = classify(status)
         if verdict is Verdict.ACCEPTED:
@@ -199,7 +203,9 @@ class Client:
             retry_after=parse_retry_after(response.headers.get("Retry-After"), time.time()),
         )
 
-    def _judge_success(self, response: requests.Response, content: bytes, *, is_whole: bool) -> tuple[Verdict, str]:
+    def _judge_success(
+        self, response: requests.Response, content: bytes, *, is_whole: bool
+    ) -> tuple[Verdict, str]:
         if not is_whole:
             return Verdict.RETRY, "endless_answer"
         if "html" in response.headers.get("Content-Type", "").lower() or _HTML.match(content):
@@ -250,13 +256,21 @@ def explain(reason: str, status: int | None) -> str:
     where = f"HTTP {status}: " if status else ""
     if status and 300 <= status < 400:
         return f"{where}Track360 redirects, and a token is never sent to another address: correct BASE_URL."
-    default = "Track360 refused the request." if status and 400 <= status < 500 else "Track360 could not take it now."
+    default = (
+        "Track360 refused the request."
+        if status and 400 <= status < 500
+        else "Track360 could not take it now."
+    )
     return where + _EXPLANATIONS.get(reason, default)
 
 
 def _answer_without_response(kind: type[Exception], *, is_overdue: bool) -> Answer:
     if is_overdue or issubclass(kind, requests.Timeout):
-        return Answer(verdict=Verdict.RETRY, reason="timeout", error=f"Track360 did not answer in time ({kind.__name__}).")
+        return Answer(
+            verdict=Verdict.RETRY,
+            reason="timeout",
+            error=f"Track360 did not answer in time ({kind.__name__}).",
+        )
     if issubclass(kind, requests.exceptions.SSLError):
         hint = "TLS failed: look at the certificate of BASE_URL, at CA_BUNDLE and at this machine's clock."
         return Answer(verdict=Verdict.PAUSE, reason="tls", error=hint)
@@ -280,12 +294,16 @@ def _read(raw: BaseHTTPResponse) -> tuple[bytes, bool]:
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return a text without the secrets, in whichever escaping an answer may repeat them."""
-    forms = {form for secret in secrets for form in (secret, dumps(secret)[1:-1], escape(secret)) if form.strip()}
+    forms = {
+        form for secret in secrets for form in (secret, dumps(secret)[1:-1], escape(secret)) if form.strip()
+    }
     if not forms:
         return text
     # A short value ("Al") is replaced where it stands alone: everywhere, it would blacken the whole text.
     longest_first = sorted(forms, key=len, reverse=True)
-    pattern = "|".join(re.escape(form) if len(form) > 3 else rf"(?<!\w){re.escape(form)}(?!\w)" for form in longest_first)
+    pattern = "|".join(
+        re.escape(form) if len(form) > 3 else rf"(?<!\w){re.escape(form)}(?!\w)" for form in longest_first
+    )
     return re.sub(pattern, "[removed]", text, flags=re.IGNORECASE)
 
 
@@ -305,17 +323,29 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
 def find_problem(base_url: str, token: str, *, allow_http: bool) -> str | None:
     """Return why no request can be sent with these settings, None when one can."""
+    return _find_url_problem(base_url, allow_http=allow_http) or _find_token_problem(token)
+
+
+def _find_url_problem(base_url: str, *, allow_http: bool) -> str | None:
     try:
         parts = urlsplit(base_url)
         host = parts.hostname or ""
     except ValueError:
         return "BASE_URL is no URL."
     if parts.scheme not in ("https", "http") or not host:
-        return "BASE_URL is missing or no URL like https://partners.yourbrand.com (API guide, Before starting)."
+        return (
+            "BASE_URL is missing or no URL like https://partners.yourbrand.com (API guide, Before starting)."
+        )
     if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-        return "BASE_URL takes scheme and host only, like https://partners.yourbrand.com; the paths are added."
+        return (
+            "BASE_URL takes scheme and host only, like https://partners.yourbrand.com; the paths are added."
+        )
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         return "BASE_URL is plain http, which would show the brand token to the network: use https."
+    return None
+
+
+def _find_token_problem(token: str) -> str | None:
     if not token:
         return "BRAND_TOKEN is missing (API guide, Authentication)."
     if not _TOKEN.fullmatch(token):

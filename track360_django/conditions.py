@@ -1,6 +1,4 @@
-"""
-A `Q` object asked about a row in memory: true, false, or not to be told without a query.
-"""
+"""A `Q` object asked about a row in memory: true, false, or not to be told without a query."""
 
 from __future__ import annotations
 

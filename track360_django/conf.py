@@ -175,7 +175,9 @@ def brand_of(request: object | None) -> str:
     if brand is None:
         return known[0]
     if brand not in known:
-        msg = f"BRAND_RESOLVER named the brand {brand!r}, but TRACK360['BRANDS'] has only: {', '.join(known)}."
+        msg = (
+            f"BRAND_RESOLVER named the brand {brand!r}, but TRACK360['BRANDS'] has only: {', '.join(known)}."
+        )
         raise ImproperlyConfigured(msg)
     return str(brand)
 

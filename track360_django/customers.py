@@ -1,6 +1,4 @@
-"""
-Reporting customers: one row a customer, written in the caller's transaction, delivered after its commit.
-"""
+"""Reporting customers: one row a customer, written in the caller's transaction, delivered after its commit."""
 
 from __future__ import annotations
 
@@ -45,6 +43,12 @@ def report(
 
     Source: API guide, "Customer API", When to call this endpoint.
     """
+    return _report(user, request, tracking, source, fields)
+
+
+def _report(
+    user: Any, request: Any, tracking: Mapping[str, str] | None, source: str, fields: Mapping[str, FieldValue]
+) -> Customer:
     touches = attribution.of(request)
     brand = conf.brand_of(request if request is not None else touches and touches.request)
     customer = _build(user, brand, touches, tracking, source, fields)
@@ -83,7 +87,7 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
     with transaction.atomic(using=using):
         customer = _locked(_id_of(user, brand), brand, using)
         if customer is None:
-            return report(user, request=request, **fields)
+            return _report(user, request, None, "report", fields)
         kept = {name: value for name, value in customer.fields.items() if name not in fields}
         outbox.change_customer(customer, fields=kept | changed)
         wakeup.after_commit(using=using)
@@ -101,7 +105,7 @@ def hold(user: Any, touches: Touches, *, using: str) -> Customer:
     brand = conf.brand_of(touches.request)
     customer = _build(user, brand, touches, None, "auth", {})
     customer.status = Status.HELD
-    customer.due_at = outbox.from_now(outbox.SAFETY_NET)  # type: ignore[assignment]  # computed by the database
+    customer.due_at = outbox.from_now(outbox.SAFETY_NET)
     return outbox.add_customer(customer, using=using)
 
 

@@ -1,6 +1,4 @@
-"""
-The host's user, read as a customer: which id, which fields, and whether they are one at all.
-"""
+"""The host's user, read as a customer: which id, which fields, and whether they are one at all."""
 
 from __future__ import annotations
 

@@ -78,7 +78,11 @@ def _enter(request: HttpRequest) -> attribution.Touches:
     touches = attribution.Touches(request)
     request.track360 = touches  # type: ignore[attr-defined]  # our public attribute on Django's request
     query_string = request.META.get("QUERY_STRING")
-    if query_string and settings.ENABLED and attribution.has_parameter(query_string, settings.TRACKING_PARAMS):
+    if (
+        query_string
+        and settings.ENABLED
+        and attribution.has_parameter(query_string, settings.TRACKING_PARAMS)
+    ):
         _land(touches, query_string)
     return touches
 
@@ -91,7 +95,9 @@ def _land(touches: attribution.Touches, query_string: str) -> None:
     raw = query_string.encode("latin-1" if hasattr(request, "environ") else "utf-8", "replace")
     touches.landing = attribution.capture(raw, settings.TRACKING_PARAMS, datetime.now(UTC))
     for parameter, reason in touches.landing.refusals if touches.landing else ():
-        logger.warning("track360: a landing's %s was refused: %s; an earlier value is kept.", parameter, reason)
+        logger.warning(
+            "track360: a landing's %s was refused: %s; an earlier value is kept.", parameter, reason
+        )
         signals.attribution_dropped.send_robust(
             sender=TrackingMiddleware, request=request, parameter=parameter, reason=reason
         )
@@ -104,8 +110,8 @@ def _remember(touches: attribution.Touches, response: HttpResponseBase) -> None:
             if attribution.reads_session(touches.request, settings):
                 touches.request.session[attribution.SESSION_KEY] = memory.as_state()
             _write_cookie(response, memory)
-    except Exception:
-        _log_unremembered()
+    except Exception as error:  # noqa: BLE001  see there
+        _log_unremembered(error)
 
 
 async def _remember_async(touches: attribution.Touches, response: HttpResponseBase) -> None:
@@ -115,8 +121,8 @@ async def _remember_async(touches: attribution.Touches, response: HttpResponseBa
             if attribution.reads_session(touches.request, settings):
                 await touches.request.session.aset(attribution.SESSION_KEY, memory.as_state())
             _write_cookie(response, memory)
-    except Exception:
-        _log_unremembered()
+    except Exception as error:  # noqa: BLE001  see there
+        _log_unremembered(error)
 
 
 def _is_to_remember(touches: attribution.Touches) -> bool:
@@ -129,6 +135,7 @@ def _write_cookie(response: HttpResponseBase, memory: attribution.Memory) -> Non
         attribution.write_cookie(response, memory, settings)
 
 
-def _log_unremembered() -> None:
+def _log_unremembered(error: Exception) -> None:
     """A session store that is down, or a consent function that fails, must not cost the host the page."""
-    logger.exception("track360: a landing could not be remembered; the page was served all the same.")
+    kind = type(error).__name__
+    logger.error("track360: a landing could not be remembered (%s); the page was served all the same.", kind)

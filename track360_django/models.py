@@ -30,7 +30,7 @@ class EndpointName(models.TextChoices):
     ACTIVITIES = "activities", _("activities")
 
 
-# Note [Due]
+# Note [Due]  # noqa: ERA001  a title, no code
 # `due_at` is null unless there is something to do at that time. The partial index on it therefore holds only the
 # rows that wait for a worker: finding due work costs the same beside a million held, dead or delivered rows.
 #
@@ -127,7 +127,9 @@ class Activity(Delivery):
         verbose_name = _("activity")
         verbose_name_plural = _("activities")
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["brand", "eventname", "eventid"], name="track360_activity_unique"),
+            models.UniqueConstraint(
+                fields=["brand", "eventname", "eventid"], name="track360_activity_unique"
+            ),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -136,7 +138,9 @@ class Activity(Delivery):
                 name="track360_activity_due",
             ),
             models.Index(fields=["source", "source_pk"], name="track360_activity_source"),
-            models.Index(fields=["delivered_at"], condition=Q(status=Status.DELIVERED), name="track360_act_delivered"),
+            models.Index(
+                fields=["delivered_at"], condition=Q(status=Status.DELIVERED), name="track360_act_delivered"
+            ),
         ]
 
     def __str__(self) -> str:

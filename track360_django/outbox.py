@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django.db.models.expressions import Combinable
 
 Record = Customer | Activity
-R = TypeVar("R", Customer, Activity)
+R = TypeVar("R", bound=Record)
 
 MIN_LEASE_SECONDS: Final = 60.0
 # A worker sends nothing when less than its longest attempt, and this for the settling, is left of its lease.
@@ -204,7 +204,9 @@ def ensure_lanes(brands: Iterable[str], *, using: str) -> None:
     for brand in brands:
         wanted = conf.for_brand(brand).LANES
         if lanes.filter(brand=brand, number__lt=wanted).count() < wanted:
-            lanes.bulk_create([Lane(brand=brand, number=number) for number in range(wanted)], ignore_conflicts=True)
+            lanes.bulk_create(
+                [Lane(brand=brand, number=number) for number in range(wanted)], ignore_conflicts=True
+            )
 
 
 def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int] = ()) -> Taken | None:
@@ -302,11 +304,14 @@ def due_page(
     page = model._default_manager.using(lane.using).filter(
         brand=lane.brand, lane=lane.number, due_at__lte=Now(), **({"due_at__gte": since} if since else {})
     )
-    is_too_old = Case(When(queued_at__lt=Now() - Value(max_age), then=Value(value=True)), default=Value(value=False))
+    is_too_old = Case(
+        When(queued_at__lt=Now() - Value(max_age), then=Value(value=True)), default=Value(value=False)
+    )
     page = page.annotate(is_too_old=is_too_old).order_by("due_at", "pk")
+    rows: QuerySet[Any] = page
     if model is Activity:
-        page = page.annotate(customer_version=F("customer__accepted_version"))
-    return list(page[:limit])
+        rows = rows.annotate(customer_version=F("customer__accepted_version"))
+    return list(rows[:limit])
 
 
 def settle(model: type[Record], lane: Taken, outcomes: Iterable[Outcome]) -> None:
@@ -348,7 +353,9 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
     is_attempt: bool,  # noqa: FBT001
 ) -> None:
     is_current = Q(version=version)
-    due_at = from_now(wait or timedelta(0)) if status is Status.PENDING else Value(None, models.DateTimeField())
+    due_at = (
+        from_now(wait or timedelta(0)) if status is Status.PENDING else Value(None, models.DateTimeField())
+    )
     changes: dict[str, Any] = {
         # What changed while it was under way stays pending, and due as it was.
         "status": Case(When(is_current, then=Value(status)), default=Value(Status.PENDING)),

@@ -1,6 +1,4 @@
-"""
-A path through related objects (`account__user`), or a function: how declarations point at values.
-"""
+"""A path through related objects (`account__user`), or a function: how declarations point at values."""
 
 from __future__ import annotations
 
@@ -52,11 +50,13 @@ def relation_prefix(model: type[Model], path: PathOrFunction) -> str:
         return ""
     taken: list[str] = []
     for name in path.replace(".", "__").split("__"):
-        fields = {field.name: field for field in model._meta.get_fields()}
+        fields: dict[str, Any] = {field.name: field for field in model._meta.get_fields()}
         field = fields.get(name)
-        if field is None or not (field.many_to_one or field.one_to_one) or field.related_model is None:
-            break
-        if not isinstance(field.related_model, type):
+        if (
+            field is None
+            or not (field.many_to_one or field.one_to_one)
+            or not isinstance(field.related_model, type)
+        ):
             break
         taken.append(name)
         model = field.related_model

@@ -36,9 +36,10 @@ ACTIVITY_FIELDS: Final = frozenset({"eventname", "eventid", "createtime", "custo
 
 # ISO 4217: currencies whose minor unit is not a hundredth.
 _MINOR_UNITS: Final = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-    **dict.fromkeys("CLF UYW".split(), 4),
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
+    **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
 }
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WIRE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?")
@@ -139,7 +140,9 @@ def to_array(bodies: Iterable[str]) -> bytes:
 def private_values(body: str) -> frozenset[str]:
     """Return the values of a record's JSON text that no log, table or message may repeat."""
     return frozenset(
-        value for name, value in json.loads(body).items() if isinstance(value, str) and name not in QUOTABLE_FIELDS
+        value
+        for name, value in json.loads(body).items()
+        if isinstance(value, str) and name not in QUOTABLE_FIELDS
     )
 
 
@@ -172,7 +175,7 @@ def minor_units(code: str | None) -> int:
     return _MINOR_UNITS.get(code or "", 2)
 
 
-def currency(code: str | None) -> str | None:
+def currency(code: object) -> str | None:
     """
     Return an ISO currency code in capitals, None for none.
 
@@ -218,19 +221,21 @@ def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
     """
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            message = f"{name} is a time without a zone; give an aware datetime (django.utils.timezone.now())."
+            message = (
+                f"{name} is a time without a zone; give an aware datetime (django.utils.timezone.now())."
+            )
             raise PayloadError(message, field=name, reason="invalid_time")
         local = value.astimezone(zone)
         return f"{local.date().isoformat()} {local:%H:%M}"
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, str) and _WIRE_TIME.fullmatch(value):
-        return value
+    if _WIRE_TIME.fullmatch(str(value)):
+        return str(value)
     message = f"{name} takes a datetime, a date, or text like 2025-07-21 08:46, not {_describe(value)}."
     raise PayloadError(message, field=name, reason="invalid_time")
 
 
-def _decimal(value: Number, name: str) -> Decimal:
+def _decimal(value: object, name: str) -> Decimal:
     if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value) and len(value) <= MAX_DIGITS + 2:
         value = Decimal(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
@@ -290,7 +295,7 @@ def _field(value: FieldValue, zone: tzinfo, *, name: str, places: int) -> str | 
     raise PayloadError(message, field=name, reason="invalid_field")
 
 
-def _required(value: str, name: str) -> str:
+def _required(value: object, name: str) -> str:
     if not isinstance(value, str) or not value:
         message = f"{name} takes text that is not empty, not {_describe(value)}."
         raise PayloadError(message, field=name, reason="invalid_field")

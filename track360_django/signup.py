@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -20,9 +20,6 @@ from django.utils.module_loading import import_string
 from track360_django import attribution, conf, customers, identity, outbox, wakeup
 from track360_django.models import Customer
 from track360_django.signals import customer_signed_up
-
-if TYPE_CHECKING:
-    from django.db.models import Model
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +34,17 @@ class Source:
 
 
 # Sources: the signal definitions in each package's own code.
-SOURCES: Final = (Source(name="allauth", app="allauth.account", signal="allauth.account.signals.user_signed_up"),)
+SOURCES: Final = (
+    Source(name="allauth", app="allauth.account", signal="allauth.account.signals.user_signed_up"),
+)
 
 
 def connect() -> None:
     """Connect the safety net, our own signal, and every known auth package that is installed."""
     post_save.connect(_on_user_saved, sender=get_user_model(), dispatch_uid="track360.safety_net")
-    customer_signed_up.connect(_receiver("customer_signed_up"), weak=False, dispatch_uid="track360.customer_signed_up")
+    customer_signed_up.connect(
+        _receiver("customer_signed_up"), weak=False, dispatch_uid="track360.customer_signed_up"
+    )
     for source in SOURCES:
         if is_wanted(source.name) and apps.is_installed(source.app):
             signal = import_string(source.signal)
@@ -73,9 +74,7 @@ def _report(user: Any, request: Any, source: str) -> None:
 # The safety net: a user created while a visitor's request is served has signed up, unless something says otherwise.
 
 
-def _on_user_saved(  # noqa: PLR0913  Django's signature
-    *, instance: Any, created: bool, raw: bool, using: str, sender: type[Model] | None = None, **_: Any
-) -> None:
+def _on_user_saved(*, instance: Any, created: bool, raw: bool, **_: Any) -> None:
     if raw or not conf.settings.ENABLED or not is_wanted("auth"):
         return
     touches = attribution.current()
@@ -113,7 +112,9 @@ def _on_user_activated(user: Any) -> None:
     if conf.for_brand(brand).REPORT_ON != "activation" or identity.why_not_a_customer(user, brand):
         return
     using = router.db_for_write(Customer)
-    waiting = Customer.objects.using(using).filter(user_pk=str(user.pk), status="held", reason="inactive").first()
+    waiting = (
+        Customer.objects.using(using).filter(user_pk=str(user.pk), status="held", reason="inactive").first()
+    )
     if waiting is not None and outbox.release_customer(waiting.pk, using=using):
         wakeup.after_commit(using=using)
 

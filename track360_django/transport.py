@@ -52,11 +52,14 @@ class Attempt:
     def watch(cls, handle: socket.socket | None) -> None:
         """Tell this thread's attempt, if there is one, which connection it uses now; refuse when it is overdue."""
         attempt: Attempt | None = getattr(cls._current, "attempt", None)
-        if attempt is None:
-            return
-        with attempt._lock:
-            attempt._handle = handle
-            if attempt.is_overdue:
+        if attempt is not None:
+            attempt.use(handle)
+
+    def use(self, handle: socket.socket | None) -> None:
+        """Take over the connection that is to be cut at the deadline."""
+        with self._lock:
+            self._handle = handle
+            if self.is_overdue:
                 msg = "the attempt's time was over before the request was sent"
                 raise TimeoutError(msg)
 
@@ -88,11 +91,9 @@ class WholeHeadersResponse(HTTPResponse):
 
     def begin(self) -> None:
         """Read status and headers; raise when the connection ended among them."""
-        if self.headers is not None:  # type: ignore[redundant-expr]  # typeshed has no None before begin()
-            return
-        file = self.fp
-        watcher = _LineWatcher(file)
-        self.fp = watcher  # type: ignore[assignment]  # what begin() needs of a file
+        file: Any = self.fp
+        watcher: Any = _LineWatcher(file)
+        self.fp = watcher
         try:
             super().begin()
         finally:
@@ -130,11 +131,11 @@ class _Watched:
             self._handle = None
 
 
-class WatchedHTTPConnection(_Watched, HTTPConnection):
+class WatchedHTTPConnection(_Watched, HTTPConnection):  # type: ignore[misc]  # urllib3 narrows the class
     """A plain connection under a deadline."""
 
 
-class WatchedHTTPSConnection(_Watched, HTTPSConnection):
+class WatchedHTTPSConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
     """A TLS connection under a deadline."""
 
 
@@ -155,12 +156,12 @@ class WatchedAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Build the pools of watched connections."""
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         _use_watched_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         """Build the pools of watched connections to a proxy."""
-        manager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[no-untyped-call]
+        manager = super().proxy_manager_for(*args, **kwargs)
         _use_watched_pools(manager)
         return manager
 

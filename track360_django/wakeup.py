@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from celery import Celery, current_app
+from celery import Celery
+from celery.app import app_or_default
 from django.db import connections, transaction
 from kombu import Connection, Producer
 
@@ -34,7 +35,9 @@ _SEARCH: Final = 64
 def after_commit(*, using: str) -> None:
     """Wake delivery once when the current transaction commits; at once outside of one."""
     connection = connections[using]
-    if connection.in_atomic_block and any(entry[1] is _wake_quietly for entry in connection.run_on_commit[-_SEARCH:]):
+    if connection.in_atomic_block and any(
+        entry[1] is _wake_quietly for entry in connection.run_on_commit[-_SEARCH:]
+    ):
         # Callbacks of a savepoint that is rolled back are removed with it, so the list itself is the memory.
         return
     transaction.on_commit(_wake_quietly, using=using, robust=True)
@@ -49,7 +52,7 @@ def wake() -> bool:
     if not conf.settings.ENABLED or not _breaker.is_closed():
         return False
     try:
-        _publish(current_app._get_current_object())  # noqa: SLF001  the app behind Celery's proxy
+        _publish(app_or_default())
     except Exception as error:  # noqa: BLE001  kombu's transports raise whatever their libraries do
         _breaker.open()
         logger.warning(
@@ -143,13 +146,16 @@ def _open(app: Celery) -> Producer:
         "retry_on_timeout": False,
         "max_retries": 0,
     }
-    connection: Connection = app.connection_for_write(connect_timeout=BROKER_TIMEOUT_SECONDS, transport_options=options)
+    connection: Connection = app.connection_for_write(
+        connect_timeout=BROKER_TIMEOUT_SECONDS, transport_options=options
+    )
     return app.amqp.Producer(connection, auto_declare=False)
 
 
 def _close_quietly(producer: Producer) -> None:
     try:
-        producer.connection.collapse()
+        if producer.connection is not None:
+            producer.connection.collapse()  # type: ignore[attr-defined]  # in kombu, not in its types
     except Exception:  # noqa: BLE001  the connection is being thrown away
         logger.debug("track360: a broken broker connection did not close cleanly.")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import time
 from http import HTTPStatus
 from http.client import responses
 from http.server import BaseHTTPRequestHandler
+from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from .api import MAX_BODY_BYTES, ROUTES, Request, Response, Sandbox, answer, refuse
@@ -80,9 +80,8 @@ class Connection(BaseHTTPRequestHandler):
         if fault is None:
             self._answer(response)
             return
-        if fault.ending != "trickle":
-            self._wait(fault.delay_seconds)
-        _ENDINGS[fault.ending](self, response)
+        if fault.ending == "trickle" or self._wait(fault.delay_seconds):
+            _ENDINGS[fault.ending](self, response)
 
     def _answer(self, response: Response) -> None:
         self._note_answered(response)
@@ -138,25 +137,25 @@ class Connection(BaseHTTPRequestHandler):
 
     def _hang(self, _response: Response) -> None:
         self.close_connection = True
-        self._wait(None)
+        self._wait(inf)
 
-    def _wait(self, seconds: float | None) -> bool:
-        """Wait (None: for ever), unless the client or the server leaves; return whether both are still there."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while not self._owner.stopping.is_set():
-            left = _POLL_SECONDS if until is None else until - time.monotonic()
+    def _wait(self, seconds: float) -> bool:
+        """Wait, unless the client or the server leaves before; return whether both are still there."""
+        until = time.monotonic() + seconds
+        while not self._owner.stopping.is_set() and self._has_client():
+            left = until - time.monotonic()
             if left <= 0:
                 return True
-            readable, _, _ = select.select([self.connection], [], [], min(left, _POLL_SECONDS))
-            if readable and not self._is_there():
-                break
+            self._owner.stopping.wait(min(left, _POLL_SECONDS))
         self.close_connection = True
         return False
 
-    def _is_there(self) -> bool:
-        """Return whether the client still is; bytes of its next request would be a sign of life, too."""
+    def _has_client(self) -> bool:
+        """Return whether the client is there: it says nothing, or sends its next request already."""
         try:
-            return bool(self.connection.recv(1, socket.MSG_PEEK))
+            return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return True
         except OSError:
             return False
 

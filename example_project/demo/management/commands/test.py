@@ -48,6 +48,7 @@ class Command(BaseCommand):
         codes: list[int] = []
         for database in chosen_databases(options["database"]):
             self.stdout.write(self.style.MIGRATE_HEADING(f"The suite on {database}"))
+            self.stdout.flush()
             codes.append(run_pytest(database, pytest_arguments, coverage=options["coverage"]))
             if codes[-1] == PYTEST_INTERRUPTED:
                 break
