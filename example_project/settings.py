@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from track360_django.tasks import BEAT_SCHEDULE
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Note [SQLite under a web server and workers]
@@ -134,10 +136,13 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Nobody reads results here, and a result backend that is down costs a caller 19 seconds.
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
+# Without results there are none to expire: else beat schedules a task that removes them.
+CELERY_RESULT_EXPIRES = None
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}
 
 TRACK360 = {
     # In development both are the sandbox's, which this very project serves.

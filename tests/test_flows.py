@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
@@ -20,6 +22,12 @@ pytestmark = pytest.mark.django_db
 
 TRACKING_DATA = "2001_1000_abcdefg"
 PASSWORD = "a-long-and-unlikely-password"
+
+
+@pytest.fixture(autouse=True)
+def fast_passwords(settings: LazySettings) -> None:
+    """Hash passwords quickly: what they cost is not what is tried here."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def land(client: Client, tracking_data: str = TRACKING_DATA) -> None:
@@ -61,7 +69,7 @@ def complete(made: Deposit, secret: str | None = None) -> int:
 
 @pytest.mark.parametrize("become_customer", [sign_up, sign_up_by_allauth], ids=["django", "allauth"])
 def test_landing_then_sign_up_delivers_the_customer_with_the_very_value(
-    client: Client, track360_sandbox: SandboxServer, become_customer: type[User]
+    client: Client, track360_sandbox: SandboxServer, become_customer: Callable[[Client], User]
 ) -> None:
     """A customer arrives with the value of the landing URL, whichever form made them."""
     land(client)

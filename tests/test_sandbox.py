@@ -729,6 +729,17 @@ def half_an_answer(sandbox: SandboxServer) -> bytes:
     return answer
 
 
+def test_connection_left_without_notice_is_closed_after_its_answer(sandbox: SandboxServer) -> None:
+    """A connection can end between two requests, as idle ones do."""
+    sandbox.fail(ending="leave")
+    with closing(connect(sandbox)) as connection:
+        assert call_over(connection, "POST", CUSTOMERS, [CUSTOMER])[0] == 200
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
+            call_over(connection, "POST", CUSTOMERS, [CUSTOMER])
+
+    assert [entry.answered_at is None for entry in sandbox.store.snapshot().requests] == [False]
+
+
 def test_trickled_answer_is_complete_in_the_end(post: Post, sandbox: SandboxServer) -> None:
     """A trickled answer comes byte by byte with pauses between."""
     sandbox.fail(ending="trickle", delay_seconds=0.001)
@@ -1049,9 +1060,12 @@ def test_routed_sandbox_needs_no_csrf_token(app: Client) -> None:
     assert post_to(strict, CUSTOMERS, [CUSTOMER]).status_code == 200
 
 
-def test_routed_sandbox_uses_configured_tokens(app: Client, settings: Settings) -> None:
+@pytest.mark.parametrize("tokens", [["another"], "another"], ids=["list", "text"])
+def test_routed_sandbox_uses_configured_tokens(
+    tokens: list[str] | str, app: Client, settings: Settings
+) -> None:
     """TRACK360_SANDBOX_TOKENS says which tokens are accepted."""
-    settings.TRACK360_SANDBOX_TOKENS = ["another"]
+    settings.TRACK360_SANDBOX_TOKENS = tokens
 
     assert post_to(app, CUSTOMERS, [CUSTOMER]).status_code == 401
     assert post_to(app, CUSTOMERS, [CUSTOMER], **{"x-api-key": "another"}).status_code == 200

@@ -17,7 +17,7 @@ import pytest
 import redis
 from kombu import Connection
 
-from example_project import servers
+from example_project import processes, servers
 from example_project.settings import BASE_DIR
 
 # Long enough for a loaded machine, short enough for a person.
@@ -147,13 +147,13 @@ def test_killed_parent_takes_its_servers_along(tmp_path: Path) -> None:
     parent.wait()
 
     wait_for(lambda: not is_alive(int(redis_pid)) and not is_alive(int(postgres_pid)))
-    servers._remove_abandoned(Path(socket).parent.parent)
+    processes.remove_abandoned(Path(socket).parent.parent)
     assert not Path(socket).parent.exists()
 
 
 def test_living_servers_directory_is_not_removed(private_redis: servers.RedisServer) -> None:
     """Another start leaves the directory of a server that lives alone."""
-    servers._remove_abandoned(private_redis.socket.parent.parent)
+    processes.remove_abandoned(private_redis.socket.parent.parent)
 
     assert private_redis.command("PING") == b"+PONG\r\n"
 
@@ -163,7 +163,7 @@ def test_server_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     process = servers.spawn([sys.executable, "-c", "raise SystemExit('no such luck')"], log=tmp_path / "log")
 
     with pytest.raises(servers.ServerError, match=r"(?s)Redis did not start.*no such luck"):
-        servers._wait_until(lambda: False, process, "Redis")
+        processes.wait_until(lambda: False, process, "Redis")
 
 
 def test_missing_wheel_names_the_way_out() -> None:
@@ -234,7 +234,7 @@ def test_long_temporary_directory_gives_a_short_socket(tmp_path: Path) -> None:
     parent, words = run_parent(program, long_root)
 
     assert parent.wait() == 0
-    assert int(words[0]) <= servers.MAX_SOCKET_PATH_BYTES
+    assert int(words[0]) <= processes.MAX_SOCKET_PATH_BYTES
     assert words[1] == "+PONG"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 
-from track360_django import attribution, signals, signup
+from track360_django import attribution, conf, signals, signup
 from track360_django.conf import settings
 
 if TYPE_CHECKING:
@@ -78,11 +78,7 @@ def _enter(request: HttpRequest) -> attribution.Touches:
     touches = attribution.Touches(request)
     request.track360 = touches  # type: ignore[attr-defined]  # our public attribute on Django's request
     query_string = request.META.get("QUERY_STRING")
-    if (
-        query_string
-        and settings.ENABLED
-        and attribution.has_parameter(query_string, settings.TRACKING_PARAMS)
-    ):
+    if query_string and attribution.has_parameter(query_string, conf.tracking_params()):
         _land(touches, query_string)
     return touches
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
@@ -184,7 +184,7 @@ def requeue(records: QuerySet[R]) -> int:
     )
 
 
-def prune(*, using: str, older_than: timedelta) -> int:
+def prune(*, older_than: timedelta, using: str = DEFAULT_DB_ALIAS) -> int:
     """Delete delivered activities that were accepted longer ago than this, in small batches; return how many."""
     delivered = Activity.objects.using(using).filter(
         status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)

@@ -103,7 +103,7 @@ def _hold(user: Any, touches: attribution.Touches) -> None:
         return
     using = router.db_for_write(Customer)
     customer = customers.hold(user, touches, using=using)
-    touches.held = [*(touches.held or ()), (using, customer.pk)]
+    touches.held = (*touches.held, (using, customer.pk))
 
 
 def _on_user_activated(user: Any) -> None:
@@ -121,7 +121,7 @@ def _on_user_activated(user: Any) -> None:
 
 def release(touches: attribution.Touches) -> None:
     """Release at the end of a request what the safety net wrote during it and no signup source claimed."""
-    for using, pk in touches.held or ():
+    for using, pk in touches.held:
         try:
             _release(pk, using)
         except Exception:

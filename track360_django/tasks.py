@@ -1,7 +1,11 @@
 """
 Celery's entrances: thin, without arguments, without results. What to do is in the tables, not in the messages.
 
-`BEAT_SCHEDULE` is to be merged into the host's: `app.conf.beat_schedule |= BEAT_SCHEDULE`.
+`BEAT_SCHEDULE` is to be merged into the host's. This module may be imported from a settings file, so what needs the
+models is imported where it runs:
+
+    from track360_django.tasks import BEAT_SCHEDULE
+    CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE, ...}
 """
 
 from __future__ import annotations
@@ -10,9 +14,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from celery import shared_task
-from django.db import DEFAULT_DB_ALIAS
 
-from track360_django import conf, delivery, outbox, wakeup
+from track360_django import conf, wakeup
 
 SWEEP_SECONDS: Final = 30
 PRUNE_SECONDS: Final = 3600
@@ -21,6 +24,8 @@ PRUNE_SECONDS: Final = 3600
 @shared_task(name=wakeup.DELIVER, ignore_result=True, acks_late=False)
 def deliver() -> None:
     """Deliver what is due; when the time budget ends first, ask for another worker and stop."""
+    from track360_django import delivery  # noqa: PLC0415  see the module's docstring
+
     if not delivery.drain().is_finished:
         wakeup.wake()
 
@@ -33,11 +38,21 @@ def sweep() -> None:
 
 @shared_task(name="track360_django.tasks.prune", ignore_result=True, acks_late=False)
 def prune() -> None:
-    """Delete activities that were delivered longer than `RETENTION_DAYS` ago."""
-    outbox.prune(using=DEFAULT_DB_ALIAS, older_than=timedelta(days=conf.settings.RETENTION_DAYS))
+    """Delete activities that were delivered longer than `RETENTION_DAYS` ago; customers are state and stay."""
+    from track360_django import outbox  # noqa: PLC0415  see the module's docstring
+
+    outbox.prune(older_than=timedelta(days=conf.settings.RETENTION_DAYS))
 
 
 BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
-    "track360-sweep": {"task": sweep.name, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
-    "track360-prune": {"task": prune.name, "schedule": PRUNE_SECONDS, "options": {"expires": PRUNE_SECONDS}},
+    "track360-sweep": {
+        "task": "track360_django.tasks.sweep",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "track360-prune": {
+        "task": "track360_django.tasks.prune",
+        "schedule": PRUNE_SECONDS,
+        "options": {"expires": PRUNE_SECONDS},
+    },
 }

@@ -3,10 +3,10 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from example_project.accounts.views import SignupView
+from example_project.accounts import views
 
 urlpatterns = [
-    path("signup/", SignupView.as_view(), name="signup"),
+    path("signup/", views.signup, name="signup"),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(next_page="landing"), name="logout"),
 ]

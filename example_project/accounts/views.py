@@ -1,33 +1,23 @@
 """
 Sign-up without an auth package.
 
-No line here mentions Track360: the middleware remembered the landing, and the safety net of
-`track360_django` sees the new user.
+No line here mentions Track360: the middleware remembered the landing, and the safety net of `track360_django` sees
+the new user.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.contrib.auth import login
-from django.urls import reverse_lazy
-from django.views.generic import CreateView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 
 from example_project.accounts.forms import SignupForm
 
-if TYPE_CHECKING:
-    from django.http import HttpResponse
 
-
-class SignupView(CreateView):
-    """A visitor becomes a customer, and is logged in."""
-
-    form_class = SignupForm
-    template_name = "accounts/signup.html"
-    success_url = reverse_lazy("cashier:home")
-
-    def form_valid(self, form: SignupForm) -> HttpResponse:
-        """Save the person and log them in."""
-        response = super().form_valid(form)
-        login(self.request, form.instance, backend="django.contrib.auth.backends.ModelBackend")
-        return response
+def signup(request: HttpRequest) -> HttpResponse:
+    """Make a visitor a customer, and log them in."""
+    form = SignupForm(request.POST or None)
+    if form.is_valid():
+        login(request, form.save(), backend="django.contrib.auth.backends.ModelBackend")
+        return redirect("cashier:home")
+    return render(request, "accounts/signup.html", {"form": form})

@@ -8,6 +8,6 @@ app_name = "cashier"
 urlpatterns = [
     path("", views.home, name="home"),
     path("deposits/", views.home, name="deposits"),
-    path("deposits/<reference>/", views.DepositView.as_view(), name="deposit"),
+    path("deposits/<reference>/", views.deposit, name="deposit"),
     path("deposits/<reference>/complete/", views.complete, name="complete"),
 ]

@@ -21,8 +21,8 @@ def show(verdict: Verdict, console: Console) -> None:
             ("from commit to acceptance", "p50", "p95", "longest"),
             ("  while Track360 was well", *_figures(verdict.prompt)),
             ("  written during the outage", *_figures(verdict.delayed)),
-            ("requests to Track360", "all", "met the outage"),
-            ("", str(verdict.calls), str(verdict.failed_calls)),
+            ("requests to Track360", "sent", "refused", "taken"),
+            ("", *map(str, (verdict.calls, verdict.failed_calls, verdict.calls - verdict.failed_calls))),
         ]
     )
     say = console.good if verdict.is_clean else console.bad

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import requests
 
 TIMEOUT_SECONDS: Final = 5.0
-POLL_SECONDS: Final = 0.02
+POLL_SECONDS: Final = 0.05
 
 Found = TypeVar("Found")
 

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler
 from math import inf
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from .api import MAX_BODY_BYTES, ROUTES, Request, Response, Sandbox, answer, refuse
+from .api import answer
+from .exchange import MAX_BODY_BYTES, ROUTES, Request, Response, Sandbox, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,6 +108,11 @@ class Connection(BaseHTTPRequestHandler):
         if response.seq is not None:
             self._owner.sandbox.store.log.note_answered(response.seq)
 
+    def _leave(self, response: Response) -> None:
+        # The answer doesn't announce the end: so do idle timeouts, and the client's next request meets it.
+        self._answer(response)
+        self.close_connection = True
+
     def _close(self, _response: Response) -> None:
         self.close_connection = True
 
@@ -170,6 +176,7 @@ def shut(connection: socket.socket) -> None:
 
 _ENDINGS: Final[Mapping[Ending, Callable[[Connection, Response], None]]] = {
     "answer": Connection._answer,  # noqa: SLF001  the table belongs to the class
+    "leave": Connection._leave,  # noqa: SLF001
     "close": Connection._close,  # noqa: SLF001
     "reset": Connection._reset,  # noqa: SLF001
     "truncate": Connection._truncate,  # noqa: SLF001

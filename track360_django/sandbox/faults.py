@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .guide import Endpoint
 
-Ending = Literal["answer", "close", "reset", "truncate", "half-head", "trickle", "hang"]
+Ending = Literal["answer", "leave", "close", "reset", "truncate", "half-head", "trickle", "hang"]
 ENDINGS: Final = frozenset[str](get_args(Ending))
 PLAIN_ENDINGS: Final = frozenset({"answer"})
 _STATUSES: Final = range(100, 600)
@@ -63,7 +63,8 @@ class Fault:
         body: Body of the answer; None for a short JSON object that says it is a fault.
         delay_seconds: Wait so long before the answer (with `trickle`: between two bytes of it).
         processed: Whether the records take effect first; None means yes, unless `status` is set and is no 2xx.
-        ending: How the exchange ends. `answer`: completely. `close`: closed without an answer. `reset`: TCP
+        ending: How the exchange ends. `answer`: completely. `leave`: completely, then
+            closed without notice. `close`: closed without an answer. `reset`: TCP
             reset without an answer. `truncate`: half of the body, then closed. `half-head`: half of the headers,
             then closed. `trickle`: byte by byte. `hang`: silence until the client or the server leaves.
 

@@ -12,8 +12,8 @@ import threading
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Self, Unpack, cast
 
-from .api import Sandbox
 from .connection import Connection, shut
+from .exchange import Sandbox
 from .faults import ENDINGS, Fault, Faults
 from .loopback import is_loopback
 from .store import OnConflict, Store

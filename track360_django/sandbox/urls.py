@@ -6,7 +6,7 @@ from typing import Final
 
 from django.urls import path
 
-from .api import ROUTES
+from .exchange import ROUTES
 from .views import serve
 
 app_name: Final = "track360_sandbox"

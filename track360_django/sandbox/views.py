@@ -17,14 +17,15 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpResponse, HttpResponseForbidden
 from django.views.decorators.csrf import csrf_exempt
 
-from .api import Request, Response, Sandbox, answer, refuse
+from .api import answer
+from .exchange import Request, Response, Sandbox, refuse
 from .loopback import is_loopback
 from .store import Store
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from .api import Route
+    from .exchange import Route
 
 SANDBOX: Final = Sandbox(store=Store())
 
@@ -59,9 +60,13 @@ def _answer(request: HttpRequest, route: Route) -> Response:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE"
         )
     headers = {name.lower(): value for name, value in request.headers.items()}
-    tokens = frozenset[str](getattr(settings, "TRACK360_SANDBOX_TOKENS", ()))
     wanted = Request(method=request.method or "", route=route, headers=headers, body=body)
-    return answer(wanted, replace(SANDBOX, tokens=tokens))
+    return answer(wanted, replace(SANDBOX, tokens=_tokens()))
+
+
+def _tokens() -> frozenset[str]:
+    configured = getattr(settings, "TRACK360_SANDBOX_TOKENS", ())
+    return frozenset((configured,) if isinstance(configured, str) else configured)
 
 
 def _carry_out(response: Response) -> HttpResponse:

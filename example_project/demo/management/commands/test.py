@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from example_project.servers import dying_with_parent
+from example_project.processes import dying_with_parent
 
 DATABASES = ("sqlite", "postgres")
 PYTEST_INTERRUPTED, PYTEST_NO_TESTS = 2, 5
