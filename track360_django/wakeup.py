@@ -65,6 +65,12 @@ def wake() -> bool:
     return True
 
 
+def reset() -> None:
+    """Forget what this process knows of the broker, good or bad; the next hint tries it afresh."""
+    _breaker.close()
+    _channel.forget()
+
+
 def _wake_quietly() -> None:
     wake()
 
