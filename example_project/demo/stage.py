@@ -1,7 +1,7 @@
 """
 The processes of the demo: started here, waited for until they answer, ended together.
 
-Each of them dies with this process, however it ends (see `servers`, Note [Dying with the parent]).
+Each of them dies with this process, however it ends (see `processes`, Note [Dying with the parent]).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,26 +20,20 @@ from typing import Final
 
 import requests
 
-from example_project.servers import Process, RedisServer, private_directory, spawn
+from example_project.processes import Process, ServerError, private_directory, spawn, wait_until
+from example_project.servers import RedisServer
 
 PROJECT: Final = Path(__file__).resolve().parent.parent.parent
 CELERY: Final = ("-m", "celery", "--app", "example_project")
 # There is one worker: it need not look for others, which takes a second.
 ALONE: Final = ("--without-mingle", "--without-gossip", "--without-heartbeat")
-# Everything starts at once, perhaps on one slow core.
-START_SECONDS: Final = 45.0
-POLL_SECONDS: Final = 0.05
 # A worker that is asked to end finishes its batch; nothing is lost when it is not given the time.
 END_SECONDS: Final = 3.0
 LOG_LINES: Final = 15
 
 
-class StageError(Exception):
-    """
-    Something on the stage did not start, or ended by itself.
-
-    The message says what did not happen, and ends with the last lines of the log that tells why.
-    """
+class StageError(ServerError):
+    """Somebody left the stage, or failed there; the message ends with the last lines of the log that tells why."""
 
 
 @dataclass(kw_only=True)
@@ -69,10 +62,10 @@ class Stage:
         Run a program to its end.
 
         Raises:
-            StageError: It failed, or took too long.
+            ServerError: It failed, or took too long.
         """
         process = self.start(name, *command)
-        self._wait(name, lambda: not process.is_running)
+        wait_until(lambda: not process.is_running, process, name)
         if self.dismiss(name):
             message = f"{name} failed"
             raise self.error(message, name)
@@ -82,10 +75,9 @@ class Stage:
         Wait until a process is ready.
 
         Raises:
-            StageError: It ended, or the time is up.
+            ServerError: It ended, or the time is up.
         """
-        self._wait(name, lambda: is_ready() or not self.processes[name].is_running)
-        self.check(name)
+        wait_until(is_ready, self.processes[name], name)
 
     def check(self, *names: str) -> None:
         """
@@ -120,14 +112,6 @@ class Stage:
         log = self.directory / f"{name}.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
-    def _wait(self, name: str, is_done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not is_done():
-            if time.monotonic() > deadline:
-                message = f"{name} was not ready within {START_SECONDS:.0f} seconds"
-                raise self.error(message, name)
-            time.sleep(POLL_SECONDS)
-
 
 @contextmanager
 def set_stage(port: int = 0) -> Iterator[Stage]:
@@ -140,7 +124,7 @@ def set_stage(port: int = 0) -> Iterator[Stage]:
         port: Where the site listens on 127.0.0.1; 0 for any free port.
 
     Raises:
-        StageError: Something did not start, or the body raised it; the logs are kept, and a note says where.
+        ServerError: Something did not start, or the body raised it; the logs are kept, and a note says where.
     """
     with private_directory() as directory, ExitStack() as stack:
         stage = Stage(
@@ -157,7 +141,7 @@ def set_stage(port: int = 0) -> Iterator[Stage]:
             _start_sandbox(stage)
             _start_host(stage)
             yield stage
-        except StageError as error:
+        except ServerError as error:
             error.add_note(f"All logs are kept in {_keep_logs(directory)}")
             raise
 

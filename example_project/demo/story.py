@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 
 from example_project.demo.browser import Exchange
 from example_project.demo.console import Console
-from example_project.demo.track360 import Accepted, Ledger, Track360
+from example_project.demo.ledger import Accepted, Ledger, Track360
 from example_project.demo.verdict import LOST, Period, Verdict, judge
 from example_project.demo.visitor import PaymentProvider, Visitor
 from track360_django.models import Activity, Customer, Status

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from example_project.cashier.models import Deposit
-from example_project.demo.track360 import Ledger
+from example_project.demo.ledger import Ledger
 from track360_django.models import Activity, Customer, Status
 
 LOST: Final = "lost"

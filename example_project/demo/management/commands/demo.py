@@ -19,8 +19,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from example_project.demo.console import Console
-from example_project.demo.stage import Stage, StageError, set_stage
-from example_project.servers import ServerError
+from example_project.demo.stage import Stage, set_stage
+from example_project.processes import ServerError
 
 STORY_SECONDS: Final = 240.0
 POLL_SECONDS: Final = 0.1
@@ -49,11 +49,13 @@ class Command(BaseCommand):
         """Run the demo."""
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _end)
+        # A script that starts us in the background has it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         is_watched = sys.stdin.isatty() and sys.stdout.isatty()
         try:
             with set_stage(port) as stage:
                 _play(stage, Console(), is_serving=serve or is_watched)
-        except (StageError, ServerError) as error:
+        except ServerError as error:
             raise CommandError("\n".join((str(error), *getattr(error, "__notes__", ())))) from None
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
