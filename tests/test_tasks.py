@@ -55,6 +55,7 @@ def test_prune_follows_the_retention(track360_sandbox: SandboxServer) -> None:
     assert Customer.objects.count() == 1
 
 
+@pytest.mark.django_db
 def test_schedule_names_registered_tasks_that_expire() -> None:
     """Each entry of BEAT_SCHEDULE is a task that exists and doesn't pile up while no worker runs."""
     from example_project.celery import app  # noqa: PLC0415  the app needs settings

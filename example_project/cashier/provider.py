@@ -14,7 +14,7 @@ HEADER: Final = "X-Provider-Secret"
 
 def secret() -> str:
     """Return what provider and brand share. A real provider hands it out; this one's follows from `SECRET_KEY`."""
-    return salted_hmac("example_project.cashier", "payment provider").hexdigest()
+    return salted_hmac("example_project.cashier", "payment provider", algorithm="sha256").hexdigest()
 
 
 def is_caller(request: HttpRequest) -> bool:
