@@ -100,9 +100,13 @@ def cache_folder() -> Path:
 def is_ours(venv: Path) -> bool:
     """Tell whether a folder may be filled and emptied: it is not there, empty, or made here before."""
     try:
-        return not venv.exists() or (venv / MARK).exists() or not any(venv.iterdir())
+        # One look: the mark is the first thing that another start puts there.
+        names = [entry.name for entry in venv.iterdir()]
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
+    return not names or MARK in names
 
 
 def is_writable(venv: Path) -> bool:

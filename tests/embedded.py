@@ -72,5 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("postgres") and not on_postgres:
             item.add_marker(pytest.mark.skip(reason="needs Postgres: run with --database=postgres"))
+        if item.get_closest_marker("standalone") and on_postgres:
+            item.add_marker(pytest.mark.skip(reason="the same on every database: runs with SQLite"))
         if item.get_closest_marker("budget") and is_traced:
             item.add_marker(pytest.mark.skip(reason="measures time, which coverage falsifies"))

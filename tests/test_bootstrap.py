@@ -16,6 +16,8 @@ import pytest
 import bootstrap
 from example_project.settings import BASE_DIR
 
+pytestmark = pytest.mark.standalone
+
 # A project that installs without a registry: nothing to build it with, nothing it needs.
 PYPROJECT = """
 [build-system]

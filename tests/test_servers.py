@@ -15,10 +15,13 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from django.conf import settings
+from django.contrib.auth.models import User
 from kombu import Connection
 
 from example_project import processes, servers
 from example_project.settings import BASE_DIR
+from tests.conftest import SpawnHost
 
 # Long enough for a loaded machine, short enough for a person.
 PATIENCE_SECONDS = 15.0
@@ -236,6 +239,22 @@ def test_long_temporary_directory_gives_a_short_socket(tmp_path: Path) -> None:
     assert parent.wait() == 0
     assert int(words[0]) <= processes.MAX_SOCKET_PATH_BYTES
     assert words[1] == "+PONG"
+
+
+def test_process_of_the_host_sees_what_the_test_committed(spawn_host: SpawnHost, tmp_path: Path) -> None:
+    """A process started by a test works on the test's own database and broker."""
+    User.objects.create_user("alex")
+    program = (
+        "import django; django.setup()\n"
+        "from django.conf import settings\n"
+        "from django.contrib.auth.models import User\n"
+        "print(User.objects.get().username, settings.CELERY_BROKER_URL)\n"
+    )
+
+    process = spawn_host("-c", program, name="reader")
+
+    assert process.wait(PATIENCE_SECONDS) == 0, process.log_tail()
+    assert (tmp_path / "reader.log").read_text().split() == ["alex", settings.CELERY_BROKER_URL]
 
 
 @pytest.mark.postgres
