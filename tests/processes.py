@@ -12,7 +12,7 @@ import django
 
 def drain() -> None:
     """Deliver what is due."""
-    from track360_django import delivery  # noqa: PLC0415  Django is set up by then
+    from track360_django import delivery
 
     report = delivery.drain(budget_seconds=60)
     print(report.delivered)  # noqa: T201  what the test reads
@@ -30,7 +30,7 @@ def stop_before_settling() -> None:
 
 def _drain_with(act: Callable[[], None]) -> None:
     """Deliver, and act when an answer was read and nothing settled: that is where RESPONSE_CHECK is called."""
-    from django.conf import settings  # noqa: PLC0415
+    from django.conf import settings
 
     def check(_status: int, _text: str) -> bool:
         act()

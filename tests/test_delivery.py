@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
 from tests.rows import make_activities, make_customer, make_customers, overdue
-from track360_django import activities, customers, delivery, outbox, policy, signals
+from track360_django import activities, customers, delivery, lanes, outbox, policy, signals
 from track360_django.models import Activity, Customer, Endpoint, Lane, Status
 
 if TYPE_CHECKING:
@@ -308,8 +308,8 @@ def test_change_behind_an_acceptance_is_sent_in_the_same_drain(track360_sandbox:
 def test_version_that_rose_during_settling_stays_pending(track360_sandbox: SandboxServer) -> None:
     """Settling version 1 does not mark version 2 as delivered."""
     customer = make_customer("c1")
-    outbox.ensure_lanes(["default"], using="default")
-    lane = outbox.take(["default"], owner="w1", using="default")
+    lanes.ensure_lanes(["default"], using="default")
+    lane = lanes.take(["default"], owner="w1", using="default")
     assert lane is not None
     outbox.change_customer(customer, fields={"salesStatus": "VIP"})
 
@@ -400,14 +400,14 @@ def test_record_that_kills_its_worker_is_isolated(track360_sandbox: SandboxServe
 def test_lost_lease_changes_nothing(track360_sandbox: SandboxServer) -> None:
     """A worker that was stopped longer than its lease settles nothing when it comes back."""
     customer = make_customer("c1")
-    outbox.ensure_lanes(["default"], using="default")
-    zombie = outbox.take(["default"], owner="zombie", using="default")
+    lanes.ensure_lanes(["default"], using="default")
+    zombie = lanes.take(["default"], owner="zombie", using="default")
     assert zombie is not None
     Lane.objects.filter(pk=zombie.pk).update(leased_until=Now() - timedelta(seconds=1))
-    heir = outbox.take(["default"], owner="heir", using="default")
+    heir = lanes.take(["default"], owner="heir", using="default")
     assert heir is not None
 
-    with pytest.raises(outbox.LeaseLostError):
+    with pytest.raises(lanes.LeaseLostError):
         outbox.settle(Customer, zombie, [outbox.Outcome(pk=customer.pk, version=1, status=Status.DELIVERED)])
 
     customer.refresh_from_db()

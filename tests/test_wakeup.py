@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery
+from celery.app import app_or_default
 from django.db import transaction
 
 from tests.rows import make_customer, make_customers
@@ -34,7 +35,7 @@ def app_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Celery]]:
         wakeup.reset()
         return app
 
-    before = wakeup.app_or_default()
+    before = app_or_default()
     yield use
     wakeup.reset()
     before.set_current()

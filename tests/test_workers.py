@@ -76,7 +76,7 @@ def test_commit_wakes_a_worker_that_delivers(track360_sandbox: SandboxServer, sp
     customer = customers.report(user, tracking={"tracking_data": "2001_1000_abcdefg"})
     make_activities(customer, 1)
 
-    wait_until(lambda: track360_sandbox.store.activities(), "the activity arrived")
+    wait_until(track360_sandbox.store.activities, "the activity arrived")
     record = track360_sandbox.store.customer(str(user.pk))
     assert record is not None
     assert (record["tracking_data"], record["firstName"]) == ("2001_1000_abcdefg", "Alex")

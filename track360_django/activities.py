@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any, ClassVar, Final, TypeVar
 
-from django.db import router
-from django.db.models import DecimalField, Field, Model, Q
+from django.core.exceptions import ValidationError
+from django.db import router, transaction
+from django.db.models import DecimalField, Field, Model, Q, QuerySet
 from django.db.models.signals import post_save
 from django.utils import timezone
 
@@ -107,8 +108,7 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         fields=fields,
     )
     using = router.db_for_write(Activity)
-    owner = _owner_of(draft.customer, using)
-    wanted = _build(draft, owner)
+    wanted = _write_down(draft, using)
     stored = _find(wanted, using)
     if stored is None:
         outbox.add_activities([wanted], using=using)
@@ -137,10 +137,11 @@ def report_many(rows: Iterable[Mapping[str, Any]]) -> int:
     total = 0
     remaining = iter(rows)
     while chunk := [_draft_of(row) for row in islice(remaining, MANY)]:
-        owners = dict(_owners_of(chunk, using))
-        activities = [_build(draft, owners[position]) for position, draft in enumerate(chunk)]
-        outbox.add_activities(activities, using=using)
-        wakeup.after_commit(using=using)
+        with transaction.atomic(using=using):
+            owners = _owners_of(chunk, using)
+            activities = [_build(draft, owners[_key_of(draft.customer)]) for draft in chunk]
+            outbox.add_activities(activities, using=using)
+            wakeup.after_commit(using=using)
         total += len(chunk)
     return total
 
@@ -150,29 +151,50 @@ def _draft_of(row: Mapping[str, Any]) -> _Draft:
     return _Draft(**known, fields={name: value for name, value in row.items() if name not in known})
 
 
-def _owners_of(drafts: list[_Draft], using: str) -> Iterator[tuple[int, Customer]]:
-    """Return the customer of each draft by its position; each customer is looked up once."""
-    seen: dict[Any, Customer] = {}
-    for position, draft in enumerate(drafts):
-        key = draft.customer if isinstance(draft.customer, str) else (type(draft.customer), draft.customer.pk)
-        if key not in seen:
-            seen[key] = _owner_of(draft.customer, using)
-        yield position, seen[key]
+def _key_of(owner: Any) -> tuple[type, Any]:
+    """Return what tells owners apart without a query."""
+    return type(owner), getattr(owner, "pk", owner)
+
+
+def _owners_of(drafts: list[_Draft], using: str) -> dict[tuple[type, Any], Customer]:
+    """Return the customers of some drafts; those that are known are looked up together."""
+    owners = {_key_of(draft.customer): draft.customer for draft in drafts}
+    brands = {key: _brand_of(owner, using) for key, owner in owners.items()}
+    found: dict[tuple[type, Any], Customer] = {}
+    for brand in set(brands.values()):
+        wanted = {
+            key: owner for key, owner in owners.items() if brands[key] == brand and not _is_nobody(owner)
+        }
+        found |= customers.find_many(wanted, brand, using=using)
+    return {key: found.get(key) or _owner_of(owner, using) for key, owner in owners.items()}
 
 
 def _owner_of(owner: Any, using: str) -> Customer:
-    customer = customers.of(owner, _brand_of(owner, using), using=using)
-    if customer is None:
+    if _is_nobody(owner):
         message = "customer leads to nobody: an activity belongs to a user or a customer id (API guide, customerid)."
         raise PayloadError(message, field="customerid", reason="no_customer")
-    return customer
+    return customers.of(owner, _brand_of(owner, using), using=using)
+
+
+def _is_nobody(owner: Any) -> bool:
+    return owner is None or owner == ""
+
+
+def _write_down(draft: _Draft, using: str) -> Activity:
+    """Return an unsaved record; who is registered for one that can't be reported is taken back."""
+    if not _is_nobody(draft.customer):
+        known = customers.find(draft.customer, _brand_of(draft.customer, using), using=using)
+        if known is not None:
+            return _build(draft, known)
+    with transaction.atomic(using=using):
+        return _build(draft, _owner_of(draft.customer, using))
 
 
 def _brand_of(owner: Any, using: str) -> str:
     """Return the brand an owner belongs to: the one they were reported to, else the current request's."""
     if isinstance(owner, Customer):
         return owner.brand
-    if len(conf.brands()) > 1 and not isinstance(owner, str) and owner is not None:
+    if len(conf.brands()) > 1 and isinstance(owner, Model):
         reported = Customer.objects.using(using).filter(user_pk=str(owner.pk)).order_by("pk").first()
         if reported is not None:
             return reported.brand
@@ -225,15 +247,22 @@ def _eventid_of(draft: _Draft, customer: Customer) -> str:
     if draft.eventid:
         eventid = str(draft.eventid)
     elif _is_day(draft.createtime):
-        parts = (draft.eventname, customer.customer_id, str(draft.createtime), draft.product, draft.currency)
+        # In capitals, as on the wire: two spellings of a currency are one total.
+        currency = payloads.currency(draft.currency)
+        parts = (draft.eventname, customer.customer_id, str(draft.createtime), draft.product, currency)
         eventid = "-".join(str(part) for part in parts if part)
     else:
         message = "eventid is missing: give one that stays the same for a retry, such as the transaction's reference."
         raise PayloadError(message, field="eventid", reason="no_eventid")
-    if len(eventid) > MAX_EVENTID:
-        digest = hashlib.sha256(eventid.encode()).hexdigest()
-        eventid = f"{eventid[: MAX_EVENTID - len(digest) - 1]}-{digest}"
-    return eventid
+    return _shorten(eventid)
+
+
+def _shorten(eventid: str) -> str:
+    """Return an id that fits; what is cut off still tells it apart."""
+    if len(eventid) <= MAX_EVENTID:
+        return eventid
+    digest = hashlib.sha256(eventid.encode(errors="surrogatepass")).hexdigest()
+    return f"{eventid[: MAX_EVENTID - len(digest) - 1]}-{digest}"
 
 
 def _is_day(createtime: Moment | None) -> bool:
@@ -249,6 +278,11 @@ def _find(wanted: Activity, using: str) -> Activity | None:
 
 def _compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
     """Deal with an activity that was written down before with other content, as `CORRECTIONS` says."""
+    if stored.customer_id is None:
+        # It was quarantined, and its row has been corrected.
+        outbox.replace_quarantined(stored.pk, wanted, using=using)
+        wakeup.after_commit(using=using)
+        return
     if stored.body == wanted.body or _is_same(stored.body, wanted.body, is_time_given=is_time_given):
         return
     is_unsent = stored.status == Status.DEAD and not stored.accepted_version
@@ -331,16 +365,57 @@ class ModelActivity:
         using = router.db_for_write(Activity)
         try:
             draft = self._draft(row)
-            wanted = _build(draft, _owner_of(draft.customer, using))
+            wanted = _write_down(draft, using)
+            stored = _find(wanted, using)
+            _refuse_taken(stored, wanted)
         except PayloadError as error:
             return self._quarantine(row, error, using)
-        stored = _find(wanted, using)
         if stored is None:
             outbox.add_activities([wanted], using=using)
             wakeup.after_commit(using=using)
             return wanted
         _compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
         return stored
+
+    def mend(self, quarantined: Activity) -> bool:
+        """
+        Read a quarantined activity from its row again.
+
+        Returns:
+            False when it still can't be reported; the record then says why.
+        """
+        using = router.db_for_write(Activity)
+        try:
+            wanted = self._read_again(quarantined, using)
+        except PayloadError as error:
+            outbox.explain_quarantined(quarantined.pk, reason=error.reason, error=str(error), using=using)
+            return False
+        outbox.replace_quarantined(quarantined.pk, wanted, using=using)
+        return True
+
+    def _read_again(self, quarantined: Activity, using: str) -> Activity:
+        row = self.model._base_manager.filter(pk=quarantined.source_pk).first()
+        if row is None:
+            message = (
+                f"Its row, {quarantined.source} {quarantined.source_pk}, is gone: there is nothing to report."
+            )
+            raise PayloadError(message, reason="row_gone")
+        if not self.is_due(row):
+            message = f"Its row, {quarantined.source} {quarantined.source_pk}, no longer fulfils `when`."
+            raise PayloadError(message, reason="row_not_due")
+        try:
+            # In a savepoint: a query of the declaration that fails must not ruin the caller's transaction.
+            with transaction.atomic(using=using):
+                wanted = _write_down(self._draft(row), using)
+                _refuse_taken(_find(wanted, using), wanted)
+                return wanted
+        except PayloadError:
+            raise
+        except Exception as error:  # noqa: BLE001  the host's declaration may raise anything, and a person is asking
+            message = (
+                f"{type(self).__name__} raised {type(error).__name__} for its row: correct it, then requeue."
+            )
+            raise PayloadError(message, reason="declaration") from None
 
     def _draft(self, row: Model) -> _Draft:
         return _Draft(
@@ -349,15 +424,15 @@ class ModelActivity:
             value=self._read(row, "value"),
             currency=self._read(row, "currency"),
             createtime=self._read(row, "createtime"),
-            eventid=self._read(row, "eventid") or self._default_id(row),
+            eventid=self._id_of(row),
             product=self._read(row, "product"),
             fields={name: self._read_field(row, name, path) for name, path in self._all_fields().items()},
             source=self.model._meta.label,
             source_pk=str(row.pk),
         )
 
-    def _default_id(self, row: Model) -> str:
-        return f"{self.eventname}-{row.pk}"
+    def _id_of(self, row: Model) -> str:
+        return str(self._read(row, "eventid") or f"{self.eventname}-{row.pk}")
 
     def _all_fields(self) -> Mapping[str, PathOrFunction]:
         return self.fields
@@ -378,11 +453,10 @@ class ModelActivity:
 
     def _quarantine(self, row: Model, error: PayloadError, using: str) -> Activity:
         """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
-        brand = _brand_of(None, using)
         dead = Activity(
-            brand=brand,
+            brand=_brand_of(None, using),
             eventname=self.eventname,
-            eventid=self._default_id(row)[:MAX_EVENTID],
+            eventid=self._id_for_quarantine(row),
             body="{}",
             status=Status.DEAD,
             due_at=None,
@@ -391,9 +465,51 @@ class ModelActivity:
             source=self.model._meta.label,
             source_pk=str(row.pk),
         )
-        outbox.add_activities([dead], using=using)
-        alerts.record_dead(Activity, brand=brand, pk=None, name=str(dead), reason=f"{error.reason}: {error}")
-        return dead
+        stored = _find(dead, using)
+        if stored is not None and not _is_of_one_row(stored, dead):
+            dead.eventid = f"{dead.source}-{dead.source_pk}"
+            stored = _find(dead, using)
+        if stored is None:
+            outbox.add_activities([dead], using=using)
+            alerts.record_dead(
+                Activity, brand=dead.brand, pk=None, name=str(dead), reason=f"{error.reason}: {error}"
+            )
+            return dead
+        if stored.customer_id is None:
+            outbox.explain_quarantined(stored.pk, reason=error.reason, error=str(error), using=using)
+        elif outbox.flag_changed(stored.pk, using=using):
+            logger.warning(
+                "track360: the row of %s can't be reported any more (%s); what was reported stays, it is flagged.",
+                stored,
+                error.reason,
+            )
+        return stored
+
+    def _id_for_quarantine(self, row: Model) -> str:
+        """Return the id that the record will have once it can be reported, where that id is none of the faults."""
+        default = f"{self.eventname}-{row.pk}"
+        try:
+            eventid = self._id_of(row)
+            eventid.encode()
+        except (PayloadError, UnicodeEncodeError):
+            return default
+        return default if "\0" in eventid else _shorten(eventid)
+
+
+def _is_of_one_row(stored: Activity, wanted: Activity) -> bool:
+    """Tell whether two records come from the same row of the host; a report without a row may be of any."""
+    rows = [(each.source, each.source_pk) for each in (stored, wanted)]
+    return not stored.source or not wanted.source or rows[0] == rows[1]
+
+
+def _refuse_taken(stored: Activity | None, wanted: Activity) -> None:
+    """Refuse to take another row's record for this row's: it would be reported once for both."""
+    if stored is not None and not _is_of_one_row(stored, wanted):
+        message = (
+            f"eventid is taken by {stored.source} {stored.source_pk}: give the declaration an `eventid` that is unique "
+            "for the event name."
+        )
+        raise PayloadError(message, field="eventid", reason="eventid_taken")
 
 
 def _as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
@@ -402,15 +518,18 @@ def _as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
     if column is None or column.is_relation or not isinstance(column, Field):
         return value
     if hasattr(value, "resolve_expression"):
-        value = (
-            row._meta.model._base_manager.using(row._state.db)
-            .values_list(column.name, flat=True)
-            .get(pk=row.pk)
-        )
+        return _read_stored(row, column)
     value = column.to_python(value)
     if isinstance(column, DecimalField) and isinstance(value, Decimal) and value.is_finite():
-        return round(value, column.decimal_places)
+        rounded = round(value, column.decimal_places)
+        # Databases round halves differently: ours to know, not to guess.
+        return rounded if rounded == value else _read_stored(row, column)
     return value
+
+
+def _read_stored(row: Model, column: Field[Any, Any]) -> Any:
+    rows = row._meta.model._base_manager.using(row._state.db)
+    return rows.values_list(column.name, flat=True).get(pk=row.pk)
 
 
 D = TypeVar("D", bound=type[ModelActivity])
@@ -446,8 +565,74 @@ def declarations() -> tuple[ModelActivity, ...]:
     return tuple(declaration for group in _declarations.values() for declaration in group)
 
 
-def _on_saved(*, sender: type[Model], instance: Model, raw: bool, **_: Any) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Requeued:
+    """How many dead activities go out again, and how many still can't be written down."""
+
+    count: int
+    refused: int = 0
+
+
+def requeue(records: QuerySet[Activity]) -> Requeued:
+    """
+    Give dead activities another try from the start.
+
+    Those that could not be written down (`ModelActivity`) are read from the host's rows again.
+
+    Returns:
+        How many go out again, and how many stay dead because their rows still can't be reported; they say why.
+    """
+    using = router.db_for_write(Activity)
+    quarantined = list(records.filter(status=Status.DEAD, customer=None))
+    mended = sum(_mend(activity, using) for activity in quarantined)
+    count = outbox.requeue(records) + mended
+    if count:
+        wakeup.after_commit(using=using)
+    return Requeued(count=count, refused=len(quarantined) - mended)
+
+
+def _mend(quarantined: Activity, using: str) -> bool:
+    for declaration in declarations():
+        if (declaration.model._meta.label, declaration.eventname) == (
+            quarantined.source,
+            quarantined.eventname,
+        ):
+            return declaration.mend(quarantined)
+    error = f"No app declares {quarantined.source} as {quarantined.eventname} any more: there is nothing to report."
+    outbox.explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
+    return False
+
+
+def _on_saved(
+    *, sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None = None, **_: Any
+) -> None:
     if raw or not conf.settings.ENABLED:
         return
+    row: Model | None = None
     for declaration in _declarations.get(sender, ()):
-        declaration.report(instance)
+        if declaration.is_due(instance):
+            row = row or _as_saved(instance, update_fields)
+            declaration.report(row)
+
+
+def _as_saved(row: Model, update_fields: frozenset[str] | None) -> Model:
+    """Return a row as its table has it: a partial save may leave something else in memory."""
+    if update_fields is None:
+        return row
+    rows = row._meta.model._base_manager.using(row._state.db).filter(pk=row.pk)
+    columns: list[Any] = [
+        column
+        for column in row._meta.concrete_fields
+        if not {column.name, column.attname} & update_fields and column.attname in row.__dict__
+    ]
+    stored = rows.values(*(column.attname for column in columns)).first() if columns else None
+    if stored is None or all(_is_stored(row, column, stored[column.attname]) for column in columns):
+        return row
+    return rows.first() or row
+
+
+def _is_stored(row: Model, column: Any, stored: Any) -> bool:
+    try:
+        return bool(column.to_python(getattr(row, column.attname)) == stored)
+    except (ValidationError, TypeError, ValueError):
+        return False

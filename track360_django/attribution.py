@@ -33,8 +33,9 @@ SESSION_KEY: Final = "track360"
 SALT: Final = "track360_django.attribution"
 
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+# Cubot makes phones.
 _CRAWLER: Final = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|facebookexternalhit|embedly|preview|pingdom|monitor|lighthouse|headlesschrome",
+    r"(?<!cu)bot\b|(?<!cu)bot/|crawl|spider|slurp|facebookexternalhit|embedly|preview|pingdom|monitor|lighthouse|headlesschrome",
     re.IGNORECASE,
 )
 
@@ -122,24 +123,33 @@ class Touches:
         """Both touches, this request's landing included."""
         if self._memory is None:
             settings = Settings()
-            state = read_cookie(self.request, settings)
-            if state is None and reads_session(self.request, settings):
-                state = self.request.session.get(SESSION_KEY)
-            self._memory = self._merge(state, settings)
+            memory = parse_state(read_cookie(self.request, settings), settings)
+            if memory == Memory() and reads_session(self.request, settings):
+                memory = parse_state(self.request.session.get(SESSION_KEY), settings)
+            self._memory = self._with_landing(memory, settings)
         return self._memory
+
+    @property
+    def is_read(self) -> bool:
+        """Whether anything was read that another visitor's browser may not have."""
+        return self._memory is not None
 
     async def aload(self) -> Memory:
         """Read what is remembered without blocking the event loop; afterwards the attributes are plain reads."""
         if self._memory is None:
             settings = Settings()
-            state = read_cookie(self.request, settings)
-            if state is None and reads_session(self.request, settings):
-                state = await self.request.session.aget(SESSION_KEY)
-            self._memory = self._merge(state, settings)
+            memory = parse_state(read_cookie(self.request, settings), settings)
+            if memory == Memory() and reads_session(self.request, settings):
+                memory = parse_state(await self.request.session.aget(SESSION_KEY), settings)
+            self._memory = self._with_landing(memory, settings)
         return self._memory
 
-    def _merge(self, state: object, settings: Settings) -> Memory:
-        memory = parse_state(state, settings)
+    def forget_all_but_landing(self) -> Memory:
+        """Return what this request's URL brought alone, for want of the rest, and go on with that."""
+        self._memory = self._with_landing(Memory(), Settings())
+        return self._memory
+
+    def _with_landing(self, memory: Memory, settings: Settings) -> Memory:
         touch = self.landing.touch if self.landing else None
         return memory.with_touch(touch, window_of(settings)) if touch else memory
 
@@ -214,12 +224,15 @@ def capture(query_string: bytes, names: Sequence[str], now: datetime) -> Landing
     Each parameter is decoded once and kept exactly or refused; of a repeated one, the last valid value counts.
     """
     params: dict[str, str] = {}
-    refusals: list[tuple[str, str]] = []
+    # A set in the order of the last sight: a URL with a thousand bad values is told of like one with one.
+    refusals: dict[tuple[str, str], None] = {}
     for name, raw in _pairs(query_string, tuple(names)):
         value = _decode(raw)
         refusal = "undecodable" if value is None else refuse_tracking(value)
         if value is None or refusal:
-            refusals.append((name, refusal or "undecodable"))
+            refused = (name, refusal or "undecodable")
+            refusals.pop(refused, None)
+            refusals[refused] = None
         else:
             params[name] = value
     if not params and not refusals:

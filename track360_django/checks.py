@@ -23,7 +23,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  Django's name
 from django.utils.module_loading import import_string
 
-from track360_django import activities, client, conf
+from track360_django import activities, client, conf, lanes, signup
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
 SESSION_MIDDLEWARE: Final = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -111,7 +111,7 @@ def _check_keys(configured: Mapping[str, Any], where: str) -> Iterator[CheckMess
             close = get_close_matches(str(key).upper(), known, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known)}."
             yield _error("E002", f"{where} has the unknown key {key!r}, which does nothing.", hint)
-        elif not conf.is_acceptable(value, conf.default_of(key)):
+        elif not conf.is_acceptable(key, value):
             default = conf.default_of(key)
             yield _error(
                 "E003",
@@ -143,6 +143,11 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
         yield _error(
             "E008", f"{where}['TRACKING_PARAMS'] is empty.", 'Name one at least, such as "tracking_data".'
         )
+    if key == "SIGNUP_SOURCES" and value != "auto":
+        yield from _check_sources((value,) if isinstance(value, str) else value, where)
+    if key == "LANES" and value > lanes.MAX_LANES:
+        hint = f"Use at most {lanes.MAX_LANES}: more than a worker each help nobody."
+        yield _error("E003", f"{where}['LANES'] is too large; {lanes.MAX_LANES} are used.", hint)
     if key in FUNCTIONS and value is not None:
         yield from _check_function(key, value, where)
     if key == "TIME_ZONE":
@@ -152,6 +157,13 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
         yield _error(
             "E003", f"{where}[{key!r}] is too large: a lane is leased for three times as long.", hint
         )
+
+
+def _check_sources(names: Sequence[str], where: str) -> Iterator[CheckMessage]:
+    for name in names:
+        if name not in signup.NAMES:
+            message = f"{where}['SIGNUP_SOURCES'] names {name!r}, which is no signup source: its signups are not seen."
+            yield _error("E008", message, f'Use "auto", or some of: {", ".join(signup.NAMES)}.')
 
 
 def _check_function(key: str, value: Any, where: str) -> Iterator[CheckMessage]:

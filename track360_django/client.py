@@ -16,12 +16,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from html import escape
+from html import unescape
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
-from json import dumps
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -43,7 +42,8 @@ PAUSE_STATUSES: Final = frozenset(
 )
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
-_HTML: Final = re.compile(rb"\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_HTML: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_JSON_ESCAPE: Final = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/]))')
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -133,7 +133,9 @@ class Client:
                 answer = self._exchange(path, payloads.to_array(bodies), bodies)
             except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
                 # Only the kind of error is kept: its text and its traceback may hold the token.
-                answer = _answer_without_response(type(error), is_overdue=attempt.is_overdue)
+                answer = _answer_without_response(
+                    type(error), is_overdue=attempt.is_overdue, is_sent=attempt.is_sent
+                )
         return answer
 
     def close(self) -> None:
@@ -167,7 +169,7 @@ class Client:
         return session
 
     def _open_session(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.proxies = dict(self._proxies)
         session.verify = self._verify
@@ -210,17 +212,25 @@ class Client:
             return Verdict.RETRY, "endless_answer"
         if "html" in response.headers.get("Content-Type", "").lower() or _HTML.match(content):
             return Verdict.RETRY, "html_answer"
-        check = self._response_check
-        if check is not None and check(response.status_code, content.decode(errors="replace")) is False:
-            return Verdict.REFUSED, "response_check"
-        return Verdict.ACCEPTED, ""
+        if self._response_check is None:
+            return Verdict.ACCEPTED, ""
+        try:
+            is_good = self._response_check(response.status_code, content.decode(errors="replace"))
+        except Exception:  # noqa: BLE001  the host's function may raise anything; its traceback may hold the answer
+            return Verdict.PAUSE, "response_check_failed"
+        return (Verdict.REFUSED, "response_check") if is_good is False else (Verdict.ACCEPTED, "")
 
     def _excerpt(self, content: bytes, bodies: tuple[str, ...]) -> str:
         secrets = {self._token}.union(*(payloads.private_values(body) for body in bodies))
-        text = redact(content[: 10 * MAX_EXCERPT_CHARACTERS].decode(errors="replace"), secrets)
-        text = " ".join(text.split())
-        printable = "".join(character for character in text if character.isprintable())
-        return f"Answer: {printable[:MAX_EXCERPT_CHARACTERS]}" if printable else ""
+        text = redact(content.decode(errors="replace"), secrets)
+        return f"Answer: {text[:MAX_EXCERPT_CHARACTERS]}" if text else ""
+
+
+class _Session(requests.Session):
+    """A session for which no answer is a redirect: to prepare the next request, it would read all of the body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Lead nowhere."""
 
 
 def classify(status: int) -> tuple[Verdict, str]:
@@ -248,6 +258,7 @@ _EXPLANATIONS: Final = {
     "html_answer": "A web page came instead of the API's answer: a proxy, a login page or a wrong BASE_URL.",
     "endless_answer": "The answer was longer than 64 KiB and was not read to its end.",
     "response_check": "RESPONSE_CHECK says that Track360 did not take the records.",
+    "response_check_failed": "RESPONSE_CHECK raised an error, so nobody knows what the answer means: correct it.",
 }
 
 
@@ -264,19 +275,25 @@ def explain(reason: str, status: int | None) -> str:
     return where + _EXPLANATIONS.get(reason, default)
 
 
-def _answer_without_response(kind: type[Exception], *, is_overdue: bool) -> Answer:
+def _answer_without_response(kind: type[Exception], *, is_overdue: bool, is_sent: bool) -> Answer:
+    """Judge an error by its kind; once the request was sent, it can't be the request that is wrong."""
     if is_overdue or issubclass(kind, requests.Timeout):
         return Answer(
             verdict=Verdict.RETRY,
             reason="timeout",
             error=f"Track360 did not answer in time ({kind.__name__}).",
         )
-    if issubclass(kind, requests.exceptions.SSLError):
+    # requests wraps what the network does; a plain OSError before the request is a file that can't be read.
+    is_local = issubclass(kind, OSError) and not issubclass(kind, requests.RequestException)
+    if (is_local or issubclass(kind, requests.exceptions.SSLError)) and not is_sent:
         hint = "TLS failed: look at the certificate of BASE_URL, at CA_BUNDLE and at this machine's clock."
         return Answer(verdict=Verdict.PAUSE, reason="tls", error=hint)
-    if issubclass(kind, ValueError) and not issubclass(kind, requests.JSONDecodeError):
+    if issubclass(kind, ValueError) and not is_sent:
         hint = f"The request can't be built ({kind.__name__}): look at BASE_URL, BRAND_TOKEN and PROXIES."
         return Answer(verdict=Verdict.PAUSE, reason="misconfigured", error=hint)
+    if is_sent:
+        hint = f"The request was sent, and no whole answer came back ({kind.__name__})."
+        return Answer(verdict=Verdict.RETRY, reason="broken_answer", error=hint)
     hint = f"The connection failed ({kind.__name__}): is BASE_URL reachable from this machine?"
     return Answer(verdict=Verdict.RETRY, reason="connection", error=hint)
 
@@ -293,18 +310,39 @@ def _read(raw: BaseHTTPResponse) -> tuple[bytes, bool]:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without the secrets, in whichever escaping an answer may repeat them."""
-    forms = {
-        form for secret in secrets for form in (secret, dumps(secret)[1:-1], escape(secret)) if form.strip()
-    }
-    if not forms:
+    """Return a text as one printable line without the secrets, in whichever escaping it repeats them."""
+    text = _plain(text)
+    forms = {form for secret in secrets for form in _forms(secret)}
+    folded = text.casefold()
+    # Few of the thousands of values of a batch are in an answer: only those are worth a pattern.
+    longest_first = sorted((form for form in forms if form.casefold() in folded), key=len, reverse=True)
+    if not longest_first:
         return text
     # A short value ("Al") is replaced where it stands alone: everywhere, it would blacken the whole text.
-    longest_first = sorted(forms, key=len, reverse=True)
     pattern = "|".join(
         re.escape(form) if len(form) > 3 else rf"(?<!\w){re.escape(form)}(?!\w)" for form in longest_first
     )
     return re.sub(pattern, "[removed]", text, flags=re.IGNORECASE)
+
+
+def _forms(secret: str) -> Iterable[str]:
+    verbatim, plain = _tidy(secret), _plain(secret)
+    return (form for form in (verbatim, plain, plain.replace(" ", "+")) if form)
+
+
+def _plain(text: str) -> str:
+    """Return a text without the escapes of JSON, HTML and URLs, also where they were applied twice."""
+    for _ in range(2):
+        text = _JSON_ESCAPE.sub(lambda match: match[2] or chr(int(match[1], 16)), unescape(unquote(text)))
+    # JSON escapes a character beyond the basic plane as two halves.
+    return _tidy(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _tidy(text: str) -> str:
+    """Return a text as one line of printable characters."""
+    return " ".join(
+        "".join(character for character in text if character.isprintable() or character.isspace()).split()
+    )
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
@@ -329,14 +367,16 @@ def find_problem(base_url: str, token: str, *, allow_http: bool) -> str | None:
 def _find_url_problem(base_url: str, *, allow_http: bool) -> str | None:
     try:
         parts = urlsplit(base_url)
-        host = parts.hostname or ""
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "BASE_URL is no URL."
+    if any(character.isspace() or not character.isprintable() for character in base_url):
+        return "BASE_URL holds white space or a control character."
     if parts.scheme not in ("https", "http") or not host:
         return (
             "BASE_URL is missing or no URL like https://partners.yourbrand.com (API guide, Before starting)."
         )
-    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+    if parts.path.strip("/") or set("?#@") & set(base_url):
         return (
             "BASE_URL takes scheme and host only, like https://partners.yourbrand.com; the paths are added."
         )

@@ -4,39 +4,54 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
-from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Field, Model, Q
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db.models import DecimalField, Field, JSONField, Model, Q
 
 from track360_django.paths import follow
 
-_COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "exact": operator.eq,
+_ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "gt": operator.gt,
     "gte": operator.ge,
     "lt": operator.lt,
     "lte": operator.le,
 }
+_COMPARISONS: Final = frozenset({"exact", "in", "isnull", *_ORDERINGS})
+
+
+class _UnknownError(ValueError):
+    """Python and the database may see this value differently."""
 
 
 def holds(condition: Q, row: Model) -> bool | None:
     """
-    Tell whether a row in memory fulfils a condition, as the database would.
+    Tell whether a saved row in memory fulfils a condition, as the database would.
 
     Returns:
         None where only a query can tell: other lookups than exact, in, isnull, gt, gte, lt, lte, expressions,
-        and paths over several rows.
+        paths over several rows, and values that Python and a database may see differently, such as floats, JSON,
+        decimals with more places than their column, and the order of texts.
     """
-    verdicts = [_holds_child(child, row) for child in condition.children]
+    verdicts = [_holds_child(child, row) for child in condition.children if not _is_empty(child)]
+    if not verdicts:
+        # As Django has it: what asks nothing holds for all rows, negated or not.
+        return True
     match condition.connector:
         case Q.AND:
             verdict = False if False in verdicts else None if None in verdicts else True
         case Q.OR:
-            verdict = True if True in verdicts else None if None in verdicts else not verdicts
+            verdict = True if True in verdicts else None if None in verdicts else False
         case _:
             verdict = None
     return verdict if verdict is None else verdict is not condition.negated
+
+
+def _is_empty(child: Any) -> bool:
+    return isinstance(child, Q) and all(map(_is_empty, child.children))
 
 
 def _holds_child(child: Any, row: Model) -> bool | None:
@@ -45,50 +60,73 @@ def _holds_child(child: Any, row: Model) -> bool | None:
     if not isinstance(child, tuple):
         return None
     lookup, wanted = child
-    field, path, comparison = _split(row, lookup)
-    if field is None or hasattr(wanted, "resolve_expression"):
+    field, path, comparison = _split(type(row), lookup)
+    if field is None or comparison not in _COMPARISONS:
         return None
-    value = follow(row, path)
-    if hasattr(value, "resolve_expression"):
+    try:
+        return _compare(field, comparison, follow(row, path), wanted)
+    except (ArithmeticError, AttributeError, TypeError, ValueError, ValidationError):
+        # If the condition is at fault, the query's error says how.
         return None
-    return _compare(field, comparison, value, wanted)
 
 
-def _split(row: Model, lookup: str) -> tuple[Field[Any, Any] | None, str, str]:
+def _split(model: type[Model], lookup: str) -> tuple[Field[Any, Any] | None, str, str]:
     """Return the field a lookup ends at, the path to it, and the comparison; no field where it can't be told."""
-    model: type[Model] = type(row)
     path: list[str] = []
     names = lookup.split("__")
     field: Any = None
-    for position, name in enumerate(names):
+    while names and (field is None or field.is_relation):
         try:
-            field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+            field = model._meta.pk if names[0] == "pk" else model._meta.get_field(names[0])
         except FieldDoesNotExist:
-            is_comparison = field is not None and position == len(names) - 1
-            return (field if is_comparison else None), "__".join(path), name
+            break
         if field is None or not getattr(field, "concrete", False) or getattr(field, "many_to_many", False):
             return None, "", ""
-        path.append(name)
+        path.append(names.pop(0))
         if field.is_relation and isinstance(field.related_model, type):
             model = field.related_model
-    return field, "__".join(path), "exact"
+    return field, "__".join(path), "__".join(names) or "exact"
 
 
 def _compare(field: Field[Any, Any], comparison: str, value: Any, wanted: Any) -> bool | None:
     if comparison == "isnull":
-        return (value is None) is bool(wanted)
+        return (value is None) is wanted if isinstance(wanted, bool) else None
+    if wanted is None and not isinstance(field, JSONField):
+        return value is None if comparison == "exact" else None
     value = _plain(field, value)
     if comparison == "in":
-        return value is not None and value in [_plain(field, item) for item in wanted]
-    compare = _COMPARISONS.get(comparison)
-    if compare is None:
+        return value in [_plain(field, item) for item in _members(wanted) if item is not None]
+    wanted = _plain(field, wanted)
+    if comparison == "exact":
+        return bool(value == wanted)
+    if isinstance(value, str):
+        # Each database sorts texts its own way.
         return None
-    if comparison == "exact" and wanted is None:
-        return value is None
-    return value is not None and compare(value, _plain(field, wanted))
+    return value is not None and _ORDERINGS[comparison](value, wanted)
+
+
+def _members(wanted: Any) -> Any:
+    if hasattr(wanted, "resolve_expression"):
+        raise _UnknownError
+    return wanted
 
 
 def _plain(field: Field[Any, Any], value: Any) -> Any:
-    if isinstance(value, Model):
-        return value.pk
-    return value if field.is_relation else field.to_python(value)
+    """Return a value as the database would give it back."""
+    if isinstance(value, Model) and field.is_relation:
+        value = getattr(value, field.target_field.attname)  # type: ignore[attr-defined]  # of relations alone
+    is_expression = hasattr(value, "resolve_expression")
+    if is_expression or isinstance(value, float) or isinstance(field, JSONField):
+        raise _UnknownError
+    if getattr(field, "db_collation", None):
+        raise _UnknownError
+    plain = field.to_python(value)
+    if isinstance(field, DecimalField) and not _fits(plain, field.decimal_places):
+        raise _UnknownError
+    if isinstance(plain, datetime) and plain.tzinfo is None and settings.USE_TZ:
+        raise _UnknownError
+    return plain
+
+
+def _fits(number: Decimal | None, places: int) -> bool:
+    return number is None or number == round(number, places)

@@ -7,9 +7,11 @@ A value of the wrong type counts as absent here and is an error in `checks`: the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
-from typing import TYPE_CHECKING, Any, Final
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from django.conf import settings as django_settings
@@ -94,7 +96,7 @@ class Settings:
             if not name.isupper():
                 return default
             value = _look_up(self.brand, name, default)
-            return value if is_acceptable(value, default) else default
+            return value if is_acceptable(name, value) else default
 
 
 def _look_up(brand: str, name: str, default: object) -> object:
@@ -121,7 +123,11 @@ def tracking_params() -> tuple[str, ...]:
     time, and a tuple, so that what is derived from it can be remembered.
     """
     configured = getattr(django_settings, "TRACK360", None)
-    if type(configured) is dict and "TRACKING_PARAMS" not in configured and configured.get("ENABLED", True) is True:
+    if (
+        type(configured) is dict
+        and "TRACKING_PARAMS" not in configured
+        and configured.get("ENABLED", True) is True
+    ):
         return _DEFAULT_PARAMS
     return tuple(settings.TRACKING_PARAMS) if settings.ENABLED else ()
 
@@ -136,32 +142,33 @@ def default_of(name: str) -> object:
     return Settings.__dict__[name]
 
 
-def is_acceptable(value: object, default: object) -> bool:
-    """Tell whether a value has a type that the setting with this default can work with."""
-    if value is default:
-        return True
-    if default is None or isinstance(default, str):
-        return _is_text_or_more(value, default)
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, int | float):
-        return isinstance(value, int | type(default)) and value > 0
-    if isinstance(default, Mapping):
-        return isinstance(value, Mapping)
-    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+def is_acceptable(name: str, value: object) -> bool:
+    """Tell whether a setting can work with a value of this type, as its annotation says."""
+    return value is default_of(name) or any(_suits(value, kind) for kind in _KINDS[name])
 
 
-def _is_text_or_more(value: object, default: object) -> bool:
-    """Accept what stands in for text: a function where a path may stand, names where "auto" may stand."""
-    if isinstance(value, str) or callable(value):
-        return True
-    if default is None:
-        return value is None or isinstance(value, bool)
-    return default == "auto" and isinstance(value, list | tuple)
+def _suits(value: object, kind: Any) -> bool:
+    """Tell whether a value is of one of the kinds that settings have; numbers are finite and above zero."""
+    plain = get_origin(kind) or kind
+    if plain is Callable:
+        return callable(value)
+    if plain is Sequence:
+        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    if plain in (int, float):
+        is_number = isinstance(value, int | plain) and not isinstance(value, bool)
+        return is_number and 0 < value < math.inf  # type: ignore[operator]  # it is a number
+    if get_args(kind) == (str, str):
+        return isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
+    return isinstance(value, plain)
 
 
 settings: Final = Settings()
 _DEFAULT_PARAMS: Final = tuple(Settings.__dict__["TRACKING_PARAMS"])
+# The kinds of value that each setting takes: the members of a union, or the one kind.
+_KINDS: Final = {
+    name: get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
+    for name, hint in get_type_hints(Settings).items()
+}
 
 
 def for_brand(brand: str) -> Settings:

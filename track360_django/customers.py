@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, router, transaction
+from django.db.models import Model
 
 from track360_django import attribution, conf, identity, outbox, payloads, wakeup
 from track360_django.attribution import Touch, Touches
+from track360_django.clock import from_now
+from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
 from track360_django.payloads import FieldValue
+
+# The signup source of a row that was written because somebody unknown was active.
+PLACEHOLDER: Final = "activity"
+# How many ids one query asks for: SQLite takes no more than a thousand parameters.
+FIND_BATCH: Final = 500
+
+K = TypeVar("K")
 
 
 def report(
@@ -29,7 +40,8 @@ def report(
 
     Args:
         user: The host's user; or a customer id as text, for somebody who is no user of this project.
-        request: Where the touches are read from; without one, the request being served in this context.
+        request: Where the touches are read from; without one, the request being served in this context, unless
+            somebody else is logged in there.
         tracking: Parameter name to value, verbatim; wins over every touch.
         source: Which signup source it was, for the admin.
         fields: Additional fields as agreed with Track360, under the guide's names; None leaves one as it is.
@@ -51,11 +63,13 @@ def _report(
 ) -> Customer:
     touches = attribution.of(request)
     brand = conf.brand_of(request if request is not None else touches and touches.request)
+    if request is None and not _is_served(user, touches):
+        touches = None
     customer = _build(user, brand, touches, tracking, source, fields)
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using, savepoint=False):
         stored = outbox.add_customer(customer, using=using)
-        _complete(stored, customer)
+        _complete(stored, customer, is_explicit=bool(tracking))
         wakeup.after_commit(using=using)
     stored.refresh_from_db()
     return stored
@@ -87,9 +101,11 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
     with transaction.atomic(using=using):
         customer = _locked(_id_of(user, brand), brand, using)
         if customer is None:
-            return _report(user, request, None, "report", fields)
-        kept = {name: value for name, value in customer.fields.items() if name not in fields}
-        outbox.change_customer(customer, fields=kept | changed)
+            # Nobody said that this is their signup, so no touch of today may claim it.
+            customer = outbox.add_customer(_build(user, brand, None, None, "update", fields), using=using)
+        else:
+            kept = {name: value for name, value in customer.fields.items() if name not in fields}
+            outbox.change_customer(customer, fields=kept | changed)
         wakeup.after_commit(using=using)
     customer.refresh_from_db()
     return customer
@@ -105,33 +121,47 @@ def hold(user: Any, touches: Touches, *, using: str) -> Customer:
     brand = conf.brand_of(touches.request)
     customer = _build(user, brand, touches, None, "auth", {})
     customer.status = Status.HELD
-    customer.due_at = outbox.from_now(outbox.SAFETY_NET)
-    return outbox.add_customer(customer, using=using)
+    customer.due_at = from_now(outbox.SAFETY_NET)
+    stored = outbox.add_customer(customer, using=using)
+    if stored.source == PLACEHOLDER and stored.status == Status.HELD:
+        missing = _missing(stored, customer, is_explicit=False)
+        outbox.claim_placeholder(stored.pk, using=using, source=customer.source, **missing)
+    return stored
 
 
-def of(owner: Any, brand: str, *, using: str) -> Customer | None:
+def of(owner: Any, brand: str, *, using: str) -> Customer:
     """
     Return the row of the customer that an activity belongs to; registered now when it is a user nobody reported.
 
     `owner` is a user, a row of `Customer`, or a customer id as text. `UNKNOWN_CUSTOMERS="hold"`, staff, and ids that
     no user has get a held row: their activities wait for `report`.
-
-    Returns:
-        None when there is no owner.
     """
-    if owner is None or owner == "":
-        return None
-    if isinstance(owner, Customer):
-        return owner
-    customer_id = _id_of(owner, brand)
-    known = Customer.objects.using(using).filter(brand=brand, customer_id=customer_id).first()
-    return known or _register(owner, customer_id, brand, using)
+    return find(owner, brand, using=using) or _register(owner, _id_of(owner, brand), brand, using)
+
+
+def find(owner: Any, brand: str, *, using: str) -> Customer | None:
+    """Return the row of the customer that an activity belongs to, None when there is none yet."""
+    return find_many({0: owner}, brand, using=using).get(0)
+
+
+def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Customer]:
+    """Return the rows of some owners under the keys they were given with; who has none yet is left out."""
+    found = {key: owner for key, owner in owners.items() if isinstance(owner, Customer)}
+    ids = {key: _id_of(owner, brand) for key, owner in owners.items() if key not in found}
+    wanted = sorted(set(ids.values()))
+    for start in range(0, len(wanted), FIND_BATCH):
+        rows = Customer.objects.using(using).filter(
+            brand=brand, customer_id__in=wanted[start : start + FIND_BATCH]
+        )
+        known = {row.customer_id: row for row in rows}
+        found |= {key: known[customer_id] for key, customer_id in ids.items() if customer_id in known}
+    return found
 
 
 def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
-    user = identity.find_user(customer_id, brand) if isinstance(owner, str) else owner
-    touches = attribution.current() if user is not None else None
-    customer = _build(customer_id if user is None else user, brand, touches, None, "activity", {})
+    user = owner if isinstance(owner, Model) else identity.find_user(customer_id, brand)
+    # No touch of today: who deposits may have signed up long ago, and a click after the signup changes nothing.
+    customer = _build(customer_id if user is None else user, brand, None, None, PLACEHOLDER, {})
     reason = _why_held(user, brand)
     if reason:
         customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
@@ -146,8 +176,24 @@ def _why_held(user: Any | None, brand: str) -> str | None:
     return identity.why_not_a_customer(user, brand)
 
 
+def _is_served(user: Any, touches: Touches | None) -> bool:
+    """Tell whether the request being served can be this person's: staff's clicks are not their customers'."""
+    visitor = getattr(touches.request, "user", None) if touches else None
+    return not getattr(visitor, "is_authenticated", False) or getattr(visitor, "pk", None) == getattr(
+        user, "pk", user
+    )
+
+
 def _id_of(user: Any, brand: str) -> str:
-    return user if isinstance(user, str) else identity.customer_id_of(user, brand)
+    """
+    Return the customer id of a user; a text or a number is an id itself.
+
+    Raises:
+        PayloadError: No table keeps it as it is.
+    """
+    customer_id = str(user) if isinstance(user, str | int | UUID) else identity.customer_id_of(user, brand)
+    payloads.CustomerRecord(customer_id=customer_id).as_dict(UTC)
+    return customer_id
 
 
 def _locked(customer_id: str, brand: str, using: str) -> Customer | None:
@@ -169,7 +215,7 @@ def _build(  # noqa: PLR0913, PLR0917  a customer has that many sides
     params = dict(tracking) if tracking else dict(credited.params) if credited else {}
     customer_id = _id_of(user, brand)
     payloads.CustomerRecord(customer_id=customer_id, tracking=params).as_dict(UTC)
-    is_user = not isinstance(user, str)
+    is_user = isinstance(user, Model)
     return Customer(
         brand=brand,
         customer_id=customer_id,
@@ -197,29 +243,48 @@ def _why_unattributed(touches: Touches | None) -> str:
 
 def _wire_fields(fields: Mapping[str, FieldValue], brand: str) -> payloads.Record:
     """Return additional fields as they are sent; those without a value are left out."""
+    for name in conf.for_brand(brand).TRACKING_PARAMS:
+        if name in fields:
+            message = f"{name} is attribution, which a signup freezes: give it as tracking={{...}} when you report it."
+            raise PayloadError(message, field=name, reason="reserved_field")
     values = {name: identity.aware(value) for name, value in fields.items()}
     record = payloads.CustomerRecord(customer_id="-", fields=values).as_dict(conf.time_zone(brand))
     return {name: value for name, value in record.items() if name in fields}
 
 
-def _complete(stored: Customer, wanted: Customer) -> None:
-    """Bring what this report knows into a row that was there before it; nothing that Track360 has is re-decided."""
+def _complete(stored: Customer, wanted: Customer, *, is_explicit: bool) -> None:
+    """Bring what this report knows into a row that was there before it; what is frozen stays."""
     using = stored._state.db or DEFAULT_DB_ALIAS
+    missing = _missing(stored, wanted, is_explicit=is_explicit)
     if stored.status == Status.HELD:
-        outbox.release_customer(stored.pk, using=using, source=wanted.source, **_missing(stored, wanted))
-    elif not stored.accepted_version and (missing := _missing(stored, wanted)):
+        outbox.release_customer(stored.pk, using=using, source=wanted.source, **missing)
+    elif missing:
         outbox.change_customer(stored, **missing)
     if any(stored.fields.get(name) != value for name, value in wanted.fields.items()):
         locked = _locked(stored.customer_id, stored.brand, using) or stored
         outbox.change_customer(locked, fields=locked.fields | wanted.fields)
 
 
-def _missing(stored: Customer, wanted: Customer) -> dict[str, Any]:
+def _missing(stored: Customer, wanted: Customer, *, is_explicit: bool) -> dict[str, Any]:
     """Return what a row that was written before its signup was reported lacks."""
     changes: dict[str, Any] = {}
-    if wanted.tracking and not stored.tracking:
+    if wanted.tracking and _may_be_attributed(stored, is_explicit=is_explicit):
         names = ("tracking", "first_touch", "last_touch", "unattributed_reason")
         changes |= {name: getattr(wanted, name) for name in names}
     if wanted.user_pk and not stored.user_pk:
         changes |= {"user_pk": wanted.user_pk, "regtime": wanted.regtime}
     return changes
+
+
+def _may_be_attributed(stored: Customer, *, is_explicit: bool) -> bool:
+    """
+    Tell whether a row's attribution is still open.
+
+    A signup froze it, with or without a value. Open is a placeholder that an activity wrote, and, for a value that the
+    host passes itself, a row that Track360 has not been told of.
+    """
+    if stored.accepted_version:
+        return False
+    if is_explicit:
+        return stored.status == Status.HELD or not stored.tracking
+    return stored.source == PLACEHOLDER and stored.status == Status.HELD

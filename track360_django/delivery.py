@@ -19,10 +19,23 @@ from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
 
-from track360_django import alerts, conf, outbox, parcels, payloads, policy, signals
+from track360_django import (
+    alerts,
+    clients,
+    conf,
+    endpoints,
+    lanes,
+    outbox,
+    parcels,
+    payloads,
+    policy,
+    signals,
+)
 from track360_django.client import Answer, Client, Verdict
+from track360_django.endpoints import Gate
+from track360_django.lanes import LeaseLostError, Taken
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
-from track360_django.outbox import Gate, LeaseLostError, Outcome, Taken
+from track360_django.outbox import Outcome
 from track360_django.parcels import Parcel
 
 logger = logging.getLogger(__name__)
@@ -58,10 +71,10 @@ def drain(*, budget_seconds: float = BUDGET_SECONDS, using: str = DEFAULT_DB_ALI
     if not brands:
         return report
     deadline = time.monotonic() + budget_seconds
-    outbox.ensure_lanes(brands, using=using)
+    lanes.ensure_lanes(brands, using=using)
     unmoved: set[int] = set()
     while time.monotonic() < deadline:
-        lane = outbox.take(brands, owner=_owner(), using=using, without=unmoved)
+        lane = lanes.take(brands, owner=_owner(), using=using, without=unmoved)
         if lane is None:
             return report
         if not _work(lane, deadline, report):
@@ -84,7 +97,7 @@ def _work(lane: Taken, deadline: float, report: Report) -> bool:
             moved = [_Round(lane=lane, name=name, report=report).work(deadline) for name in EndpointName]
             is_drained = not any(moved)
             has_moved = has_moved or any(moved)
-        outbox.give_back(lane, is_drained=is_drained)
+        lanes.give_back(lane, is_drained=is_drained)
     except LeaseLostError:
         logger.warning(
             "track360: lane %s of brand %s has another owner; this worker stops.", lane.number, lane.brand
@@ -103,7 +116,7 @@ def _bury_suspect(lane: Taken) -> None:
         error = "Each worker that took this record died. Look at what BEFORE_SEND or its fields do, then requeue it."
         outbox.settle(model, lane, [parcels.dead(record, reason="kills_its_worker", error=error)])
         alerts.record_dead(model, brand=lane.brand, pk=record.pk, name=str(record), reason="kills_its_worker")
-    outbox.renew(lane, losses=0, suspect="")
+    lanes.renew(lane, losses=0, suspect="")
     lane.losses, lane.suspect = 0, ""
 
 
@@ -145,13 +158,13 @@ class _Round:
     def _is_let_through(self) -> bool:
         """Ask at the endpoint's gate, once a round: what happens later in it is known from its own answers."""
         if self.gate is None:
-            self.gate, self.endpoint = outbox.knock(self.lane.brand, self.name, using=self.lane.using)
-            self.client = client_of(self.lane.brand)
+            self.gate, self.endpoint = endpoints.knock(self.lane.brand, self.name, using=self.lane.using)
+            self.client = clients.of(self.lane.brand)
         return self.gate is not Gate.CLOSED
 
     def _send_page(self, page: Sequence[Customer | Activity]) -> None:
         if policy.is_single(self.lane.losses):
-            outbox.renew(self.lane, suspect=f"{self.name.value}:{page[0].pk}")
+            lanes.renew(self.lane, suspect=f"{self.name.value}:{page[0].pk}")
         packed = self._pack(page)
         self._settle(packed.aside)
         going = packed.parcels
@@ -171,7 +184,7 @@ class _Round:
     def _send(self, batch: Sequence[Parcel]) -> None:
         """Post one batch and settle what the answer says; a refused batch is halved until the bad record is alone."""
         if not self.lane.may_send():
-            outbox.renew(self.lane)
+            lanes.renew(self.lane)
         self.report.requests += 1
         answer = self.client.post(_path_of(self.name), [parcel.body for parcel in batch])
         match answer.verdict:
@@ -196,7 +209,7 @@ class _Round:
         self._settle(
             [Outcome(pk=parcel.pk, version=parcel.version, status=Status.DELIVERED) for parcel in batch]
         )
-        outbox.note_acceptance(self.endpoint)
+        endpoints.note_acceptance(self.endpoint)
         self.gate = Gate.OPEN
         for parcel in batch:
             self._announce(parcel)
@@ -222,7 +235,7 @@ class _Round:
 
     def _refuse(self, parcel: Parcel, answer: Answer) -> None:
         """Put one refused record aside; but if record after record is refused, it is the endpoint that is wrong."""
-        refusals = outbox.note_refusal(self.endpoint)
+        refusals = endpoints.note_refusal(self.endpoint)
         if refusals > policy.REFUSALS_TO_PAUSE:
             # The next probe takes another record: this one may be bad in itself.
             self._settle(_again([parcel], answer))
@@ -231,16 +244,16 @@ class _Round:
         self._settle([_dead(parcel, answer.reason, answer.error)])
         if self.gate is Gate.PROBE:
             # It judged the record, so the endpoint itself works again.
-            outbox.reopen(self.endpoint)
+            endpoints.reopen(self.endpoint)
             self.gate = Gate.OPEN
 
     def _failed(self, answer: Answer) -> int:
-        return outbox.note_failure(self.endpoint, reason=answer.reason, error=answer.error)
+        return endpoints.note_failure(self.endpoint, reason=answer.reason, error=answer.error)
 
     def _pause(self, answer: Answer, wait: timedelta | None) -> None:
         """Pause the endpoint for all workers of the brand and tell people once; no record is touched."""
         self.is_stopped = True
-        if outbox.pause(self.endpoint, wait or timedelta(0), reason=answer.reason, error=answer.error):
+        if endpoints.pause(self.endpoint, wait or timedelta(0), reason=answer.reason, error=answer.error):
             alerts.endpoint_paused(self.endpoint)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
@@ -314,45 +327,3 @@ def _too_late(parcel: Parcel, answer: Answer) -> Outcome:
 
 def _dead(parcel: Parcel, reason: str, error: str) -> Outcome:
     return Outcome(pk=parcel.pk, version=parcel.version, status=Status.DEAD, reason=reason, error=error)
-
-
-# Clients: one a process and brand, for as long as the brand's settings stay as they are.
-
-_clients: dict[str, tuple[object, Client]] = {}
-
-
-def client_of(brand: str) -> Client:
-    """Return this process's client of a brand; a new one when the settings have changed."""
-    settings = conf.for_brand(brand)
-    key = [getattr(settings, name) for name in _CLIENT_SETTINGS]
-    known = _clients.get(brand)
-    if known is None or known[0] != key:
-        known = _clients[brand] = (key, _build_client(settings))
-    return known[1]
-
-
-_CLIENT_SETTINGS: Final = (
-    "BASE_URL",
-    "BRAND_TOKEN",
-    "CONNECT_TIMEOUT_SECONDS",
-    "READ_TIMEOUT_SECONDS",
-    "TOTAL_TIMEOUT_SECONDS",
-    "PROXIES",
-    "CA_BUNDLE",
-    "ALLOW_HTTP",
-    "RESPONSE_CHECK",
-)
-
-
-def _build_client(settings: conf.Settings) -> Client:
-    return Client(
-        base_url=settings.BASE_URL,
-        token=settings.BRAND_TOKEN,
-        connect_timeout_seconds=settings.CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=settings.READ_TIMEOUT_SECONDS,
-        total_timeout_seconds=settings.TOTAL_TIMEOUT_SECONDS,
-        proxies=settings.PROXIES,
-        ca_bundle=settings.CA_BUNDLE,
-        allow_http=settings.ALLOW_HTTP,
-        response_check=conf.function(settings.RESPONSE_CHECK),
-    )

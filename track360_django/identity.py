@@ -8,7 +8,9 @@ from datetime import date, datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
+from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured, ValidationError
+from django.db import router
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from track360_django import conf, payloads
@@ -49,20 +51,29 @@ def find_user(customer_id: str, brand: str) -> Any | None:
     path = conf.for_brand(brand).CUSTOMER_ID
     if not isinstance(path, str):
         return None
-    users = get_user_model()._default_manager
     try:
-        return users.filter(**{path.replace(".", "__"): customer_id}).first()
-    except (FieldDoesNotExist, ValidationError, ValueError, TypeError):
+        return _users().filter(**{path.replace(".", "__"): customer_id}).first()
+    except (FieldDoesNotExist, FieldError, ValidationError, ValueError, TypeError):
         return None
+
+
+def user_of(customer: Customer) -> Any | None:
+    """Return the user behind a customer, None when there is none (any more)."""
+    return _users().filter(pk=customer.user_pk).first() if customer.user_pk else None
 
 
 def users_of(customers: Iterable[Customer], brand: str) -> dict[str, Any]:
     """Return the users behind some customers by their primary key as text, in one query."""
-    model = get_user_model()
     pks = [customer.user_pk for customer in customers if customer.user_pk]
     paths = tuple(_field_paths(brand).values())
-    users = with_relations(model._base_manager.filter(pk__in=pks), paths) if pks else ()
+    users = with_relations(_users().filter(pk__in=pks), paths) if pks else ()
     return {str(user.pk): user for user in users}
+
+
+def _users() -> QuerySet[Any]:
+    """All users, whatever the host's default manager hides, from where they are written: a replica lags behind."""
+    model = get_user_model()
+    return model._base_manager.using(router.db_for_write(model))
 
 
 def why_not_a_customer(user: Any | None, brand: str) -> str | None:
@@ -84,9 +95,9 @@ def why_not_a_customer(user: Any | None, brand: str) -> str | None:
 def regtime_of(user: Any, brand: str) -> datetime | None:
     """Return when a user registered, None where the host doesn't know."""
     value = _read(user, REGTIME, _field_paths(brand).get(REGTIME))
-    if isinstance(value, datetime):
-        return value
-    return datetime.combine(value, datetime.min.time()) if isinstance(value, date) else None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, datetime.min.time())
+    return aware(value) if isinstance(value, datetime) else None
 
 
 def record_of(customer: Customer, user: Any | None) -> payloads.CustomerRecord:
@@ -109,7 +120,8 @@ def record_of(customer: Customer, user: Any | None) -> payloads.CustomerRecord:
 def aware(value: Any) -> Any:
     """Return a naive datetime as one of the host's zone, everything else as it is."""
     if isinstance(value, datetime) and timezone.is_naive(value):
-        return timezone.make_aware(value)
+        # As Django stores it: not in the zone that some visitor has activated.
+        return timezone.make_aware(value, timezone.get_default_timezone())
     return value
 
 

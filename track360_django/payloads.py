@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
@@ -23,6 +23,9 @@ API_KEY_HEADER: Final = "x-api-key"
 
 # API guide, "Tracking parameters — field reference": tracking_data has at most 50 characters.
 MAX_TRACKING_CHARACTERS: Final = 50
+# None, our choice: as wide as our columns, on every database.
+MAX_ID_CHARACTERS: Final = 255
+MAX_EVENTNAME_CHARACTERS: Final = 100
 # None, our choice: no ledger column is wider, and a thousand digits are an attack or a bug.
 MAX_DIGITS: Final = 38
 
@@ -76,6 +79,8 @@ class CustomerRecord:
         _put(record, "regtime", moment(self.regtime, zone, name="regtime") if self.regtime else None)
         _put_fields(record, self.fields, zone, reserved=CUSTOMER_FIELDS)
         for name, value in self.tracking.items():
+            if name in CUSTOMER_FIELDS:
+                raise _reserved(name)
             if refusal := refuse_tracking(value):
                 message = f"{name} is refused ({refusal}): it can't be returned exactly as it was received."
                 raise PayloadError(message, field=name, reason=refusal)
@@ -111,7 +116,7 @@ class ActivityRecord:
         """
         code = currency(self.currency)
         record: Record = {
-            "eventname": _required(self.eventname, "eventname"),
+            "eventname": _required(self.eventname, "eventname", MAX_EVENTNAME_CHARACTERS),
             "eventid": _required(self.eventid, "eventid"),
             "createtime": moment(self.createtime, zone, name="createtime"),
             "customerid": _required(self.customer_id, "customerid"),
@@ -140,23 +145,35 @@ def to_array(bodies: Iterable[str]) -> bytes:
 def private_values(body: str) -> frozenset[str]:
     """Return the values of a record's JSON text that no log, table or message may repeat."""
     return frozenset(
-        value
+        text
         for name, value in json.loads(body).items()
-        if isinstance(value, str) and name not in QUOTABLE_FIELDS
+        if name not in QUOTABLE_FIELDS
+        for text in _texts(value)
     )
 
 
-def refuse_tracking(value: str) -> str | None:
+def _texts(value: object) -> Iterator[str]:
+    """Yield each text and number of a value; BEFORE_SEND may add objects and arrays."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def refuse_tracking(value: object) -> str | None:
     """
     Return why a tracking value can't be kept exactly, or None where it can.
 
-    The reasons are "empty", "too_long", "control_character" and "undecodable".
+    The reasons are "empty", "no_text", "too_long", "control_character" and "undecodable".
 
     Source: API guide, "Tracking parameters — field reference" (50 characters); the rest is our choice: a value
     with a control character or U+FFFD was damaged on its way, and a database or a proxy would damage it further.
     """
-    if not value:
-        return "empty"
+    if not value or not isinstance(value, str):
+        return "no_text" if value else "empty"
     if len(value) > MAX_TRACKING_CHARACTERS:
         return "too_long"
     if "\ufffd" in value:
@@ -225,14 +242,33 @@ def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
                 f"{name} is a time without a zone; give an aware datetime (django.utils.timezone.now())."
             )
             raise PayloadError(message, field=name, reason="invalid_time")
-        local = value.astimezone(zone)
-        return f"{local.date().isoformat()} {local:%H:%M}"
+        return _wall_time(value, zone, name)
     if isinstance(value, date):
         return value.isoformat()
-    if _WIRE_TIME.fullmatch(str(value)):
+    if _is_wire_time(str(value)):
         return str(value)
     message = f"{name} takes a datetime, a date, or text like 2025-07-21 08:46, not {_describe(value)}."
     raise PayloadError(message, field=name, reason="invalid_time")
+
+
+def _wall_time(value: datetime, zone: tzinfo, name: str) -> str:
+    try:
+        local = value.astimezone(zone)
+    except OverflowError:
+        message = f"{name} is the first or the last day of all: look at where it was computed."
+        raise PayloadError(message, field=name, reason="invalid_time") from None
+    return f"{local.date().isoformat()} {local:%H:%M}"
+
+
+def _is_wire_time(text: str) -> bool:
+    """Tell whether a text is a time as the guide writes it, and one that there is."""
+    if not _WIRE_TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _decimal(value: object, name: str) -> Decimal:
@@ -273,11 +309,15 @@ def _put_fields(
 ) -> None:
     for name, value in fields.items():
         if name in reserved:
-            message = f"{name} has an argument of its own and can't be an additional field."
-            raise PayloadError(message, field=name, reason="reserved_field")
+            raise _reserved(name)
         if value is None or value == "":
             continue
         record[name] = _field(value, zone, name=name, places=places)
+
+
+def _reserved(name: str) -> PayloadError:
+    message = f"{name} has an argument of its own and can't be an additional field."
+    return PayloadError(message, field=name, reason="reserved_field")
 
 
 def _field(value: FieldValue, zone: tzinfo, *, name: str, places: int) -> str | bool:
@@ -295,9 +335,12 @@ def _field(value: FieldValue, zone: tzinfo, *, name: str, places: int) -> str | 
     raise PayloadError(message, field=name, reason="invalid_field")
 
 
-def _required(value: object, name: str) -> str:
+def _required(value: object, name: str, max_characters: int = MAX_ID_CHARACTERS) -> str:
     if not isinstance(value, str) or not value:
         message = f"{name} takes text that is not empty, not {_describe(value)}."
+        raise PayloadError(message, field=name, reason="invalid_field")
+    if len(value) > max_characters:
+        message = f"{name} takes at most {max_characters} characters, not {len(value)}."
         raise PayloadError(message, field=name, reason="invalid_field")
     return _text(value, name)
 
@@ -306,8 +349,8 @@ def _text(value: str, name: str) -> str:
     if _UNSTORABLE.search(value):
         message = f"{name} holds a NUL or half a surrogate pair, which no database keeps: clean it first."
         raise PayloadError(message, field=name, reason="invalid_field")
-    # str() also turns Django's lazy translations and TextChoices members into plain text.
-    return str(value)
+    # The text itself: str() of an enumeration's member may be the member's name.
+    return str.__str__(value)
 
 
 def _describe(value: object) -> str:

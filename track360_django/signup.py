@@ -7,17 +7,20 @@ All ways end in one idempotent `customers.report`. An error of ours never costs 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.db import router, transaction
 from django.db.models.signals import post_save
 from django.utils.module_loading import import_string
 
 from track360_django import attribution, conf, customers, identity, outbox, wakeup
+from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
 from track360_django.signals import customer_signed_up
 
@@ -38,6 +41,9 @@ SOURCES: Final = (
     Source(name="allauth", app="allauth.account", signal="allauth.account.signals.user_signed_up"),
 )
 
+# What `SIGNUP_SOURCES` may name. The signal `customer_signed_up` is always heard: only a host sends it.
+NAMES: Final = ("auth", *(source.name for source in SOURCES))
+
 
 def connect() -> None:
     """Connect the safety net, our own signal, and every known auth package that is installed."""
@@ -54,7 +60,9 @@ def connect() -> None:
 def is_wanted(name: str) -> bool:
     """Tell whether `SIGNUP_SOURCES` has a source."""
     wanted = conf.settings.SIGNUP_SOURCES
-    return wanted == "auto" or name in wanted
+    if isinstance(wanted, str):
+        return wanted in ("auto", name)
+    return name in wanted
 
 
 def _receiver(source: str) -> Callable[..., None]:
@@ -78,10 +86,15 @@ def _on_user_saved(*, instance: Any, created: bool, raw: bool, **_: Any) -> None
     if raw or not conf.settings.ENABLED or not is_wanted("auth"):
         return
     touches = attribution.current()
-    if not created:
-        _on_user_activated(instance)
-    elif touches is not None and is_signup(touches.request):
+    if created and touches is not None:
         _guarded(lambda: _hold(instance, touches), instance)
+    elif not created and is_activation_awaited():
+        _guarded(lambda: _on_user_activated(instance), instance)
+
+
+def is_activation_awaited() -> bool:
+    """Tell whether any brand reports customers when they are activated; a user who is saved costs nothing else."""
+    return any(conf.for_brand(brand).REPORT_ON == "activation" for brand in conf.brands())
 
 
 def is_signup(request: Any) -> bool:
@@ -97,6 +110,8 @@ def is_signup(request: Any) -> bool:
 
 
 def _hold(user: Any, touches: attribution.Touches) -> None:
+    if not is_signup(touches.request):
+        return
     brand = conf.brand_of(touches.request)
     reason = identity.why_not_a_customer(user, brand)
     if reason == "staff":
@@ -107,16 +122,13 @@ def _hold(user: Any, touches: attribution.Touches) -> None:
 
 
 def _on_user_activated(user: Any) -> None:
-    """Release a customer who was waiting for `is_active`; costs a query only where activation is waited for."""
-    brand = conf.brand_of(None)
-    if conf.for_brand(brand).REPORT_ON != "activation" or identity.why_not_a_customer(user, brand):
-        return
+    """Release a customer who was waiting for `is_active`, of whichever brand."""
     using = router.db_for_write(Customer)
-    waiting = (
-        Customer.objects.using(using).filter(user_pk=str(user.pk), status="held", reason="inactive").first()
-    )
-    if waiting is not None and outbox.release_customer(waiting.pk, using=using):
-        wakeup.after_commit(using=using)
+    held = Customer.objects.using(using).filter(user_pk=str(user.pk), status="held", reason="inactive")
+    for waiting in held:
+        is_customer = identity.why_not_a_customer(user, waiting.brand) is None
+        if is_customer and outbox.release_customer(waiting.pk, using=using):
+            wakeup.after_commit(using=using)
 
 
 def release(touches: attribution.Touches) -> None:
@@ -124,8 +136,11 @@ def release(touches: attribution.Touches) -> None:
     for using, pk in touches.held:
         try:
             _release(pk, using)
-        except Exception:
-            logger.exception("track360: a signup was not released; it releases itself within a minute.")
+        except Exception as error:  # noqa: BLE001  the page is served: nothing of ours may break it now
+            logger.error(  # noqa: TRY400  see _describe
+                "track360: a signup was not released (%s); it releases itself within a minute.",
+                _describe(error),
+            )
 
 
 def _release(pk: int, using: str) -> None:
@@ -133,8 +148,7 @@ def _release(pk: int, using: str) -> None:
     if customer is None:
         # Claimed by a signup source, or rolled back with its user.
         return
-    user = get_user_model()._default_manager.filter(pk=customer.user_pk).first()
-    reason = identity.why_not_a_customer(user, customer.brand)
+    reason = identity.why_not_a_customer(identity.user_of(customer), customer.brand)
     if reason in ("staff", "no_user"):
         outbox.drop_customer(pk, using=using)
     elif reason is not None:
@@ -148,9 +162,22 @@ def _guarded(act: Callable[[], None], user: Any) -> None:
     try:
         with transaction.atomic(using=router.db_for_write(Customer)):
             act()
-    except Exception:
-        logger.exception(
-            "track360: the signup of user %s was not written down; the user is signed up all the same. "
+    except Exception as error:  # noqa: BLE001  an error of ours, or of a setting, costs nobody a signup
+        logger.error(  # noqa: TRY400  see _describe
+            "track360: the signup of user %s was not written down (%s); the user is signed up all the same. "
             "Report them with track360_django.customers.report().",
             getattr(user, "pk", None),
+            _describe(error),
         )
+
+
+def _describe(error: Exception) -> str:
+    """
+    Say what went wrong and where, without the error's own words.
+
+    A database quotes the row it refuses, a host's function the person it failed for, a traceback shows both.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    said = f": {error}" if isinstance(error, ImproperlyConfigured | PayloadError) else ""
+    return f"{type(error).__name__}{where}{said}"

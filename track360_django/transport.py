@@ -30,6 +30,7 @@ class Attempt:
 
     def __init__(self, total_timeout_seconds: float) -> None:
         self.is_overdue = False
+        self.is_sent = False
         self._lock = threading.Lock()
         self._handle: socket.socket | None = None
         self._watchdog = threading.Timer(total_timeout_seconds, self._cut)
@@ -54,6 +55,13 @@ class Attempt:
         attempt: Attempt | None = getattr(cls._current, "attempt", None)
         if attempt is not None:
             attempt.use(handle)
+
+    @classmethod
+    def note_sent(cls) -> None:
+        """Tell this thread's attempt, if there is one, that the whole request is out."""
+        attempt: Attempt | None = getattr(cls._current, "attempt", None)
+        if attempt is not None:
+            attempt.is_sent = True
 
     def use(self, handle: socket.socket | None) -> None:
         """Take over the connection that is to be cut at the deadline."""
@@ -108,6 +116,8 @@ class _Watched:
     """A connection that shows its socket to the attempt: a duplicate handle, which also cuts a TLS handshake."""
 
     response_class = WholeHeadersResponse
+    # http.client would print each header, and so the token, where the host has set this for all connections.
+    debuglevel = 0
     _handle: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
@@ -120,6 +130,10 @@ class _Watched:
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
         Attempt.watch(self._handle)
         super().putrequest(*args, **kwargs)  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        Attempt.note_sent()
+        return super().getresponse()  # type: ignore[misc]
 
     def close(self) -> None:
         self._drop_handle()

@@ -1,0 +1,31 @@
+"""The example project's pages, and beside them those that only tests need."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from tests.host import views
+
+urlpatterns = [
+    path("", include("example_project.urls")),
+    path("host/page/", views.page),
+    path("host/async-page/", views.async_page),
+    path("host/public/", views.public),
+    path("host/hop/", views.hop),
+    path("host/missing/", views.missing),
+    path("host/broken/", views.broken),
+    path("host/log-out/", views.log_out),
+    path("host/touches/", views.touches),
+    path("host/async-touches/", views.async_touches),
+    path("host/join/", views.join),
+    path("host/join-and-fail/", views.join_and_fail),
+    path("host/join-by-code/", views.join_by_code),
+    path("host/join-as-staff/", views.join_as_staff),
+    path("host/join-and-be-promoted/", views.join_and_be_promoted),
+    path("host/join-inactive/", views.join_inactive),
+    path("host/async-join/", views.async_join),
+    path("host/report/", views.report),
+    path("host/report-visitor/", views.report_visitor),
+    path("host/announce/", views.announce),
+    path("host/pay/", views.pay),
+]

@@ -1,0 +1,148 @@
+"""Views of a host, as small as they can be: each does one thing that a real one does among others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import logout
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+
+from track360_django import activities, attribution, customers
+from track360_django.signals import customer_signed_up
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Answer without a look at session, cookies or parameters."""
+    return HttpResponse("page")
+
+
+async def async_page(request: HttpRequest) -> HttpResponse:
+    """Answer the same, asynchronously."""
+    return HttpResponse("page")
+
+
+def public(request: HttpRequest) -> HttpResponse:
+    """Answer with a page that any cache may keep."""
+    return HttpResponse("page", headers={"Cache-Control": "public, max-age=600"})
+
+
+def hop(request: HttpRequest) -> HttpResponse:
+    """Send the visitor on, without the query string."""
+    return redirect("/host/page/")
+
+
+def missing(request: HttpRequest) -> HttpResponse:
+    """Find nothing."""
+    raise Http404
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Fail as only a bug does."""
+    message = "a bug of the host"
+    raise RuntimeError(message)
+
+
+def log_out(request: HttpRequest) -> HttpResponse:
+    """Forget the visitor's session."""
+    logout(request)
+    return HttpResponse("bye")
+
+
+def touches(request: HttpRequest) -> JsonResponse:
+    """Say what `request.track360` remembers."""
+    return JsonResponse(_spell(_touches(request).memory))
+
+
+async def async_touches(request: HttpRequest) -> JsonResponse:
+    """Say what `request.track360` remembers, without blocking."""
+    return JsonResponse(_spell(await _touches(request).aload()))
+
+
+def join(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up."""
+    _create(request)
+    return HttpResponse("welcome")
+
+
+def join_and_fail(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up, then fail."""
+    _create(request)
+    message = "a bug of the host"
+    raise RuntimeError(message)
+
+
+def join_by_code(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up who typed a code in, which counts more than any link."""
+    customers.report(_create(request), request=request, tracking={"tracking_data": request.POST["code"]})
+    return HttpResponse("welcome")
+
+
+def join_as_staff(request: HttpRequest) -> HttpResponse:
+    """Make a colleague."""
+    _create(request, is_staff=True)
+    return HttpResponse("welcome")
+
+
+def join_and_be_promoted(request: HttpRequest) -> HttpResponse:
+    """Make somebody, and make them a colleague a moment later."""
+    user = _create(request)
+    user.is_staff = True
+    user.save()
+    return HttpResponse("welcome")
+
+
+def join_inactive(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up who has to confirm an address first."""
+    _create(request, is_active=False)
+    return HttpResponse("look into your mail")
+
+
+async def async_join(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up, asynchronously."""
+    await User.objects.acreate_user(request.POST["username"])
+    return HttpResponse("welcome")
+
+
+def report(request: HttpRequest) -> HttpResponse:
+    """Report somebody by name, whoever asks, without handing the request on."""
+    customers.report(User.objects.get(username=request.GET["username"]))
+    return HttpResponse("reported")
+
+
+def report_visitor(request: HttpRequest) -> HttpResponse:
+    """Report somebody by name, with the touches of whoever asks."""
+    customers.report(User.objects.get(username=request.GET["username"]), request=request)
+    return HttpResponse("reported")
+
+
+def announce(request: HttpRequest) -> HttpResponse:
+    """Announce a signup with the signal of the package."""
+    user = User.objects.get(username=request.GET["username"])
+    customer_signed_up.send(sender=User, user=user, request=request)
+    return HttpResponse("announced")
+
+
+def pay(request: HttpRequest) -> HttpResponse:
+    """Book a deposit for somebody by name, whoever asks."""
+    user = User.objects.get(username=request.GET["username"])
+    activities.report("Deposit", customer=user, value=5, currency="USD", eventid=f"pay-{user.pk}")
+    return HttpResponse("paid")
+
+
+def _create(request: HttpRequest, **fields: Any) -> User:
+    return User.objects.create_user(request.POST["username"], **fields)
+
+
+def _touches(request: HttpRequest) -> attribution.Touches:
+    found: Any = getattr(request, "track360", None)
+    assert isinstance(found, attribution.Touches)
+    return found
+
+
+def _spell(memory: attribution.Memory) -> dict[str, Any]:
+    return {
+        "first": dict(memory.first.params) if memory.first else None,
+        "last": dict(memory.last.params) if memory.last else None,
+    }

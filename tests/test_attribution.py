@@ -1,0 +1,365 @@
+"""The touch: read from a raw query string exactly or not at all, forgotten when it is too old."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.core import signing
+from django.test import RequestFactory
+from pytest_django import Settings as HostSettings
+
+from track360_django import attribution
+from track360_django.attribution import Memory, Touch, Touches, capture, has_parameter, is_document
+from track360_django.conf import Settings
+
+NOW = datetime(2025, 7, 21, 8, 46, 12, 345678, tzinfo=UTC)
+NAMES = ("tracking_data",)
+DAY = timedelta(days=1)
+
+# Raw text behind "tracking_data=", and what it says.
+READABLE = {
+    "plain": ("2001_1000_abcdefg", "2001_1000_abcdefg"),
+    "plus-is-a-space": ("a+b", "a b"),
+    "escaped-plus": ("a%2Bb", "a+b"),
+    "escaped-space": ("a%20b", "a b"),
+    "outer-spaces": ("+a+", " a "),
+    "only-a-space": ("+", " "),
+    "hebrew": ("%D7%A9%D7%9C%D7%95%D7%9D", "שלום"),
+    "emoji": ("%F0%9F%8E%B0", "🎰"),
+    "decoded-once": ("a%2526b%252B", "a%26b%2B"),
+    "reserved": ("%26%3D%23%3F%2F", "&=#?/"),
+    "equals-sign": ("a=b=c", "a=b=c"),
+    "semicolon": ("a;tracking_data=b", "a;tracking_data=b"),
+    "quotes-and-tags": ("%22%27%3Cscript%3E", "\"'<script>"),
+    "lower-case-escape": ("%d7%a9", "ש"),
+    "50-letters": ("x" * 50, "x" * 50),
+    "50-two-byte-letters": ("%C3%A9" * 50, "é" * 50),
+    "50-emoji": ("%F0%9F%8E%B0" * 50, "🎰" * 50),
+    "combining": ("e%CC%81", "e\u0301"),
+    "zero-width": ("a%E2%80%8Bb", "a\u200bb"),
+}
+# Raw text that can't be returned exactly, and why.
+UNREADABLE = {
+    "51-letters": ("x" * 51, "too_long"),
+    "51-emoji": ("%F0%9F%8E%B0" * 51, "too_long"),
+    "100-kilobytes": ("x" * 100_000, "too_long"),
+    "empty": ("", "empty"),
+    "nul": ("a%00b", "control_character"),
+    "line-feed": ("a%0Ab", "control_character"),
+    "tab": ("%09", "control_character"),
+    "delete": ("a%7Fb", "control_character"),
+    "next-line": ("a%C2%85b", "control_character"),
+    "replacement-character": ("a%EF%BF%BDb", "undecodable"),
+    "invalid-utf-8": ("a%ffb", "undecodable"),
+    "half-a-sequence": ("a%D7", "undecodable"),
+    "overlong-nul": ("%C0%80", "undecodable"),
+    "surrogate": ("%ED%A0%80", "undecodable"),
+    "latin-1": ("caf%E9", "undecodable"),
+    "percent-alone": ("%", "undecodable"),
+    "percent-at-the-end": ("abc%2", "undecodable"),
+    "percent-no-digits": ("%zz", "undecodable"),
+    "percent-percent": ("100%%25", "undecodable"),
+}
+
+
+def read(query_string: str) -> dict[str, str]:
+    """Return the parameters that a query string brings."""
+    landing = capture(query_string.encode(), NAMES, NOW)
+    return dict(landing.touch.params) if landing and landing.touch else {}
+
+
+def touch(value: str = "a", age: timedelta = timedelta(0)) -> Touch:
+    """Return a touch of some age."""
+    return Touch(params={"tracking_data": value}, at=datetime.now(UTC).replace(microsecond=0) - age)
+
+
+@pytest.mark.parametrize(("raw", "value"), READABLE.values(), ids=READABLE)
+def test_readable_value_is_kept_exactly(raw: str, value: str) -> None:
+    """A value is decoded once and kept as it is."""
+    assert read(f"utm=x&tracking_data={raw}&page=2") == {"tracking_data": value}
+
+
+@pytest.mark.parametrize(("raw", "reason"), UNREADABLE.values(), ids=UNREADABLE)
+def test_unreadable_value_is_refused_with_its_reason(raw: str, reason: str) -> None:
+    """A value that can't be returned exactly is no touch, and the landing says why."""
+    landing = capture(f"tracking_data={raw}".encode(), NAMES, NOW)
+
+    assert landing is not None
+    assert landing.touch is None
+    assert landing.refusals == (("tracking_data", reason),)
+
+
+@pytest.mark.parametrize(
+    ("query_string", "value"),
+    [
+        pytest.param("tracking_data=a&tracking_data=b", "b", id="last"),
+        pytest.param("tracking_data=a&tracking_data=", "a", id="last-is-empty"),
+        pytest.param("tracking_data=a&tracking_data=%ff", "a", id="last-is-broken"),
+        pytest.param("tracking_data=a&tracking_data=" + "x" * 51, "a", id="last-is-too-long"),
+        pytest.param("tracking_data=%00&tracking_data=b", "b", id="first-is-broken"),
+        pytest.param("tracking_data=a&tracking%5Fdata=b", "b", id="other-spelling"),
+    ],
+)
+def test_repeated_parameter_counts_with_its_last_valid_value(query_string: str, value: str) -> None:
+    """Of several values the last one that is valid counts."""
+    assert read(query_string) == {"tracking_data": value}
+
+
+@pytest.mark.parametrize("name", ["tracking_data", "tracking%5Fdata", "tracking%5fdata"])
+def test_escaped_name_is_recognised(name: str) -> None:
+    """A link builder that escapes the underscore loses nothing."""
+    assert has_parameter(f"{name}=a", NAMES)
+    assert read(f"{name}=a") == {"tracking_data": "a"}
+
+
+@pytest.mark.parametrize(
+    "query_string",
+    [
+        "",
+        "tracking_data",
+        "my_tracking_data=a",
+        "tracking_data2=a",
+        "TRACKING_DATA=a",
+        "next=/?tracking_data=a",
+        "next=tracking_data%3Da",
+        "?tracking_data=a",
+    ],
+)
+def test_other_parameter_is_no_landing(query_string: str) -> None:
+    """A name that only looks like the parameter, or stands inside another's value, brings nothing."""
+    assert capture(query_string.encode(), NAMES, NOW) is None
+
+
+def test_several_parameters_are_kept_together() -> None:
+    """All parameters of one landing are one touch; one of them refused leaves the others."""
+    landing = capture(
+        b"sub_id=%00&tracking_data=a&click%5Fid=7", ("tracking_data", "sub_id", "click_id"), NOW
+    )
+
+    assert landing is not None
+    assert landing.touch is not None
+    assert landing.touch.params == {"tracking_data": "a", "click_id": "7"}
+    assert landing.refusals == (("sub_id", "control_character"),)
+
+
+def test_parameter_name_with_special_characters_is_taken_literally() -> None:
+    """A name out of the settings is no pattern."""
+    assert capture(b"aXb=1", ("a.b",), NOW) is None
+    landing = capture(b"a.b=1", ("a.b",), NOW)
+    assert landing is not None
+    assert landing.touch is not None
+
+
+def test_parameter_refused_a_thousand_times_is_told_once() -> None:
+    """A URL full of refused values makes no more noise than one of them."""
+    landing = capture(b"tracking_data=&" * 1000 + b"tracking_data=%ff&" * 1000, NAMES, NOW)
+
+    assert landing is not None
+    assert sorted(landing.refusals) == [("tracking_data", "empty"), ("tracking_data", "undecodable")]
+
+
+def test_last_refusal_comes_last() -> None:
+    """Refusals are told in the order in which they were last seen."""
+    landing = capture(b"tracking_data=&tracking_data=%ff&tracking_data=", NAMES, NOW)
+
+    assert landing is not None
+    assert landing.refusals[-1] == ("tracking_data", "empty")
+
+
+DOCUMENT_HEADERS: list[tuple[str, dict[str, str], bool]] = [
+    ("GET", {}, True),
+    ("HEAD", {}, True),
+    ("GET", {"HTTP_SEC_FETCH_DEST": "document"}, True),
+    (
+        "GET",
+        {"HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36"},
+        True,
+    ),
+    ("GET", {"HTTP_USER_AGENT": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5) [FBAN/FBIOS;FBAV/468.0.0]"}, True),
+    # A brand of phones.
+    (
+        "GET",
+        {"HTTP_USER_AGENT": "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 Chrome/74.0"},
+        True,
+    ),
+    ("POST", {}, False),
+    ("PUT", {}, False),
+    ("OPTIONS", {}, False),
+    ("GET", {"HTTP_SEC_FETCH_DEST": "image"}, False),
+    ("GET", {"HTTP_SEC_FETCH_DEST": "iframe"}, False),
+    ("GET", {"HTTP_SEC_FETCH_DEST": "empty"}, False),
+    ("GET", {"HTTP_SEC_PURPOSE": "prefetch"}, False),
+    ("GET", {"HTTP_SEC_PURPOSE": "prefetch;prerender"}, False),
+    ("GET", {"HTTP_PURPOSE": "prefetch"}, False),
+    ("GET", {"HTTP_X_MOZ": "Prefetch"}, False),
+    (
+        "GET",
+        {"HTTP_USER_AGENT": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"},
+        False,
+    ),
+    ("GET", {"HTTP_USER_AGENT": "facebookexternalhit/1.1"}, False),
+    ("GET", {"HTTP_USER_AGENT": "Mozilla/5.0 (compatible; Yahoo! Slurp)"}, False),
+    ("GET", {"HTTP_USER_AGENT": "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"}, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "meta", "expected"),
+    DOCUMENT_HEADERS,
+    ids=[f"{method}-{'-'.join(meta.values())[:60]}" for method, meta, _ in DOCUMENT_HEADERS],
+)
+def test_document_is_told_from_other_requests(method: str, meta: dict[str, str], *, expected: bool) -> None:
+    """Only a person's browser opening a page is a landing."""
+    assert is_document(meta, method) is expected
+
+
+def test_second_touch_becomes_the_last_and_leaves_the_first() -> None:
+    """The first touch stays while it is within the window."""
+    memory = Memory().with_touch(touch("a", 2 * DAY), 30 * DAY).with_touch(touch("b"), 30 * DAY)
+
+    assert memory.first is not None
+    assert memory.last is not None
+    assert (memory.first.params["tracking_data"], memory.last.params["tracking_data"]) == ("a", "b")
+
+
+def test_expired_first_touch_gives_way() -> None:
+    """A first touch that is too old is replaced by the new one."""
+    memory = Memory().with_touch(touch("a", 31 * DAY), 30 * DAY).with_touch(touch("b"), 30 * DAY)
+
+    assert memory.first is not None
+    assert memory.first.params == {"tracking_data": "b"}
+
+
+@pytest.mark.parametrize(
+    ("age", "is_kept"),
+    [
+        pytest.param(timedelta(0), True, id="now"),
+        pytest.param(timedelta(days=29, hours=23, minutes=59), True, id="a-minute-left"),
+        pytest.param(timedelta(days=30, minutes=1), False, id="a-minute-too-old"),
+        pytest.param(timedelta(hours=-1), True, id="of-a-server-whose-clock-is-ahead"),
+    ],
+)
+def test_remembered_touch_counts_within_the_window(age: timedelta, *, is_kept: bool) -> None:
+    """A touch is recalled for as many days as the setting says."""
+    state = Memory(last=touch("a", age)).as_state()
+
+    assert (attribution.parse_state(state, Settings()).last is not None) is is_kept
+
+
+def test_state_survives_json() -> None:
+    """A memory is the same after it was written down as JSON."""
+    memory = Memory(first=touch("שלום 🎰", DAY), last=touch("b+ c"))
+
+    assert attribution.parse_state(json.loads(json.dumps(memory.as_state())), Settings()) == memory
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        [],
+        "text",
+        7,
+        {"last": None},
+        {"last": []},
+        {"last": {"at": 1}},
+        {"last": {"at": 1, "params": []}},
+        {"last": {"at": "never", "params": {"tracking_data": "a"}}},
+        {"last": {"at": None, "params": {"tracking_data": "a"}}},
+        {"last": {"at": 10**30, "params": {"tracking_data": "a"}}},
+        {"last": {"at": float("inf"), "params": {"tracking_data": "a"}}},
+        {"last": {"params": {"tracking_data": "a"}}},
+        {"last": {"at": 4_000_000_000, "params": {"tracking_data": 7}}},
+        {"last": {"at": 4_000_000_000, "params": {"tracking_data": "x" * 51}}},
+        {"last": {"at": 4_000_000_000, "params": {"tracking_data": "a\x00"}}},
+        {"last": {"at": 4_000_000_000, "params": {"tracking_data": ""}}},
+        {"last": {"at": 4_000_000_000, "params": {"other": "a"}}},
+    ],
+    ids=repr,
+)
+def test_damaged_state_is_an_empty_memory(state: Any) -> None:
+    """What is remembered is checked again when it is read, whoever signed it."""
+    assert attribution.parse_state(state, Settings()) == Memory()
+
+
+def recall(cookie: str, rf: RequestFactory) -> Memory:
+    """Return what a browser with a cookie remembers."""
+    request = rf.get("/")
+    request.COOKIES["track360"] = cookie
+    return Touches(request).memory
+
+
+def sign(memory: Memory, **options: Any) -> str:
+    """Return a memory as the cookie holds it."""
+    return signing.dumps(memory.as_state(), **{"salt": attribution.SALT, "compress": True, **options})
+
+
+def test_own_cookie_is_recalled(rf: RequestFactory) -> None:
+    """A cookie that we signed is believed."""
+    memory = Memory(first=touch("a"), last=touch("b"))
+
+    assert recall(sign(memory), rf) == memory
+
+
+def test_forged_cookies_are_ignored(rf: RequestFactory) -> None:
+    """Garbage, a cut, a changed letter, another salt and another key are nothing, and no error."""
+    good = sign(Memory(last=touch("a")))
+    forged = [
+        "",
+        "x",
+        ":::",
+        "🎰",
+        "\x00",
+        good[:-1],
+        good[1:],
+        good.replace(":", "."),
+        f"{good}x",
+        "x" * 100_000,
+        signing.dumps(Memory(last=touch("a")).as_state()),
+        sign(Memory(last=touch("a")), salt="django.contrib.messages"),
+        sign(Memory(last=touch("a")), key="another-key"),
+    ]
+
+    assert [recall(cookie, rf) for cookie in forged] == [Memory()] * len(forged)
+
+
+def test_cookie_of_another_shape_is_ignored(rf: RequestFactory) -> None:
+    """A signed value that is no memory is nothing."""
+    values: list[Any] = [None, [], 7, "a", {"last": 7}]
+    signed = [signing.dumps(value, salt=attribution.SALT) for value in values]
+
+    assert [recall(cookie, rf) for cookie in signed] == [Memory()] * len(signed)
+
+
+def test_cookie_signed_too_long_ago_is_ignored(rf: RequestFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cookie is worth nothing after the window, though the browser still sends it."""
+    long_ago = datetime.now(UTC) - 31 * DAY
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.signing.time.time", long_ago.timestamp)
+        cookie = sign(Memory(last=touch("a", -DAY)))
+
+    assert recall(cookie, rf) == Memory()
+
+
+def test_cookie_of_the_former_secret_key_is_recalled(rf: RequestFactory, settings: HostSettings) -> None:
+    """Rotating the host's key forgets nobody, while the former key is a fallback."""
+    memory = Memory(last=touch("a"))
+    cookie = sign(memory)
+
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the-next-key", [settings.SECRET_KEY]
+    with_fallback = recall(cookie, rf)
+    settings.SECRET_KEY_FALLBACKS = []
+    without = recall(cookie, rf)
+
+    assert with_fallback == memory
+    assert without == Memory()
+
+
+def test_longest_cookie_is_taken_by_browsers(rf: RequestFactory) -> None:
+    """Two touches of fifty characters each stay far below the 4096 bytes that browsers keep."""
+    first, last = ("".join(chr(start + number) for number in range(50)) for start in (0x1F300, 0x1F400))
+
+    assert len(sign(Memory(first=touch(first), last=touch(last)))) < 3000

@@ -1,0 +1,421 @@
+"""System checks: each mistake has its id, its words and its way out, and none of them stops the host."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.checks import CheckMessage, Error, run_checks
+from django.core.checks import Warning as CheckWarning
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from example_project.cashier.models import Deposit
+from track360_django import activities, checks
+
+ROOT = Path(__file__).parent.parent
+RIGHT: Mapping[str, Any] = {"BASE_URL": "https://partners.example.com", "BRAND_TOKEN": "b1f4e7a2-secret"}
+TRACKING = "track360_django.middleware.TrackingMiddleware"
+SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
+COMMON = "django.middleware.common.CommonMiddleware"
+PERSONAL_WORDS = ("b1f4e7a2", "secret", "password")
+
+
+def find(ids: str = "") -> list[CheckMessage]:
+    """Return what our checks say, as `manage.py check` runs them; of one id, if given."""
+    messages = run_checks(tags=["track360"])
+    return [message for message in messages if (message.id or "").endswith(ids)]
+
+
+def numbers() -> list[str]:
+    """Return the ids of what our checks say, without the app's name, each once."""
+    return sorted({(message.id or "").removeprefix("track360_django.") for message in find()})
+
+
+@pytest.fixture(autouse=True)
+def right(settings: Settings) -> None:
+    """Begin with settings that are right, as in production."""
+    settings.TRACK360 = dict(RIGHT)
+    settings.DEBUG = False
+
+
+def brand(**own: Any) -> dict[str, Any]:
+    """Return settings with one brand, which has these of its own."""
+    return {**RIGHT, "BRANDS": {"alpha": own}}
+
+
+# What is right.
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        RIGHT,
+        {**RIGHT, "BASE_URL": "https://partners.example.com:8443/"},
+        {**RIGHT, "BASE_URL": "https://партнёры.example.com"},
+        {"ENABLED": False},
+        {"BRANDS": {"alpha": RIGHT, "beta": {**RIGHT, "ENABLED": False}}},
+        {**RIGHT, "BRANDS": {"alpha": {}, "beta": {"BRAND_TOKEN": "other"}}},
+        {"BRANDS": {"alpha": RIGHT, "beta": {"ENABLED": False}}},
+        {**RIGHT, "STORAGE": ["cookie"], "TRACKING_PARAMS": ["a", "b"], "ATTRIBUTION": "first"},
+        {**RIGHT, "CONSENT": len, "BEFORE_SEND": "builtins.dict", "RESPONSE_CHECK": None},
+        {**RIGHT, "TIME_ZONE": "Europe/Malta", "PROXIES": {"https": "http://proxy.example.com"}},
+        {**RIGHT, "TOTAL_TIMEOUT_SECONDS": 300, "COOKIE_SECURE": None, "COOKIE_DOMAIN": None},
+        {**RIGHT, "CUSTOMER_ID": "profile__number", "CUSTOMER_FIELDS": {"firstName": None}},
+    ],
+    ids=[
+        "two-settings",
+        "port",
+        "idn",
+        "switched-off",
+        "brands",
+        "shared",
+        "brand-switched-off",
+        "choices",
+        "functions",
+        "zone",
+        "limits",
+        "customers",
+    ],
+)
+def test_right_settings_have_no_messages(settings: Settings, configured: Mapping[str, Any]) -> None:
+    """Right settings are silent."""
+    settings.TRACK360 = configured
+
+    assert find() == []
+
+
+def test_example_project_has_no_messages(settings: Settings) -> None:
+    """The example project as it stands, on this machine and in development, is silent."""
+    settings.DEBUG = True
+    settings.TRACK360 = {**RIGHT, "BASE_URL": "http://127.0.0.1:8000"}
+
+    assert find() == []
+
+
+# What is wrong with TRACK360.
+
+WRONG: Mapping[str, tuple[str, Any, str]] = {
+    "missing": ("E001", None, "BASE_URL"),
+    "list": ("E001", [("BASE_URL", "x")], "TRACK360 = {"),
+    "text": ("E001", "https://partners.example.com", "TRACK360 = {"),
+    "misspelt": ("E002", {**RIGHT, "BATCHSIZE": 5}, "'BATCH_SIZE'"),
+    "small-letters": ("E002", {**RIGHT, "batch_size": 5}, "'BATCH_SIZE'"),
+    "no-idea": ("E002", {**RIGHT, "XYZZY": 5}, "Known are"),
+    "number-as-key": ("E002", {**RIGHT, 5: 5}, "Known are"),
+    "brands-misspelt": ("E002", brand(BRAND_TOKENS="x"), "'BRAND_TOKEN'"),
+    "wrong-type": ("E003", {**RIGHT, "TRACKING_PARAMS": "tracking_data"}, "('tracking_data',)"),
+    "text-for-a-number": ("E003", {**RIGHT, "BATCH_SIZE": "500"}, "greater than zero"),
+    "zero": ("E003", {**RIGHT, "BATCH_SIZE": 0}, "greater than zero"),
+    "negative": ("E003", {**RIGHT, "READ_TIMEOUT_SECONDS": -1}, "greater than zero"),
+    "text-for-a-switch": ("E003", {**RIGHT, "ENABLED": "no"}, "True"),
+    "function-for-a-url": ("E003", {**RIGHT, "BASE_URL": len}, "''"),
+    "function-for-a-zone": ("E003", {**RIGHT, "TIME_ZONE": len}, "'UTC'"),
+    "bytes-for-a-token": ("E003", {**RIGHT, "BRAND_TOKEN": b"secret"}, "''"),
+    "list-for-a-choice": ("E003", {**RIGHT, "ATTRIBUTION": ["last"]}, "'last'"),
+    "number-for-a-function": ("E003", {**RIGHT, "CONSENT": 5}, "None"),
+    "too-patient": ("E003", {**RIGHT, "TOTAL_TIMEOUT_SECONDS": 301}, "at most 300"),
+    "brands-wrong-type": ("E003", brand(BATCH_SIZE="5"), "500"),
+    "brand-no-dict": ("E003", {**RIGHT, "BRANDS": {"alpha": "token"}}, "as a dict"),
+    "brands-no-dict": ("E003", {**RIGHT, "BRANDS": ["alpha"]}, "{}"),
+    "no-url": ("E004", {"BRAND_TOKEN": "x"}, "Before starting"),
+    "empty-url": ("E004", {**RIGHT, "BASE_URL": ""}, "Before starting"),
+    "brand-without-url": ("E004", {"BRANDS": {"alpha": {"BRAND_TOKEN": "x"}}}, "Before starting"),
+    "url-without-scheme": ("E005", {**RIGHT, "BASE_URL": "partners.example.com"}, "https://"),
+    "url-with-path": ("E005", {**RIGHT, "BASE_URL": "https://partners.example.com/api"}, "host only"),
+    "url-with-query": ("E005", {**RIGHT, "BASE_URL": "https://partners.example.com?x"}, "host only"),
+    "url-with-password": ("E005", {**RIGHT, "BASE_URL": "https://u:password@example.com"}, "host only"),
+    "url-with-line-break": ("E005", {**RIGHT, "BASE_URL": "https://partners.example.com\n"}, "host only"),
+    "url-broken": ("E005", {**RIGHT, "BASE_URL": "https://[partners"}, "host only"),
+    "url-of-another-kind": ("E005", {**RIGHT, "BASE_URL": "ftp://partners.example.com"}, "https://"),
+    "plain-http": ("E005", {**RIGHT, "BASE_URL": "http://partners.example.com"}, "https"),
+    "no-token": ("E006", {"BASE_URL": RIGHT["BASE_URL"]}, "Brand Settings"),
+    "brand-without-token": ("E006", {"BASE_URL": RIGHT["BASE_URL"], "BRANDS": {"a": {}}}, "Brand Settings"),
+    "token-with-line-break": ("E007", {**RIGHT, "BRAND_TOKEN": "secret\n"}, ".strip()"),
+    "token-with-space": ("E007", {**RIGHT, "BRAND_TOKEN": " secret"}, ".strip()"),
+    "token-in-other-letters": ("E007", {**RIGHT, "BRAND_TOKEN": "секрет"}, ".strip()"),
+    "no-choice": ("E008", {**RIGHT, "ATTRIBUTION": "middle"}, "last, first"),
+    "choice-in-capitals": ("E008", {**RIGHT, "COOKIE_SAMESITE": "lax"}, "Lax, Strict, None"),
+    "no-storage": ("E008", {**RIGHT, "STORAGE": ["local"]}, '"session"'),
+    "no-storage-at-all": ("E008", {**RIGHT, "STORAGE": []}, '"session"'),
+    "no-parameter": ("E008", {**RIGHT, "TRACKING_PARAMS": []}, '"tracking_data"'),
+    "brands-choice": ("E008", brand(CORRECTIONS="maybe"), "flag, resend"),
+    "no-such-module": ("E009", {**RIGHT, "CONSENT": "no.such.module"}, "dotted path"),
+    "no-such-function": ("E009", {**RIGHT, "BEFORE_SEND": "pathlib.nothing"}, "dotted path"),
+    "no-function": ("E009", {**RIGHT, "RESPONSE_CHECK": "sys.maxsize"}, "dotted path"),
+    "no-zone": ("E012", {**RIGHT, "TIME_ZONE": "Mars/Olympus"}, "Europe/Malta"),
+    "no-zone-but-a-path": ("E012", {**RIGHT, "TIME_ZONE": "../passwd"}, "Europe/Malta"),
+    "loopback-in-production": ("W001", {**RIGHT, "BASE_URL": "http://127.0.0.1:8000"}, "sandbox"),
+    "http-allowed": (
+        "W001",
+        {**RIGHT, "BASE_URL": "http://partners.example.com", "ALLOW_HTTP": True},
+        "https",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_setting_has_its_id_and_a_hint(settings: Settings, case: str) -> None:
+    """Each mistake is told once, under its own id, with a hint that leads out and without the secret."""
+    number, configured, hint = WRONG[case]
+    settings.TRACK360 = configured
+
+    (message,) = find(number)
+
+    assert message.id == f"track360_django.{number}"
+    assert hint in (message.hint or "")
+    assert isinstance(message, CheckWarning if number.startswith("W") else Error)
+    assert not [word for word in PERSONAL_WORDS if word in str(message)]
+
+
+def test_each_mistake_is_told_at_once(settings: Settings) -> None:
+    """Several mistakes are several messages: nobody has to correct them one by one."""
+    settings.TRACK360 = {"BASE_ULR": "x", "BATCH_SIZE": 0, "ATTRIBUTION": "x", "TIME_ZONE": "x"}
+
+    assert numbers() == ["E002", "E003", "E004", "E006", "E008", "E012"]
+
+
+def test_message_names_the_brand(settings: Settings) -> None:
+    """A brand's mistake names the brand."""
+    settings.TRACK360 = brand(BRAND_TOKEN="two words")
+
+    assert "TRACK360['BRANDS']['alpha']['BRAND_TOKEN']" in find("E007")[0].msg
+
+
+def test_setting_that_is_not_there_at_all_is_told(settings: Settings) -> None:
+    """A host that forgot the setting is told what to write."""
+    del settings.TRACK360
+
+    assert numbers() == ["E001"]
+
+
+# What is wrong with MIDDLEWARE and the declarations.
+
+
+@pytest.mark.parametrize(
+    ("middleware", "storage", "expected"),
+    [
+        ([SESSION, TRACKING, COMMON], ("session", "cookie"), []),
+        ([TRACKING], ("cookie",), []),
+        ([], ("session", "cookie"), ["E010"]),
+        ([SESSION, COMMON], ("session", "cookie"), ["E010"]),
+        ([TRACKING, SESSION], ("session", "cookie"), ["E011"]),
+        ([TRACKING], ("session",), ["E011"]),
+        ([SESSION, COMMON, TRACKING], ("session", "cookie"), ["W002"]),
+        ([COMMON, TRACKING, SESSION], ("session", "cookie"), ["E011", "W002"]),
+        ([COMMON, TRACKING], ("cookie",), ["W002"]),
+    ],
+    ids=[
+        "right",
+        "cookie-only",
+        "none",
+        "missing",
+        "before-session",
+        "no-session",
+        "too-late",
+        "both",
+        "cookie-only-too-late",
+    ],
+)
+def test_place_of_the_middleware_is_checked(
+    settings: Settings, middleware: list[str], storage: tuple[str, ...], expected: list[str]
+) -> None:
+    """The middleware must be there, behind the session it uses, and before what answers by itself."""
+    settings.MIDDLEWARE = middleware
+    settings.TRACK360 = {**RIGHT, "STORAGE": storage}
+
+    messages = [message for message in find() if message.id]
+
+    assert numbers() == expected
+    assert all("SessionMiddleware" in (message.hint or "") for message in messages)
+
+
+def test_each_middleware_that_may_answer_is_named(settings: Settings) -> None:
+    """Each middleware that may swallow a landing has a warning of its own."""
+    settings.MIDDLEWARE = [SESSION, *checks.ANSWERING, TRACKING]
+
+    assert [message.msg.partition(" ")[0] for message in find("W002")] == list(checks.ANSWERING)
+
+
+class ProductDeposit(activities.ModelActivity):
+    """A declaration that reports a product."""
+
+    eventname = "Deposit"
+    customer = "account__user"
+    product = "method"
+
+
+class ProductByMethod(activities.ModelActivity):
+    """A declaration that computes the product."""
+
+    eventname = "Bet"
+    customer = "account__user"
+
+    def get_product(self, _row: Deposit) -> str:
+        """Return the product line."""
+        return "Casino"
+
+
+@pytest.fixture(params=[ProductDeposit, ProductByMethod], ids=["path", "method"])
+def declared(request: pytest.FixtureRequest) -> Iterator[type[activities.ModelActivity]]:
+    """Register a declaration that reports a product, for one test."""
+    declaration: type[activities.ModelActivity] = request.param
+    activities.register(Deposit)(declaration)
+    yield declaration
+    activities.unregister(Deposit, declaration)
+
+
+def test_product_without_an_agreed_field_is_an_error(declared: type[activities.ModelActivity]) -> None:
+    """A declaration may report a product only once PRODUCT_FIELD says under which name."""
+    (message,) = find("E013")
+
+    assert declared.__name__ in message.msg
+    assert "PRODUCT_FIELD" in (message.hint or "")
+
+
+@pytest.mark.usefixtures("declared")
+def test_product_with_an_agreed_field_is_right(settings: Settings) -> None:
+    """With PRODUCT_FIELD set there is nothing to say."""
+    settings.TRACK360 = {**RIGHT, "PRODUCT_FIELD": "product"}
+
+    assert find() == []
+
+
+@pytest.mark.usefixtures("declared")
+def test_product_needs_its_field_in_each_brand(settings: Settings) -> None:
+    """One brand without the field is enough for the error."""
+    settings.TRACK360 = {**RIGHT, "BRANDS": {"alpha": {"PRODUCT_FIELD": "product"}, "beta": {}}}
+
+    assert numbers() == ["E013"]
+
+
+def test_every_id_is_documented_and_tried() -> None:
+    """The table at the top of the module, and the tables here, know each id."""
+    source = Path(checks.__file__).read_text(encoding="utf-8")
+    table = checks.__doc__ or ""
+    used = {
+        word.strip('"(),.').removeprefix("track360_django.")
+        for word in source.replace('id="', " ").replace("(", " ").split()
+        if word.strip('"(),.').removeprefix("track360_django.")[1:].isdigit()
+        and word.strip('"(),.').removeprefix("track360_django.")[0] in "EW"
+    }
+
+    assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
+    assert used == {case[0] for case in WRONG.values()} | {"E010", "E011", "E013", "W002"}
+
+
+# None of it stops the host.
+
+BROKEN: Mapping[str, Any] = {
+    **{name: configured for name, (_, configured, _) in WRONG.items()},
+    "all-of-a-wrong-type": {
+        name: object()
+        for name in (
+            "BASE_URL", "BRAND_TOKEN", "ENABLED", "BRANDS", "BRAND_RESOLVER", "TRACKING_PARAMS", "ATTRIBUTION",
+            "ATTRIBUTION_WINDOW_DAYS", "STORAGE", "COOKIE_NAME", "COOKIE_SECURE", "CONSENT", "CUSTOMER_ID",
+            "CUSTOMER_FIELDS", "SIGNUP_SOURCES", "REPORT_ON", "TIME_ZONE", "LANES",
+        )
+    },
+    "resolver-of-no-brand": {**brand(), "BRAND_RESOLVER": lambda _request: "gamma"},
+    "resolver-that-fails": {**brand(), "BRAND_RESOLVER": lambda _request: 1 / 0},
+    "resolver-that-is-not-there": {**brand(), "BRAND_RESOLVER": "no.such.module"},
+    "customer-id-of-nothing": {**RIGHT, "CUSTOMER_ID": "nothing"},
+    "field-of-nothing": {**RIGHT, "CUSTOMER_FIELDS": {"country": "nothing", "vip": 5}},
+}  # fmt: skip
+
+
+def visit(client: Client) -> list[tuple[int, bytes]]:
+    """Land, wander and sign up; return what each page answered."""
+    password = "a-long-and-unlikely-password"
+    person = {"first_name": "Alex", "last_name": "Taylor", "country": "US"}
+    pages = [
+        client.get("/", {"tracking_data": "2001_1000_abcdefg"}),
+        client.get(reverse("games")),
+        client.post(
+            reverse("signup"), {"username": "alex", "password1": password, "password2": password, **person}
+        ),
+        client.get(reverse("cashier:home")),
+    ]
+    return [(page.status_code, page.content) for page in pages]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_setting_changes_no_page(settings: Settings, case: str) -> None:
+    """With whatever in TRACK360, landing, pages, signup and cashier answer as without the package."""
+    # What a password costs is not the question here.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    installed = settings.MIDDLEWARE
+    settings.MIDDLEWARE = [name for name in installed if name != TRACKING]
+    settings.TRACK360 = {"ENABLED": False}
+    expected = visit(Client())
+    User.objects.all().delete()
+    settings.MIDDLEWARE = installed
+    settings.TRACK360 = BROKEN[case]
+
+    answers = visit(Client())
+
+    assert [status for status, _ in answers] == [status for status, _ in expected]
+    assert [len(content) for _, content in answers] == [len(content) for _, content in expected]
+
+
+RunCheck = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run_check(tmp_path: Path) -> RunCheck:
+    """Return a function that runs `manage.py check` in a process, with these lines behind the example's settings."""
+
+    def run(lines: str) -> subprocess.CompletedProcess[str]:
+        settings_file = tmp_path / "broken_settings.py"
+        settings_file.write_text(f"from example_project.settings import *\n{lines}\n")
+        return subprocess.run(
+            [sys.executable, "manage.py", "check"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "broken_settings",
+                "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
+                "PYTHONWARNINGS": "error",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("lines", "number", "hint"),
+    [
+        ("del TRACK360", "E001", "HINT: Write: TRACK360 = {"),
+        ("TRACK360['BASE_ULR'] = ''", "E002", "HINT: Did you mean 'BASE_URL'?"),
+        ("TRACK360['BRAND_TOKEN'] = 'secret\\n'", "E007", "HINT: Copy it again"),
+    ],
+    ids=["missing", "misspelt", "line-break"],
+)
+def test_check_command_tells_what_to_do(run_check: RunCheck, lines: str, number: str, hint: str) -> None:
+    """`manage.py check` starts, fails, and prints the id and the hint."""
+    run = run_check(lines)
+
+    assert run.returncode == 1, run.stderr
+    assert f"track360_django.{number}" in run.stderr
+    assert hint in run.stderr
+    assert "secret" not in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_check_command_is_content_with_the_example(run_check: RunCheck) -> None:
+    """`manage.py check` has nothing against the example project."""
+    run = run_check("TRACK360['BASE_URL'] = 'https://partners.example.com'")
+
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,672 @@
+"""Signups, whoever announces them: each makes one customer with the touch that brought them, or none at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.db.models import Model
+from django.test import AsyncClient, Client, RequestFactory
+from django.urls import reverse
+from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import Settings as HostSettings
+
+from tests.rows import overdue
+from tests.test_flows import TRACKING_DATA, land, sign_up, sign_up_by_allauth
+from tests.test_middleware import configure
+from track360_django import activities, attribution, delivery, wakeup
+from track360_django.models import Activity, Customer
+from track360_django.sandbox.server import SandboxServer
+from track360_django.signals import customer_signed_up
+
+if TYPE_CHECKING:
+    from example_project.servers import RedisServer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.host.urls")]
+
+ATTRIBUTED = {"tracking_data": TRACKING_DATA}
+
+
+@pytest.fixture(autouse=True)
+def _hash_passwords_fast(settings: HostSettings) -> None:
+    """Spend no time on passwords that protect nothing."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def join(client: Client, path: str = "join", username: str = "alex", **form: str) -> None:
+    """Sign up at one of the host's small views."""
+    assert client.post(f"/host/{path}/", {"username": username, **form}).status_code == 200
+
+
+@contextmanager
+def request_that_never_ends(rf: RequestFactory) -> Iterator[None]:
+    """Serve a visitor's request, and die before its end."""
+    token = attribution._current.set(attribution.Touches(rf.post("/")))
+    try:
+        yield
+    finally:
+        attribution._current.reset(token)
+
+
+# The safety net.
+
+
+def test_sign_up_without_an_auth_package_makes_a_customer(client: Client) -> None:
+    """Django's own form is enough: the customer has the touch, and is due."""
+    land(client)
+
+    user = sign_up(client)
+
+    customer = Customer.objects.get()
+    assert (customer.customer_id, customer.user_pk) == (str(user.pk), str(user.pk))
+    assert (customer.status, customer.source, customer.tracking) == ("pending", "auth", ATTRIBUTED)
+    assert customer.due_at is not None
+    assert customer.regtime == user.date_joined
+    assert customer.unattributed_reason == ""
+    assert customer.last_touch is not None
+    assert customer.last_touch["params"] == ATTRIBUTED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic_requests", [False, True], ids=["autocommit", "atomic-requests"])
+def test_sign_up_makes_a_customer_in_every_kind_of_transaction(
+    client: Client, monkeypatch: pytest.MonkeyPatch, *, atomic_requests: bool
+) -> None:
+    """In autocommit and under ATOMIC_REQUESTS the customer is there, released, and attributed."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
+    land(client)
+
+    join(client)
+
+    customer = Customer.objects.get()
+    assert (customer.status, customer.tracking) == ("pending", ATTRIBUTED)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("atomic_requests", [False, True], ids=["autocommit", "atomic-requests"])
+def test_request_that_fails_keeps_customer_and_user_together(
+    monkeypatch: pytest.MonkeyPatch, *, atomic_requests: bool
+) -> None:
+    """A user who is rolled back leaves no customer; one who was committed before the error is one."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic_requests)
+    client = Client(raise_request_exception=False)
+
+    status = client.post("/host/join-and-fail/", {"username": "alex"}).status_code
+
+    assert status == 500
+    assert User.objects.count() == (0 if atomic_requests else 1)
+    assert [customer.status for customer in Customer.objects.all()] == ["pending"] * User.objects.count()
+
+
+def test_user_rolled_back_within_the_request_is_no_customer(rf: RequestFactory) -> None:
+    """A savepoint takes user and customer back together."""
+
+    def refuse() -> None:
+        with transaction.atomic():
+            User.objects.create_user("alex")
+            message = "refused"
+            raise ValueError(message)
+
+    with request_that_never_ends(rf), pytest.raises(ValueError, match="refused"):
+        refuse()
+
+    assert not Customer.objects.exists()
+
+
+def test_async_sign_up_makes_a_customer() -> None:
+    """An async view that creates a user is a signup like any other."""
+    visitor = AsyncClient()
+    async_to_sync(visitor.get)(f"/host/async-page/?tracking_data={TRACKING_DATA}")
+
+    async_to_sync(visitor.post)("/host/async-join/", {"username": "alex"})
+
+    customer = Customer.objects.get()
+    assert (customer.status, customer.tracking) == ("pending", ATTRIBUTED)
+
+
+@pytest.mark.parametrize(("mode", "value"), [("first", "a"), ("last", "b")])
+def test_attribution_credits_the_touch_of_the_setting(
+    client: Client, settings: HostSettings, mode: str, value: str
+) -> None:
+    """`ATTRIBUTION` chooses between first and last touch; both are kept."""
+    configure(settings, ATTRIBUTION=mode)
+    land(client, "a")
+    land(client, "b")
+
+    join(client)
+
+    customer = Customer.objects.get()
+    assert customer.tracking == {"tracking_data": value}
+    assert customer.first_touch is not None
+    assert customer.last_touch is not None
+    assert (customer.first_touch["params"], customer.last_touch["params"]) == (
+        {"tracking_data": "a"},
+        {"tracking_data": "b"},
+    )
+
+
+def test_sign_up_after_the_session_was_lost_is_attributed(client: Client, settings: HostSettings) -> None:
+    """The cookie alone attributes a signup."""
+    land(client)
+    del client.cookies[settings.SESSION_COOKIE_NAME]
+
+    join(client)
+
+    assert Customer.objects.get().tracking == ATTRIBUTED
+
+
+def test_sign_up_with_a_forged_cookie_is_unattributed(client: Client) -> None:
+    """Nobody can sign a touch but us."""
+    client.cookies["track360"] = "eyJsYXN0Ijp7fX0:1uabcd:forged"
+
+    join(client)
+
+    customer = Customer.objects.get()
+    assert (customer.tracking, customer.unattributed_reason) == ({}, "no_parameter")
+
+
+def test_code_that_the_host_passes_itself_wins_over_the_touch(client: Client) -> None:
+    """An explicit value counts more than the link, though the safety net was there first."""
+    land(client)
+
+    join(client, "join-by-code", code="typed-in")
+
+    customer = Customer.objects.get()
+    assert customer.tracking == {"tracking_data": "typed-in"}
+
+
+def test_activity_that_came_before_its_customers_signup_is_delivered_after_it(
+    client: Client, settings: HostSettings, track360_sandbox: SandboxServer
+) -> None:
+    """A customer id that was active before its user existed waits, and the signup attributes and releases it."""
+    configure(settings, CUSTOMER_ID="username")
+    activities.report("Deposit", customer="alex", value=5, currency="USD", eventid="1")
+    land(client)
+
+    join(client)
+    delivery.drain()
+
+    customer = track360_sandbox.store.customer("alex")
+    assert customer is not None
+    assert customer["tracking_data"] == TRACKING_DATA
+    assert len(track360_sandbox.store.activities()) == 1
+    assert Customer.objects.get().user_pk == str(User.objects.get().pk)
+
+
+# Those who are no customers.
+
+
+def test_user_of_staff_is_no_customer(client: Client) -> None:
+    """A colleague earns nobody a commission."""
+    join(client, "join-as-staff")
+
+    assert not Customer.objects.exists()
+
+
+def test_user_promoted_in_the_same_request_is_no_customer(client: Client) -> None:
+    """Who is staff when the request ends is no customer."""
+    join(client, "join-and-be-promoted")
+
+    assert not Customer.objects.exists()
+
+
+def test_superuser_is_no_customer(rf: RequestFactory) -> None:
+    """A superuser made while a request is served is no customer."""
+    with request_that_never_ends(rf):
+        User.objects.create_superuser("root")
+
+    assert not Customer.objects.exists()
+
+
+def test_user_made_in_the_admin_is_no_customer(admin_client: Client) -> None:
+    """Staff who make a user in the admin have clicked a link themselves perhaps; it says nothing of the user."""
+    land(admin_client)
+    form = {"username": "alex", "password1": "a-long-password-1", "password2": "a-long-password-1"}
+
+    answer = admin_client.post(reverse("admin:auth_user_add"), {**form, "usable_password": "true"})
+
+    assert answer.status_code == 302
+    assert User.objects.filter(username="alex").exists()
+    assert not Customer.objects.exists()
+
+
+def test_user_made_by_somebody_who_is_logged_in_is_no_customer(client: Client) -> None:
+    """A user who makes another one signs nobody up."""
+    client.force_login(User.objects.create_user("boss"))
+    land(client)
+
+    join(client)
+
+    assert User.objects.filter(username="alex").exists()
+    assert not Customer.objects.exists()
+
+
+def test_user_made_outside_a_request_is_no_customer() -> None:
+    """Shell, imports and tasks report nobody by themselves."""
+    User.objects.create_user("alex")
+
+    assert not Customer.objects.exists()
+
+
+def test_fixture_makes_no_customers(rf: RequestFactory, tmp_path: Path) -> None:
+    """Raw rows are a copy of something, not signups, also when a request loads them."""
+    fixture = tmp_path / "users.json"
+    fields = {"username": "alex", "password": "!", "date_joined": "2025-07-21T08:46:00Z"}
+    fixture.write_text(json.dumps([{"model": "auth.user", "pk": 7, "fields": fields}]))
+
+    with request_that_never_ends(rf):
+        call_command("loaddata", str(fixture), verbosity=0)
+
+    assert User.objects.filter(pk=7).exists()
+    assert not Customer.objects.exists()
+
+
+def test_switched_off_package_writes_nothing(client: Client, settings: HostSettings) -> None:
+    """`ENABLED = False` is complete, whichever signup it is."""
+    configure(settings, ENABLED=False)
+    sign_up(client)
+    sign_up_by_allauth(Client(), "bo")
+
+    assert User.objects.count() == 2
+    assert not Customer.objects.exists()
+
+
+def test_safety_net_can_be_left_out(client: Client, settings: HostSettings) -> None:
+    """A host that names its sources gets no others."""
+    configure(settings, SIGNUP_SOURCES=("allauth",))
+
+    join(client)
+
+    assert not Customer.objects.exists()
+
+
+# A process that dies.
+
+
+def test_sign_up_nobody_released_is_delivered_a_minute_later(
+    rf: RequestFactory, track360_sandbox: SandboxServer
+) -> None:
+    """A row whose process died is held first, then due by itself, with its touch."""
+    token = attribution._current.set(attribution.Touches(request := rf.post("/")))
+    touches = attribution.current()
+    assert touches is not None
+    touches.landing = attribution.capture(
+        f"tracking_data={TRACKING_DATA}".encode(), ("tracking_data",), datetime.now(UTC)
+    )
+    user = User.objects.create_user("alex")
+    attribution._current.reset(token)
+    assert request.method == "POST"
+
+    before = delivery.drain()
+    overdue(Customer)
+    delivery.drain()
+
+    assert before.requests == 0
+    customer = track360_sandbox.store.customer(str(user.pk))
+    assert customer is not None
+    assert customer["tracking_data"] == TRACKING_DATA
+
+
+def test_sign_up_nobody_released_is_not_delivered_before_its_minute(rf: RequestFactory) -> None:
+    """Until the request would have ended the row is held, and due in a minute."""
+    with request_that_never_ends(rf):
+        User.objects.create_user("alex")
+
+    customer = Customer.objects.get()
+    assert customer.due_at is not None
+    assert customer.status == "held"
+    assert 50 < (customer.due_at - customer.created_at).total_seconds() < 70
+
+
+def test_user_promoted_before_the_row_came_due_is_not_delivered(
+    rf: RequestFactory, track360_sandbox: SandboxServer
+) -> None:
+    """A row that releases itself is judged again first."""
+    with request_that_never_ends(rf):
+        User.objects.create_user("alex")
+    User.objects.update(is_staff=True)
+    overdue(Customer)
+
+    delivery.drain()
+
+    assert track360_sandbox.store.log.entries() == ()
+    customer = Customer.objects.get()
+    assert (customer.status, customer.reason, customer.due_at) == ("held", "staff", None)
+
+
+def test_user_deleted_before_the_row_came_due_is_not_delivered(
+    rf: RequestFactory, track360_sandbox: SandboxServer
+) -> None:
+    """A user who is gone was no customer yet."""
+    with request_that_never_ends(rf):
+        User.objects.create_user("alex")
+    User.objects.all().delete()
+    overdue(Customer)
+
+    delivery.drain()
+
+    assert track360_sandbox.store.log.entries() == ()
+
+
+class ReadFromReplica:
+    """A host's router: what is read comes from a replica that is not there (yet)."""
+
+    def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
+        """Read users from a replica, unless a row says where it comes from."""
+        return "replica" if model is User and not hints.get("instance") else None
+
+    def db_for_write(self, _: type[Model], **__: Any) -> str:
+        """Write where everything is."""
+        return "default"
+
+
+def test_replica_that_lags_behind_loses_no_signup(
+    client: Client, settings: HostSettings, track360_sandbox: SandboxServer
+) -> None:
+    """A user is looked for where they were written a moment ago."""
+    settings.DATABASE_ROUTERS = ["tests.test_signup.ReadFromReplica"]
+
+    join(client)
+    delivery.drain()
+
+    assert len(track360_sandbox.store.snapshot().customers) == 1
+
+
+# Activation.
+
+
+def test_inactive_user_waits_for_activation(
+    client: Client, settings: HostSettings, track360_sandbox: SandboxServer
+) -> None:
+    """With `REPORT_ON = "activation"` the touch is frozen at the signup and sent after `is_active` is saved."""
+    configure(settings, REPORT_ON="activation")
+    land(client)
+    join(client, "join-inactive")
+    held = Customer.objects.get()
+    before = delivery.drain()
+
+    land(client, "a-later-click")
+    user = User.objects.get()
+    user.is_active = True
+    user.save()
+    delivery.drain()
+
+    assert (held.status, held.reason, held.due_at) == ("held", "inactive", None)
+    assert before.requests == 0
+    customer = track360_sandbox.store.customer(str(user.pk))
+    assert customer is not None
+    assert customer["tracking_data"] == TRACKING_DATA
+
+
+def test_inactive_user_who_is_saved_again_still_waits(client: Client, settings: HostSettings) -> None:
+    """Only activation releases."""
+    configure(settings, REPORT_ON="activation")
+    join(client, "join-inactive")
+
+    User.objects.get().save()
+
+    assert Customer.objects.get().status == "held"
+
+
+def test_activation_that_is_rolled_back_releases_nothing(client: Client, settings: HostSettings) -> None:
+    """The release belongs to the transaction that activates."""
+    configure(settings, REPORT_ON="activation")
+    join(client, "join-inactive")
+    user = User.objects.get()
+    user.is_active = True
+
+    with transaction.atomic():
+        user.save()
+        transaction.set_rollback(True)
+
+    assert Customer.objects.get().status == "held"
+
+
+def test_colleague_who_is_activated_is_not_released(client: Client, settings: HostSettings) -> None:
+    """Activation makes no customer of staff."""
+    configure(settings, REPORT_ON="activation")
+    join(client, "join-inactive")
+    user = User.objects.get()
+    user.is_active = user.is_staff = True
+
+    user.save()
+
+    assert Customer.objects.get().status == "held"
+
+
+def test_inactive_user_is_a_customer_by_default(client: Client) -> None:
+    """With `REPORT_ON = "signup"` nobody waits."""
+    join(client, "join-inactive")
+
+    assert Customer.objects.get().status == "pending"
+
+
+def test_brand_resolver_that_needs_a_request_breaks_no_login(client: Client, settings: HostSettings) -> None:
+    """Saving a user outside a signup asks the host's resolver nothing it can't answer."""
+    sign_up(client)
+    configure(settings, BRAND_RESOLVER=lambda request: request.get_host() and None)
+    user = User.objects.get()
+
+    user.save()
+
+    assert (
+        Client().post("/login/", {"username": "alex", "password": "a-long-and-unlikely-password"}).status_code
+        == 302
+    )
+
+
+# Announced signups.
+
+
+def test_sign_up_by_allauth_makes_one_customer(client: Client) -> None:
+    """The signal of django-allauth claims the row of the safety net."""
+    land(client)
+
+    user = sign_up_by_allauth(client)
+
+    customer = Customer.objects.get()
+    assert (customer.source, customer.tracking, customer.user_pk) == ("allauth", ATTRIBUTED, str(user.pk))
+    assert customer.status == "pending"
+
+
+def test_own_signal_with_the_request_makes_a_customer(client: Client) -> None:
+    """A host without an auth package announces the signup itself."""
+    user = User.objects.create_user("alex")
+    land(client)
+
+    client.get("/host/announce/?username=alex")
+
+    customer = Customer.objects.get()
+    assert (customer.source, customer.tracking) == ("customer_signed_up", ATTRIBUTED)
+    assert customer.customer_id == str(user.pk)
+
+
+def test_own_signal_without_a_request_makes_an_unattributed_customer() -> None:
+    """Without a request there is a customer, and the reason why there is no touch."""
+    customer_signed_up.send(sender=User, user=User.objects.create_user("alex"))
+
+    customer = Customer.objects.get()
+    assert (customer.tracking, customer.unattributed_reason) == ({}, "no_request")
+
+
+def test_own_signal_for_staff_makes_no_customer() -> None:
+    """The signal reports nobody whom the safety net would not."""
+    customer_signed_up.send(sender=User, user=User.objects.create_user("alex", is_staff=True))
+
+    assert not Customer.objects.exists()
+
+
+def test_two_signals_for_one_user_make_one_customer(client: Client) -> None:
+    """A second signal changes nothing: neither the touch nor the source."""
+    land(client)
+    sign_up_by_allauth(client)
+    before = Customer.objects.values().get()
+    land(client, "a-later-click")
+
+    client.get("/host/announce/?username=alex")
+
+    assert Customer.objects.values().get() == before
+
+
+@pytest.mark.parametrize("path", ["report-visitor", "report", "announce"])
+@pytest.mark.parametrize("is_delivered", [False, True], ids=["waiting", "delivered"])
+def test_later_click_of_an_unattributed_customer_changes_nothing(
+    client: Client, track360_sandbox: SandboxServer, path: str, *, is_delivered: bool
+) -> None:
+    """A signup without a touch is frozen, too: no affiliate can claim a customer afterwards."""
+    sign_up(client)
+    if is_delivered:
+        delivery.drain()
+    before = Customer.objects.values().get()
+
+    land(client, "a-later-click")
+    client.get(f"/host/{path}/?username=alex")
+
+    assert Customer.objects.values().get() == before
+
+
+def test_deposit_of_a_user_nobody_reported_credits_no_click_of_today(client: Client) -> None:
+    """Who signed up before the package was installed belongs to no affiliate who sends them a link now."""
+    user = User.objects.create_user("alex")
+    client.force_login(user)
+    land(client, "a-later-click")
+
+    client.get("/host/pay/?username=alex")
+
+    customer = Customer.objects.get()
+    assert (customer.tracking, customer.status) == ({}, "pending")
+
+
+@pytest.mark.parametrize("path", ["report", "pay"])
+def test_report_by_staff_does_not_credit_the_link_that_staff_clicked(admin_client: Client, path: str) -> None:
+    """Touches belong to the browser's person: somebody else's customer is not theirs."""
+    User.objects.create_user("alex")
+    land(admin_client, "clicked-by-staff")
+
+    admin_client.get(f"/host/{path}/?username=alex")
+
+    assert Customer.objects.get().tracking == {}
+
+
+# Our faults.
+
+
+def break_sql(user: User) -> str:
+    """Be a `CUSTOMER_ID` that ruins its transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT no_such_column FROM auth_user")
+    return str(user.pk)
+
+
+def tell_name(user: User) -> str:
+    """Be a `CUSTOMER_ID` whose error gives a name away."""
+    message = f"no customer number for {user.username}"
+    raise LookupError(message)
+
+
+@pytest.mark.parametrize(
+    "customer_id",
+    ["no_such_field", lambda _: "", break_sql, tell_name, lambda _: "x" * 300, lambda _: "a\x00b"],
+    ids=["misspelt", "empty", "database-error", "telling-error", "too-long", "nul"],
+)
+@pytest.mark.parametrize("become", [sign_up, sign_up_by_allauth], ids=["django", "allauth"])
+def test_fault_of_ours_costs_no_signup(
+    client: Client,
+    settings: HostSettings,
+    caplog: pytest.LogCaptureFixture,
+    become: Callable[[Client, str], User],
+    customer_id: Any,
+) -> None:
+    """Whatever fails in our part, the user is signed up, and the log names no person."""
+    configure(settings, CUSTOMER_ID=customer_id)
+
+    user = become(client, "mr-secret")
+
+    assert User.objects.get() == user
+    assert not Customer.objects.exists()
+    ours = [record for record in caplog.records if record.name.startswith("track360")]
+    assert ours
+    assert "secret" not in caplog.text
+
+
+def test_fault_at_the_release_costs_no_page(
+    client: Client, settings: HostSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error after the view is logged without a name, and the row still releases itself."""
+    settings.DATABASE_ROUTERS = ["tests.test_signup.LoseUsers"]
+
+    join(client, username="mr-secret")
+
+    customer = Customer.objects.get()
+    assert customer.status == "held"
+    assert customer.due_at is not None
+    assert any(record.name.startswith("track360") for record in caplog.records)
+    assert "secret" not in caplog.text
+
+
+class LoseUsers:
+    """A host's router that fails where a user is looked up after the view."""
+
+    def db_for_read(self, model: type[Model], **_: Any) -> str | None:
+        """Fail for users."""
+        return self._choose(model)
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str | None:
+        """Fail for users."""
+        return self._choose(model)
+
+    def _choose(self, model: type[Model]) -> str | None:
+        if model is User and attribution.current() is None:
+            message = "mr-secret has no shard"
+            raise LookupError(message)
+        return None
+
+
+# The wake-up.
+
+
+@pytest.mark.parametrize("become", [sign_up, sign_up_by_allauth], ids=["django", "allauth"])
+def test_sign_up_wakes_delivery_once(
+    client: Client,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    become: Callable[[Client], User],
+) -> None:
+    """A transaction with a signup, a release and two signals publishes one hint."""
+    with django_capture_on_commit_callbacks() as callbacks:
+        become(client)
+
+    assert callbacks == [wakeup._wake_quietly]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("become", [sign_up, sign_up_by_allauth], ids=["django", "allauth"])
+def test_sign_up_sends_one_message(
+    client: Client, redis_server: RedisServer, become: Callable[[Client], User]
+) -> None:
+    """On a real broker, with real commits, one message says that there is work."""
+    wakeup._breaker.close()
+    redis_server.command("FLUSHALL")
+
+    become(client)
+
+    assert redis_server.command("LLEN", "celery").strip() == b":1"
+
+
+def test_visitor_without_a_signup_wakes_nobody(
+    client: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    """Landings and pages publish nothing."""
+    with django_capture_on_commit_callbacks() as callbacks:
+        land(client)
+
+    assert callbacks == []
+    assert not Activity.objects.exists()

@@ -1,0 +1,149 @@
+"""Lanes: who may deliver which slice of a brand's customers, for how long, and with which fence."""
+
+from __future__ import annotations
+
+import random
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import Case, Exists, F, OuterRef, Q, When
+from django.db.models.functions import Now
+
+from track360_django import conf
+from track360_django.clock import from_now
+from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
+
+MIN_LEASE_SECONDS: Final = 60.0
+# A worker sends nothing when less than its longest attempt, and this for the settling, is left of its lease.
+SETTLING_SECONDS: Final = 5.0
+# More lanes than any host has workers; the column would take a few more.
+MAX_LANES: Final = 1024
+
+
+class LeaseLostError(Exception):
+    """Another worker has the lane: nothing was changed, nothing more may be sent."""
+
+
+@dataclass(kw_only=True)
+class Taken:
+    """A lane in the hands of one worker."""
+
+    using: str
+    pk: int
+    brand: str
+    number: int
+    fence: int
+    losses: int
+    suspect: str
+    total_timeout_seconds: float
+    # When the lease ends on this process's monotonic clock: a wrong wall clock changes nothing.
+    ends: float
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the lane is taken or renewed for: three attempts at least."""
+        return max(MIN_LEASE_SECONDS, 3 * self.total_timeout_seconds)
+
+    def may_send(self) -> bool:
+        """Tell whether an attempt that begins now ends within the lease."""
+        return time.monotonic() < self.ends - self.total_timeout_seconds - SETTLING_SECONDS
+
+
+def lane_of(customer_id: str, lanes: int) -> int:
+    """Return the lane of a new customer; stays the same in every process and on every machine."""
+    return zlib.crc32(customer_id.encode()) % min(lanes, MAX_LANES)
+
+
+def ensure_lanes(brands: Iterable[str], *, using: str) -> None:
+    """Make the rows of lanes that are missing; lanes of a larger past setting stay and are delivered."""
+    lanes = Lane.objects.using(using)
+    for brand in brands:
+        wanted = min(conf.for_brand(brand).LANES, MAX_LANES)
+        if lanes.filter(brand=brand, number__lt=wanted).count() < wanted:
+            lanes.bulk_create(
+                [Lane(brand=brand, number=number) for number in range(wanted)], ignore_conflicts=True
+            )
+
+
+def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int] = ()) -> Taken | None:
+    """
+    Take a free lane that has something due, for a minute (renewed with each batch).
+
+    Returns:
+        None when there is none. A lane whose last owner never gave it back counts one more loss.
+    """
+    free = Q(leased_until=None) | Q(leased_until__lt=Now())
+    candidates = list(
+        Lane.objects.using(using)
+        .filter(free, brand__in=brands)
+        .filter(_has_due(Customer, EndpointName.CUSTOMERS) | _has_due(Activity, EndpointName.ACTIVITIES))
+        .exclude(pk__in=list(without))
+        .values_list("pk", flat=True)
+    )
+    random.shuffle(candidates)
+    for pk in candidates:
+        is_taken = (
+            Lane.objects.using(using)
+            .filter(free, pk=pk)
+            .update(
+                owner=owner,
+                leased_until=from_now(timedelta(seconds=MIN_LEASE_SECONDS)),
+                fence=F("fence") + 1,
+                losses=F("losses") + Case(When(owner="", then=0), default=1),
+            )
+        )
+        if is_taken:
+            return _read_taken(pk, owner, using)
+    return None
+
+
+def _has_due(model: type[Customer | Activity], name: EndpointName) -> Q:
+    """Something is due in the lane and its endpoint is not paused."""
+    due = model._default_manager.filter(brand=OuterRef("brand"), lane=OuterRef("number"), due_at__lte=Now())
+    paused = Endpoint.objects.filter(brand=OuterRef("brand"), name=name, paused_until__gt=Now())
+    return Q(Exists(due)) & ~Q(Exists(paused))
+
+
+def _read_taken(pk: int, owner: str, using: str) -> Taken | None:
+    begun = time.monotonic()
+    lane = Lane.objects.using(using).filter(pk=pk, owner=owner).first()
+    if lane is None:
+        return None
+    taken = Taken(
+        using=using,
+        pk=pk,
+        brand=lane.brand,
+        number=lane.number,
+        fence=lane.fence,
+        losses=lane.losses,
+        suspect=lane.suspect,
+        total_timeout_seconds=conf.for_brand(lane.brand).TOTAL_TIMEOUT_SECONDS,
+        ends=begun,
+    )
+    renew(taken)
+    return taken
+
+
+def renew(lane: Taken, **changes: Any) -> None:
+    """
+    Extend the lease from now, under the fence.
+
+    Raises:
+        LeaseLostError: The lane has another owner.
+    """
+    begun = time.monotonic()
+    held = Lane.objects.using(lane.using).filter(pk=lane.pk, fence=lane.fence).exclude(owner="")
+    if not held.update(leased_until=from_now(timedelta(seconds=lane.lease_seconds)), **changes):
+        raise LeaseLostError
+    lane.ends = begun + lane.lease_seconds
+
+
+def give_back(lane: Taken, *, is_drained: bool) -> None:
+    """Free a lane; one that was delivered to its end forgets its losses."""
+    changes: dict[str, Any] = {"losses": 0, "suspect": ""} if is_drained else {}
+    held = Lane.objects.using(lane.using).filter(pk=lane.pk, fence=lane.fence)
+    held.update(owner="", leased_until=None, **changes)

@@ -1,0 +1,1 @@
+"""The subcommands of `manage.py track360`, one module each: `HELP`, `add_arguments`, `run`."""

@@ -1,0 +1,141 @@
+"""`track360 deliver`: delivery without Celery, once (for cron) or until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import time
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from types import FrameType
+from typing import Any, Final
+
+from django.core.management.base import OutputWrapper
+from django.db import InterfaceError, OperationalError, close_old_connections, router
+
+from track360_django import conf, delivery
+from track360_django.delivery import Report
+from track360_django.models import Activity
+
+HELP: Final = (
+    "Deliver what is due, without Celery: once, or again and again with --watch. The first interrupt lets the "
+    "batch under way end, the second one doesn't."
+)
+# A drain can't be interrupted, so it is taken in slices: this, and one attempt, is how long a stop may last.
+SLICE_SECONDS: Final = 2.0
+EVERY_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 0.1
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--watch", action="store_true", help="go on until SIGINT or SIGTERM")
+    parser.add_argument(
+        "--every",
+        type=_seconds,
+        default=EVERY_SECONDS,
+        metavar="SECONDS",
+        help="with --watch: how long to rest when nothing is due (default: %(default)s)",
+    )
+
+
+def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
+    """Deliver."""
+    if not any(conf.for_brand(brand).ENABLED for brand in conf.brands()):
+        err.write("TRACK360['ENABLED'] is off for every brand: nothing is delivered.")
+    with _stopped_by_signals() as stop:
+        if options["watch"]:
+            _watch(stop, options["every"], out, err)
+        else:
+            _tell(_drain(stop), out)
+
+
+def _watch(stop: _Stop, every_seconds: float, out: OutputWrapper, err: OutputWrapper) -> None:
+    """Drain again and again; a database that is away is waited for."""
+    while not stop.is_wanted:
+        close_old_connections()
+        try:
+            report = _drain(stop)
+        except (OperationalError, InterfaceError) as error:
+            err.write(f"The database can't be used now ({type(error).__name__}): trying again.")
+        else:
+            _tell(report, out)
+            if not report.is_finished:
+                continue
+        stop.rest(every_seconds)
+
+
+def _drain(stop: _Stop) -> Report:
+    """Deliver until nothing is due, the time of one drain is spent, or a stop is asked for."""
+    total = Report()
+    deadline = time.monotonic() + delivery.BUDGET_SECONDS
+    while not stop.is_wanted:
+        report = delivery.drain(budget_seconds=SLICE_SECONDS, using=router.db_for_write(Activity))
+        total = _sum(total, report)
+        if report.is_finished or time.monotonic() >= deadline:
+            break
+    return total
+
+
+def _sum(total: Report, report: Report) -> Report:
+    counts = {
+        item.name: getattr(total, item.name) + getattr(report, item.name)
+        for item in fields(Report)
+        if item.name != "is_finished"
+    }
+    return Report(**counts, is_finished=report.is_finished)
+
+
+def _tell(report: Report, out: OutputWrapper) -> None:
+    """Print one line for a drain that did something."""
+    if report.requests or report.held or report.dead:
+        out.write(
+            f"delivered {report.delivered}, to be retried {report.retried}, held {report.held}, dead {report.dead}, "
+            f"in {report.requests} request{'' if report.requests == 1 else 's'}"
+        )
+        out.flush()
+    if not report.is_finished:
+        out.write("more is due")
+
+
+class _Stop:
+    """Whether a stop was asked for: a plain flag, for a lock may not be taken in a signal handler."""
+
+    is_wanted = False
+
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so many seconds, or until a stop is asked for."""
+        until = time.monotonic() + seconds
+        while not self.is_wanted and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[_Stop]:
+    """Note the first SIGINT or SIGTERM; the second one does what it did before."""
+    stop = _Stop()
+    before: dict[int, Any] = {}
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        stop.is_wanted = True
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, on_signal)
+    try:
+        yield stop
+    finally:
+        for caught, handler in before.items():
+            signal.signal(caught, handler)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        message = f"{text!r} is no number of seconds greater than zero and up to 3600"
+        raise ArgumentTypeError(message)
+    return seconds

@@ -1,0 +1,38 @@
+"""`track360 prune`: activities that were accepted long ago are deleted."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from django.core.management.base import OutputWrapper
+from django.db import router
+
+from track360_django import conf, outbox
+from track360_django.models import Activity
+
+HELP: Final = "Delete activities that were accepted long ago. Customers and dead records stay."
+MAX_DAYS: Final = 36_500
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--days", type=_days, help="keep what was accepted within so many days (default: RETENTION_DAYS)"
+    )
+
+
+def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
+    """Prune, and print how many."""
+    days = conf.settings.RETENTION_DAYS if options["days"] is None else options["days"]
+    count = outbox.prune(using=router.db_for_write(Activity), older_than=timedelta(days=days))
+    out.write(f"activities pruned: {count}")
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_DAYS):
+        message = f"{text!r} is no whole number of days from 1 to {MAX_DAYS}"
+        raise ArgumentTypeError(message)
+    return int(text)
