@@ -759,6 +759,8 @@ def test_token_that_no_header_takes_pauses_without_a_request(
         ("https://@partners.example.com", "scheme and host only"),
         ("https://partners example.com", "white space"),
         ("https://partners.example.com\n", "white space"),
+        ("https://.example.com", "can't be built"),
+        ("https://*.example.com", "can't be built"),
         ("http://partners.example.com", "plain http"),
         ("http://localhost.example.com", "plain http"),
         ("http://127.0.0.1.example.com", "plain http"),

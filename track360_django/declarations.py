@@ -1,0 +1,309 @@
+"""Declarations: how a model's rows become activities when saved, and how a bad one is kept and mended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db import router, transaction
+from django.db.models import DecimalField, Field, Model, Q
+from django.db.models.signals import post_save
+
+from track360_django import alerts, conditions, conf, drafts, outbox, wakeup
+from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity, Status
+from track360_django.paths import PathOrFunction, follow
+
+logger = logging.getLogger(__name__)
+
+
+class ModelActivity:
+    """
+    Says how rows of a model become activities; subclass it and `register` it for the model.
+
+    Each attribute is a path (`"account__user"`), a function of the row, or a method `get_<name>(self, row)`:
+
+        eventname   the KPI, as agreed with Track360 (plain text)
+        when        a `Q`: the activity is reported once, when a saved row first fulfils it; None: when created
+        customer    leads to the user, or to a customer id as text
+        value       a number; currency: an ISO code; createtime: a datetime or a date
+        eventid     default: "<eventname>-<pk>"
+        product     Casino, Sports, ...; needs `PRODUCT_FIELD`
+        fields      further fields of the record: name to path
+
+    The record is written in the transaction that saves the row. A value that can't be reported exactly becomes a dead
+    record, never an error of the sale; an error in a `get_` method is the host's own and is raised.
+    `bulk_create()`, `update()` and raw SQL send no signal: pass their rows to `report`.
+
+    Source: API guide, "Activity API".
+    """
+
+    eventname: ClassVar[str] = ""
+    when: ClassVar[Q | None] = None
+    customer: ClassVar[PathOrFunction | None] = "user"
+    value: ClassVar[PathOrFunction | None] = None
+    currency: ClassVar[PathOrFunction | None] = None
+    createtime: ClassVar[PathOrFunction | None] = None
+    eventid: ClassVar[PathOrFunction | None] = None
+    product: ClassVar[PathOrFunction | None] = None
+    fields: ClassVar[Mapping[str, PathOrFunction]] = {}
+
+    def __init__(self, model: type[Model]) -> None:
+        self.model = model
+
+    def is_due(self, row: Model) -> bool:
+        """Tell whether a row fulfils `when`; asks the database only where memory can't tell."""
+        if self.when is None:
+            return True
+        verdict = conditions.holds(self.when, row)
+        if verdict is None:
+            rows = self.model._base_manager.using(row._state.db)
+            return rows.filter(pk=row.pk).filter(self.when).exists()
+        return verdict
+
+    def report(self, row: Model) -> Activity | None:
+        """
+        Report a row now, if it fulfils `when`; for rows that no signal announced.
+
+        Returns:
+            The record, which may be one written earlier; None for a row that does not fulfil `when`.
+        """
+        if not self.is_due(row):
+            return None
+        using = router.db_for_write(Activity)
+        try:
+            draft = self._draft(row)
+            wanted = drafts.write_down(draft, using)
+            stored = drafts.find(wanted, using)
+            drafts.refuse_taken(stored, wanted)
+        except PayloadError as error:
+            return self._quarantine(row, error, using)
+        if stored is None:
+            outbox.add_activities([wanted], using=using)
+            wakeup.after_commit(using=using)
+            return wanted
+        drafts.compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
+        return stored
+
+    def mend(self, quarantined: Activity) -> bool:
+        """
+        Read a quarantined activity from its row again.
+
+        Returns:
+            False when it still can't be reported; the record then says why.
+        """
+        using = router.db_for_write(Activity)
+        try:
+            wanted = self._read_again(quarantined, using)
+        except PayloadError as error:
+            outbox.explain_quarantined(quarantined.pk, reason=error.reason, error=str(error), using=using)
+            return False
+        outbox.replace_quarantined(quarantined.pk, wanted, using=using)
+        return True
+
+    def _read_again(self, quarantined: Activity, using: str) -> Activity:
+        row = self.model._base_manager.filter(pk=quarantined.source_pk).first()
+        if row is None:
+            message = (
+                f"Its row, {quarantined.source} {quarantined.source_pk}, is gone: there is nothing to report."
+            )
+            raise PayloadError(message, reason="row_gone")
+        if not self.is_due(row):
+            message = f"Its row, {quarantined.source} {quarantined.source_pk}, no longer fulfils `when`."
+            raise PayloadError(message, reason="row_not_due")
+        try:
+            # In a savepoint: a query of the declaration that fails must not ruin the caller's transaction.
+            with transaction.atomic(using=using):
+                wanted = drafts.write_down(self._draft(row), using)
+                drafts.refuse_taken(drafts.find(wanted, using), wanted)
+                return wanted
+        except PayloadError:
+            raise
+        except Exception as error:  # noqa: BLE001  the host's declaration may raise anything, and a person is asking
+            message = (
+                f"{type(self).__name__} raised {type(error).__name__} for its row: correct it, then requeue."
+            )
+            raise PayloadError(message, reason="declaration") from None
+
+    def _draft(self, row: Model) -> Draft:
+        return Draft(
+            eventname=self.eventname,
+            customer=self._read(row, "customer"),
+            value=self._read(row, "value"),
+            currency=self._read(row, "currency"),
+            createtime=self._read(row, "createtime"),
+            eventid=self._id_of(row),
+            product=self._read(row, "product"),
+            fields={name: self._read_field(row, name, path) for name, path in self._all_fields().items()},
+            source=self.model._meta.label,
+            source_pk=str(row.pk),
+        )
+
+    def _id_of(self, row: Model) -> str:
+        return str(self._read(row, "eventid") or f"{self.eventname}-{row.pk}")
+
+    def _all_fields(self) -> Mapping[str, PathOrFunction]:
+        return self.fields
+
+    def _read(self, row: Model, name: str) -> Any:
+        path = getattr(self, name)
+        # A function that stands in the class body is no method: it takes the row alone.
+        declared = next((vars(kind)[name] for kind in type(self).__mro__ if name in vars(kind)), path)
+        return self._read_field(row, name, declared)
+
+    def _read_field(self, row: Model, name: str, path: PathOrFunction | None) -> Any:
+        getter: Callable[[Model], Any] | None = getattr(self, f"get_{name}", None)
+        if getter is not None:
+            return getter(row)
+        if path is None:
+            return None
+        return _as_stored(row, path, follow(row, path))
+
+    def _quarantine(self, row: Model, error: PayloadError, using: str) -> Activity:
+        """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
+        dead = Activity(
+            brand=drafts.brand_of(None, using),
+            eventname=self.eventname,
+            eventid=self._id_for_quarantine(row),
+            body="{}",
+            status=Status.DEAD,
+            due_at=None,
+            reason=error.reason,
+            error=str(error)[:500],
+            source=self.model._meta.label,
+            source_pk=str(row.pk),
+        )
+        stored = drafts.find(dead, using)
+        if stored is not None and not drafts.is_of_one_row(stored, dead):
+            dead.eventid = f"{dead.source}-{dead.source_pk}"
+            stored = drafts.find(dead, using)
+        if stored is None:
+            outbox.add_activities([dead], using=using)
+            alerts.record_dead(
+                Activity, brand=dead.brand, pk=None, name=str(dead), reason=f"{error.reason}: {error}"
+            )
+            return dead
+        if stored.customer_id is None:
+            outbox.explain_quarantined(stored.pk, reason=error.reason, error=str(error), using=using)
+        elif outbox.flag_changed(stored.pk, using=using):
+            logger.warning(
+                "track360: the row of %s can't be reported any more (%s); what was reported stays, it is flagged.",
+                stored,
+                error.reason,
+            )
+        return stored
+
+    def _id_for_quarantine(self, row: Model) -> str:
+        """Return the id that the record will have once it can be reported, where that id is none of the faults."""
+        default = f"{self.eventname}-{row.pk}"
+        try:
+            eventid = self._id_of(row)
+            eventid.encode()
+        except (PayloadError, UnicodeEncodeError):
+            return default
+        return default if "\0" in eventid else drafts.shorten(eventid)
+
+
+def _as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
+    """Return a column's value as the database will give it back: a float in a decimal column is a decimal there."""
+    column: Any = next((item for item in row._meta.concrete_fields if item.name == path), None)
+    if column is None or column.is_relation or not isinstance(column, Field):
+        return value
+    if hasattr(value, "resolve_expression"):
+        return _read_stored(row, column)
+    value = column.to_python(value)
+    if isinstance(column, DecimalField) and isinstance(value, Decimal) and value.is_finite():
+        rounded = round(value, column.decimal_places)
+        # Databases round halves differently: ours to know, not to guess.
+        return rounded if rounded == value else _read_stored(row, column)
+    return value
+
+
+def _read_stored(row: Model, column: Field[Any, Any]) -> Any:
+    rows = row._meta.model._base_manager.using(row._state.db)
+    return rows.values_list(column.name, flat=True).get(pk=row.pk)
+
+
+D = TypeVar("D", bound=type[ModelActivity])
+
+_declarations: dict[type[Model], list[ModelActivity]] = {}
+
+
+def register(model: type[Model]) -> Callable[[D], D]:
+    """
+    Return the decorator that declares how rows of a model are reported; a model may have several declarations.
+
+    Source: none, our choice: works like `django.contrib.admin.register`.
+    """
+
+    def decorate(declaration: D) -> D:
+        _declarations.setdefault(model, []).append(declaration(model))
+        post_save.connect(_on_saved, sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
+        return declaration
+
+    return decorate
+
+
+def unregister(model: type[Model], declaration: type[ModelActivity]) -> None:
+    """Take a declaration back: for tests, and for hosts that replace the one of another app."""
+    kept = [item for item in _declarations.get(model, []) if type(item) is not declaration]
+    _declarations[model] = kept
+    if not kept:
+        post_save.disconnect(sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
+
+
+def declarations() -> tuple[ModelActivity, ...]:
+    """Return all declarations, in the order of their registration."""
+    return tuple(declaration for group in _declarations.values() for declaration in group)
+
+
+def mend(quarantined: Activity, using: str) -> bool:
+    """Read a quarantined activity from its row again; tell whether it can be reported now. If not, it says why."""
+    for declaration in declarations():
+        if (declaration.model._meta.label, declaration.eventname) == (
+            quarantined.source,
+            quarantined.eventname,
+        ):
+            return declaration.mend(quarantined)
+    error = f"No app declares {quarantined.source} as {quarantined.eventname} any more: there is nothing to report."
+    outbox.explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
+    return False
+
+
+def _on_saved(
+    *, sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None = None, **_: Any
+) -> None:
+    if raw or not conf.settings.ENABLED:
+        return
+    row: Model | None = None
+    for declaration in _declarations.get(sender, ()):
+        if declaration.is_due(instance):
+            row = row or _as_saved(instance, update_fields)
+            declaration.report(row)
+
+
+def _as_saved(row: Model, update_fields: frozenset[str] | None) -> Model:
+    """Return a row as its table has it: a partial save may leave something else in memory."""
+    if update_fields is None:
+        return row
+    rows = row._meta.model._base_manager.using(row._state.db).filter(pk=row.pk)
+    columns: list[Any] = [
+        column
+        for column in row._meta.concrete_fields
+        if not {column.name, column.attname} & update_fields and column.attname in row.__dict__
+    ]
+    stored = rows.values(*(column.attname for column in columns)).first() if columns else None
+    if stored is None or all(_is_stored(row, column, stored[column.attname]) for column in columns):
+        return row
+    return rows.first() or row
+
+
+def _is_stored(row: Model, column: Any, stored: Any) -> bool:
+    try:
+        return bool(column.to_python(getattr(row, column.attname)) == stored)
+    except (ValidationError, TypeError, ValueError):
+        return False

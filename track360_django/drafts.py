@@ -1,0 +1,218 @@
+"""Drafts: what happened, as the host gave it, becomes a record with an id, a customer and a fixed body."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from track360_django import attribution, conf, customers, identity, outbox, parcels, payloads, wakeup
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity, Customer, Status
+from track360_django.payloads import FieldValue, Moment, Number
+
+logger = logging.getLogger(__name__)
+
+MAX_EVENTID: Final = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What happened, before it is a record: values as the host gave them."""
+
+    eventname: str
+    customer: Any
+    value: Number | None = None
+    currency: str | None = None
+    createtime: Moment | None = None
+    eventid: str | None = None
+    product: str | None = None
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    source: str = ""
+    source_pk: str = ""
+
+
+def draft_of(row: Mapping[str, Any]) -> Draft:
+    """Return the draft that a mapping with the arguments of `report` describes; what it doesn't know is a field."""
+    known = {name: row[name] for name in Draft.__dataclass_fields__ if name in row and name != "fields"}
+    return Draft(**known, fields={name: value for name, value in row.items() if name not in known})
+
+
+def key_of(owner: Any) -> tuple[type, Any]:
+    """Return what tells owners apart without a query."""
+    return type(owner), getattr(owner, "pk", owner)
+
+
+def owners_of(drafts: list[Draft], using: str) -> dict[tuple[type, Any], Customer]:
+    """Return the customers of some drafts; those that are known are looked up together."""
+    owners = {key_of(draft.customer): draft.customer for draft in drafts}
+    brands = {key: brand_of(owner, using) for key, owner in owners.items()}
+    found: dict[tuple[type, Any], Customer] = {}
+    for brand in set(brands.values()):
+        wanted = {
+            key: owner for key, owner in owners.items() if brands[key] == brand and not _is_nobody(owner)
+        }
+        found |= customers.find_many(wanted, brand, using=using)
+    return {key: found.get(key) or _owner_of(owner, using) for key, owner in owners.items()}
+
+
+def _owner_of(owner: Any, using: str) -> Customer:
+    if _is_nobody(owner):
+        message = "customer leads to nobody: an activity belongs to a user or a customer id (API guide, customerid)."
+        raise PayloadError(message, field="customerid", reason="no_customer")
+    return customers.of(owner, brand_of(owner, using), using=using)
+
+
+def _is_nobody(owner: Any) -> bool:
+    return owner is None or owner == ""
+
+
+def write_down(draft: Draft, using: str) -> Activity:
+    """Return an unsaved record; who is registered for one that can't be reported is taken back."""
+    if not _is_nobody(draft.customer):
+        known = customers.find(draft.customer, brand_of(draft.customer, using), using=using)
+        if known is not None:
+            return build(draft, known)
+    with transaction.atomic(using=using):
+        return build(draft, _owner_of(draft.customer, using))
+
+
+def brand_of(owner: Any, using: str) -> str:
+    """Return the brand an owner belongs to: the one they were reported to, else the current request's."""
+    if isinstance(owner, Customer):
+        return owner.brand
+    if len(conf.brands()) > 1 and isinstance(owner, Model):
+        reported = Customer.objects.using(using).filter(user_pk=str(owner.pk)).order_by("pk").first()
+        if reported is not None:
+            return reported.brand
+    touches = attribution.current()
+    return conf.brand_of(touches and touches.request)
+
+
+def build(draft: Draft, customer: Customer) -> Activity:
+    """Return an unsaved record with its body fixed."""
+    settings = conf.for_brand(customer.brand)
+    if settings.EVENTS and draft.eventname not in settings.EVENTS:
+        logger.warning(
+            "track360: %r is not among the agreed EVENTS (API guide, KPI naming).", draft.eventname
+        )
+    record = payloads.ActivityRecord(
+        eventname=draft.eventname,
+        eventid=_eventid_of(draft, customer),
+        customer_id=customer.customer_id,
+        createtime=identity.aware(draft.createtime or timezone.now()),
+        value=draft.value,
+        currency=draft.currency,
+        fields={name: identity.aware(value) for name, value in _with_product(draft, settings).items()},
+    )
+    body = parcels.before_send(record.as_dict(conf.time_zone(customer.brand)), customer.brand)
+    return Activity(
+        brand=customer.brand,
+        customer=customer,
+        status=Status.PENDING if customer.accepted_version else Status.HELD,
+        eventname=record.eventname,
+        eventid=record.eventid,
+        body=payloads.to_json(body),
+        source=draft.source,
+        source_pk=draft.source_pk,
+    )
+
+
+def _with_product(draft: Draft, settings: conf.Settings) -> Mapping[str, FieldValue]:
+    if not draft.product:
+        return draft.fields
+    if not settings.PRODUCT_FIELD:
+        message = (
+            "product can't be reported before TRACK360['PRODUCT_FIELD'] names the field agreed with Track360 "
+            "(API guide, Grouping by date or by KPI type, names none)."
+        )
+        raise PayloadError(message, field="product", reason="no_product_field")
+    return {settings.PRODUCT_FIELD: draft.product, **draft.fields}
+
+
+def _eventid_of(draft: Draft, customer: Customer) -> str:
+    if draft.eventid:
+        eventid = str(draft.eventid)
+    elif _is_day(draft.createtime):
+        # In capitals, as on the wire: two spellings of a currency are one total.
+        currency = payloads.currency(draft.currency)
+        parts = (draft.eventname, customer.customer_id, str(draft.createtime), draft.product, currency)
+        eventid = "-".join(str(part) for part in parts if part)
+    else:
+        message = "eventid is missing: give one that stays the same for a retry, such as the transaction's reference."
+        raise PayloadError(message, field="eventid", reason="no_eventid")
+    return shorten(eventid)
+
+
+def shorten(eventid: str) -> str:
+    """Return an id that fits; what is cut off still tells it apart."""
+    if len(eventid) <= MAX_EVENTID:
+        return eventid
+    digest = hashlib.sha256(eventid.encode(errors="surrogatepass")).hexdigest()
+    return f"{eventid[: MAX_EVENTID - len(digest) - 1]}-{digest}"
+
+
+def _is_day(createtime: Moment | None) -> bool:
+    if isinstance(createtime, str):
+        return " " not in createtime
+    return isinstance(createtime, date) and not isinstance(createtime, datetime)
+
+
+def find(wanted: Activity, using: str) -> Activity | None:
+    """Return the record that is in the table under the same id, None when there is none."""
+    key = {"brand": wanted.brand, "eventname": wanted.eventname, "eventid": wanted.eventid}
+    return Activity.objects.using(using).filter(**key).first()
+
+
+def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
+    """Deal with an activity that was written down before with other content, as `CORRECTIONS` says."""
+    if stored.customer_id is None:
+        # It was quarantined, and its row has been corrected.
+        outbox.replace_quarantined(stored.pk, wanted, using=using)
+        wakeup.after_commit(using=using)
+        return
+    if stored.body == wanted.body or _is_same(stored.body, wanted.body, is_time_given=is_time_given):
+        return
+    is_unsent = stored.status == Status.DEAD and not stored.accepted_version
+    if is_unsent or conf.for_brand(stored.brand).CORRECTIONS == "resend":
+        outbox.correct_activity(stored.pk, wanted.body, using=using)
+        wakeup.after_commit(using=using)
+    elif outbox.flag_changed(stored.pk, using=using):
+        logger.warning(
+            "track360: %s %s was reported with other content before; the first stays, the record is flagged "
+            "(TRACK360['CORRECTIONS']).",
+            stored.eventname,
+            stored.eventid,
+        )
+
+
+def _is_same(stored: str, wanted: str, *, is_time_given: bool) -> bool:
+    bodies = [json.loads(text) for text in (stored, wanted)]
+    if not is_time_given:
+        for body in bodies:
+            body.pop("createtime", None)
+    return bool(bodies[0] == bodies[1])
+
+
+def is_of_one_row(stored: Activity, wanted: Activity) -> bool:
+    """Tell whether two records come from the same row of the host; a report without a row may be of any."""
+    rows = [(each.source, each.source_pk) for each in (stored, wanted)]
+    return not stored.source or not wanted.source or rows[0] == rows[1]
+
+
+def refuse_taken(stored: Activity | None, wanted: Activity) -> None:
+    """Refuse to take another row's record for this row's: it would be reported once for both."""
+    if stored is not None and not is_of_one_row(stored, wanted):
+        message = (
+            f"eventid is taken by {stored.source} {stored.source_pk}: give the declaration an `eventid` that is unique "
+            "for the event name."
+        )
+        raise PayloadError(message, field="eventid", reason="eventid_taken")
