@@ -36,18 +36,10 @@ from tests.misbehaving import (
     endlessly,
 )
 from track360_django import __version__
-from track360_django.client import (
-    MAX_EXCERPT_CHARACTERS,
-    Answer,
-    Client,
-    Verdict,
-    classify,
-    explain,
-    find_problem,
-    is_loopback,
-    parse_retry_after,
-    redact,
-)
+from track360_django.answers import Answer, Verdict, classify, explain, parse_retry_after
+from track360_django.client import MAX_EXCERPT_CHARACTERS, Client
+from track360_django.origin import find_problem, is_loopback
+from track360_django.redaction import redact
 
 ROOT = Path(__file__).parent.parent
 CUSTOMERS = "/tracking/events/customers"

@@ -23,7 +23,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  Django's name
 from django.utils.module_loading import import_string
 
-from track360_django import activities, client, conf, lanes, signup
+from track360_django import activities, conf, lanes, origin, signup
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
 SESSION_MIDDLEWARE: Final = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -199,7 +199,7 @@ def _check_base_url(settings: conf.Settings, where: str) -> Iterator[CheckMessag
         hint = "Set it to the URL that Track360 assigned to the brand (API guide, Before starting)."
         yield _error("E004", f"{where}['BASE_URL'] is missing.", hint)
         return
-    problem = client.find_problem(settings.BASE_URL, "unchecked", allow_http=settings.ALLOW_HTTP)
+    problem = origin.find_problem(settings.BASE_URL, "unchecked", allow_http=settings.ALLOW_HTTP)
     if problem:
         hint = "Write scheme and host only, such as https://partners.yourbrand.com; the paths are added."
         yield _error("E005", f"{where}['BASE_URL'] can't be used: {problem}", hint)
@@ -213,7 +213,7 @@ def _check_token(token: str, where: str) -> Iterator[CheckMessage]:
     if not token:
         hint = "Take it from Brand Settings in Track360 and keep it in the environment (API guide, Authentication)."
         yield _error("E006", f"{where}['BRAND_TOKEN'] is missing.", hint)
-    elif client.find_problem("https://example.org", token, allow_http=False):
+    elif origin.find_problem("https://example.org", token, allow_http=False):
         message = f"{where}['BRAND_TOKEN'] holds white space or a character that no HTTP header takes."
         hint = "Copy it again; an environment file often adds a line break: os.environ[...].strip()."
         yield _error("E007", message, hint)

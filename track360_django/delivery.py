@@ -31,7 +31,8 @@ from track360_django import (
     policy,
     signals,
 )
-from track360_django.client import Answer, Client, Verdict
+from track360_django.answers import Answer, Verdict
+from track360_django.client import Client
 from track360_django.endpoints import Gate
 from track360_django.lanes import LeaseLostError, Taken
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status

@@ -1,0 +1,127 @@
+"""
+Answers: what each status and fault means for the records of a request, in a word and in a sentence.
+
+Values, not exceptions: a traceback with local variables would carry the token and a name into an error tracker.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import requests
+
+ACCEPTED_STATUSES: Final = frozenset({200, 201, 202, 204})
+RETRY_STATUSES: Final = frozenset({408, 421, 423, 424, 425, 429})
+PAUSE_STATUSES: Final = frozenset(
+    {401, 402, 403, 404, 405, 406, 407, 410, 411, 414, 415, 426, 431, 451, 501, 505}
+)
+
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+
+
+class Verdict(StrEnum):
+    """What an answer means for the records of the request."""
+
+    ACCEPTED = "accepted"  # Track360 has them
+    RETRY = "retry"  # not now; the same request later
+    PAUSE = "pause"  # nothing will be taken until a person, or time, changes something
+    REFUSED = "refused"  # something in the request is wrong
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """
+    What became of one request.
+
+    `status` is the HTTP status or None; `reason` a short word for tables and logs; `error` says what, why and
+    what to do, without token and personal data; `retry_after` is what the API asked for, in seconds.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    status: int | None = None
+    error: str = ""
+    retry_after: float | None = None
+
+
+def classify(status: int) -> tuple[Verdict, str]:
+    """
+    Return what an HTTP status means, and its short reason.
+
+    Source: none, our choice: the guide names no status; see "What an answer means" in `docs/explanation`.
+    """
+    reason = f"http_{status}"
+    if status in ACCEPTED_STATUSES:
+        return Verdict.ACCEPTED, ""
+    if status in PAUSE_STATUSES or 300 <= status < 400:
+        return Verdict.PAUSE, reason
+    if 400 <= status < 500 and status not in RETRY_STATUSES:
+        return Verdict.REFUSED, reason
+    return Verdict.RETRY, reason
+
+
+_EXPLANATIONS: Final = {
+    "http_401": "Track360 refused the brand token. API guide, Authentication: compare BRAND_TOKEN with Brand Settings.",
+    "http_403": "Track360 refused the brand token. API guide, Authentication: compare BRAND_TOKEN with Brand Settings.",
+    "http_404": "There is no such endpoint. API guide, Before starting: compare BASE_URL with the one assigned to you.",
+    "http_413": "The request is too large for Track360: lower BATCH_BYTES.",
+    "http_429": "Track360 asks for fewer requests.",
+    "html_answer": "A web page came instead of the API's answer: a proxy, a login page or a wrong BASE_URL.",
+    "endless_answer": "The answer was longer than 64 KiB and was not read to its end.",
+    "response_check": "RESPONSE_CHECK says that Track360 did not take the records.",
+    "response_check_failed": "RESPONSE_CHECK raised an error, so nobody knows what the answer means: correct it.",
+}
+
+
+def explain(reason: str, status: int | None) -> str:
+    """Return what happened and what to do, in words."""
+    where = f"HTTP {status}: " if status else ""
+    if status and 300 <= status < 400:
+        return f"{where}Track360 redirects, and a token is never sent to another address: correct BASE_URL."
+    default = (
+        "Track360 refused the request."
+        if status and 400 <= status < 500
+        else "Track360 could not take it now."
+    )
+    return where + _EXPLANATIONS.get(reason, default)
+
+
+def without_response(kind: type[Exception], *, is_overdue: bool, is_sent: bool) -> Answer:
+    """Judge an error by its kind; once the request was sent, it can't be the request that is wrong."""
+    if is_overdue or issubclass(kind, requests.Timeout):
+        return Answer(
+            verdict=Verdict.RETRY,
+            reason="timeout",
+            error=f"Track360 did not answer in time ({kind.__name__}).",
+        )
+    # requests wraps what the network does; a plain OSError before the request is a file that can't be read.
+    is_local = issubclass(kind, OSError) and not issubclass(kind, requests.RequestException)
+    if (is_local or issubclass(kind, requests.exceptions.SSLError)) and not is_sent:
+        hint = "TLS failed: look at the certificate of BASE_URL, at CA_BUNDLE and at this machine's clock."
+        return Answer(verdict=Verdict.PAUSE, reason="tls", error=hint)
+    if issubclass(kind, ValueError) and not is_sent:
+        hint = f"The request can't be built ({kind.__name__}): look at BASE_URL, BRAND_TOKEN and PROXIES."
+        return Answer(verdict=Verdict.PAUSE, reason="misconfigured", error=hint)
+    if is_sent:
+        hint = f"The request was sent, and no whole answer came back ({kind.__name__})."
+        return Answer(verdict=Verdict.RETRY, reason="broken_answer", error=hint)
+    hint = f"The connection failed ({kind.__name__}): is BASE_URL reachable from this machine?"
+    return Answer(verdict=Verdict.RETRY, reason="connection", error=hint)
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Return a `Retry-After` header in seconds from now; None for a missing, past or senseless one."""
+    if value is None:
+        return None
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    try:
+        seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+    return seconds if seconds > 0 else None
