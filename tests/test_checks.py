@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from example_project.cashier.models import Deposit
+from example_project.cashier.models import Account, Deposit
 from track360_django import activities, checks
 
 ROOT = Path(__file__).parent.parent
@@ -299,6 +299,46 @@ def test_product_needs_its_field_in_each_brand(settings: Settings) -> None:
     assert numbers() == ["E013"]
 
 
+class BetOfDeposits(activities.ModelActivity):
+    """A declaration without an id of its own."""
+
+    eventname = "Bet"
+    customer = "account__user"
+
+
+class BetOfAccounts(activities.ModelActivity):
+    """A declaration of the same event name for another model."""
+
+    eventname = "Bet"
+
+
+class NumberedBetOfAccounts(BetOfAccounts):
+    """A declaration with an id of its own."""
+
+    eventid = "pk"
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        pytest.param(BetOfAccounts, ["E014"], id="both-by-primary-key"),
+        pytest.param(NumberedBetOfAccounts, [], id="one-with-its-own-id"),
+    ],
+)
+def test_two_declarations_whose_ids_collide_are_an_error(
+    second: type[activities.ModelActivity], expected: list[str]
+) -> None:
+    """Rows of two models that have the same primary key must not share an event id."""
+    activities.register(Deposit)(BetOfDeposits)
+    activities.register(Account)(second)
+
+    found = numbers()
+
+    activities.unregister(Deposit, BetOfDeposits)
+    activities.unregister(Account, second)
+    assert found == expected
+
+
 def test_every_id_is_documented_and_tried() -> None:
     """The table at the top of the module, and the tables here, know each id."""
     source = Path(checks.__file__).read_text(encoding="utf-8")
@@ -311,7 +351,7 @@ def test_every_id_is_documented_and_tried() -> None:
     }
 
     assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
-    assert used == {case[0] for case in WRONG.values()} | {"E010", "E011", "E013", "W002"}
+    assert used == {case[0] for case in WRONG.values()} | {"E010", "E011", "E013", "E014", "W002"}
 
 
 # None of it stops the host.

@@ -379,3 +379,22 @@ def test_rolled_back_report_is_no_report(user: User) -> None:
 
     assert not Customer.objects.exists()
     assert not connection.in_atomic_block
+
+
+@pytest.mark.parametrize("reason", ["inactive", "staff", "not_reported"])
+def test_update_of_a_held_customer_keeps_them_held(
+    user: User, track360_sandbox: SandboxServer, reason: str
+) -> None:
+    """Fields of a customer who is not to be reported yet wait with them, and go out with the report."""
+    customers.report(user, tracking=TRACKING)
+    Customer.objects.update(status="held", due_at=None, reason=reason)
+
+    customers.update(user, salesStatus="VIP")
+    delivery.drain()
+
+    assert Customer.objects.values_list("status", "reason").get() == ("held", reason)
+    assert sent(track360_sandbox) == []
+    customers.report(user)
+    delivery.drain()
+    (record,) = sent(track360_sandbox)
+    assert (record["salesStatus"], record["tracking_data"]) == ("VIP", TRACKING["tracking_data"])

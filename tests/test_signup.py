@@ -23,7 +23,7 @@ from pytest_django import Settings as HostSettings
 from tests.rows import overdue
 from tests.test_flows import TRACKING_DATA, land, sign_up, sign_up_by_allauth
 from tests.test_middleware import configure
-from track360_django import activities, attribution, delivery, wakeup
+from track360_django import activities, attribution, delivery, signup, wakeup
 from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer
 from track360_django.signals import customer_signed_up
@@ -670,3 +670,27 @@ def test_visitor_without_a_signup_wakes_nobody(
 
     assert callbacks == []
     assert not Activity.objects.exists()
+
+
+def test_inactive_signup_of_a_source_waits_without_the_safety_net(
+    rf: RequestFactory, settings: HostSettings
+) -> None:
+    """A signup that only a signal announced keeps its touch until the user is activated."""
+    configure(settings, REPORT_ON="activation", SIGNUP_SOURCES=["allauth"])
+    request = rf.get("/", {"tracking_data": TRACKING_DATA})
+    touches = attribution.Touches(request)
+    touches.landing = attribution.capture(
+        f"tracking_data={TRACKING_DATA}".encode(), ("tracking_data",), datetime.now(UTC)
+    )
+    setattr(request, "track360", touches)  # noqa: B010  what the middleware sets
+    user = User.objects.create(username="alex", is_active=False)
+
+    customer_signed_up.send(sender=User, user=user, request=request)
+    signup.release(touches)
+
+    held = Customer.objects.get()
+    assert (held.status, held.reason, held.due_at) == ("held", "inactive", None)
+    user.is_active = True
+    user.save()
+    released = Customer.objects.get()
+    assert (released.status, released.tracking) == ("pending", {"tracking_data": TRACKING_DATA})

@@ -7,7 +7,7 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E004 BASE_URL missing             E010 middleware missing
     E005 BASE_URL malformed           E011 middleware before SessionMiddleware
     E006 BRAND_TOKEN missing          E012 TIME_ZONE unknown
-    E013 product without PRODUCT_FIELD
+    E013 product without PRODUCT_FIELD   E014 two declarations with the same ids
     W001 plain http                   W002 middleware behind one that may answer first
 """
 
@@ -85,6 +85,25 @@ def check_middleware(**_: Any) -> list[CheckMessage]:
 
 def check_declarations(**_: Any) -> list[CheckMessage]:
     """Check what the apps' `track360.py` files declare."""
+    return [*_check_products(), *_check_ids()]
+
+
+def _check_ids() -> Iterator[CheckMessage]:
+    """Rows of two models may have the same primary key, and then the same default id."""
+    first: dict[str, activities.ModelActivity] = {}
+    for declaration in activities.declarations():
+        if declaration.eventid is not None or hasattr(declaration, "get_eventid"):
+            continue
+        other = first.setdefault(declaration.eventname, declaration)
+        if other.model is not declaration.model:
+            names = f"{type(other).__name__} and {type(declaration).__name__}"
+            message = (
+                f"{names} both report {declaration.eventname!r} under ids made of their rows' primary keys."
+            )
+            yield _error("E014", message, "Give one of them an `eventid` that is unique for the event name.")
+
+
+def _check_products() -> list[CheckMessage]:
     has_field = all(conf.for_brand(brand).PRODUCT_FIELD for brand in conf.brands())
     return [
         _error(

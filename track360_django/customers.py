@@ -80,7 +80,7 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
     Report changed fields of a customer, such as `salesStatus` or `kycStatus`.
 
     Updates before a delivery are sent as one. Tracking data and registration time go with each, unchanged.
-    Somebody who was never reported is reported now.
+    Somebody who was never reported is reported now; a customer who is held stays held, and the fields wait with them.
 
     Args:
         user: As in `report`.
@@ -105,7 +105,7 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
             customer = outbox.add_customer(_build(user, brand, None, None, "update", fields), using=using)
         else:
             kept = {name: value for name, value in customer.fields.items() if name not in fields}
-            outbox.change_customer(customer, fields=kept | changed)
+            outbox.change_fields(customer, kept | changed)
         wakeup.after_commit(using=using)
     customer.refresh_from_db()
     return customer
@@ -262,7 +262,7 @@ def _complete(stored: Customer, wanted: Customer, *, is_explicit: bool) -> None:
         outbox.change_customer(stored, **missing)
     if any(stored.fields.get(name) != value for name, value in wanted.fields.items()):
         locked = _locked(stored.customer_id, stored.brand, using) or stored
-        outbox.change_customer(locked, fields=locked.fields | wanted.fields)
+        outbox.change_fields(locked, locked.fields | wanted.fields)
 
 
 def _missing(stored: Customer, wanted: Customer, *, is_explicit: bool) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections, router
 
 from track360_django import (
     alerts,
@@ -58,9 +58,13 @@ class Report:
     is_finished: bool = True
 
 
-def drain(*, budget_seconds: float = BUDGET_SECONDS, using: str = DEFAULT_DB_ALIAS) -> Report:
+def drain(*, budget_seconds: float = BUDGET_SECONDS, using: str = "") -> Report:
     """
     Deliver what is due, lane by lane, until nothing is or the budget is spent.
+
+    Args:
+        budget_seconds: No new page is begun after so long; the one under way is finished.
+        using: Alias of the database; the one that the host's routers write customers to, if left out.
 
     Returns:
         Counts of what was done. What fails is in the tables, not in an exception.
@@ -71,6 +75,7 @@ def drain(*, budget_seconds: float = BUDGET_SECONDS, using: str = DEFAULT_DB_ALI
     brands = [brand for brand in conf.brands() if conf.for_brand(brand).ENABLED]
     if not brands:
         return report
+    using = using or router.db_for_write(Customer)
     deadline = time.monotonic() + budget_seconds
     lanes.ensure_lanes(brands, using=using)
     unmoved: set[int] = set()

@@ -7,12 +7,12 @@ Nothing here sends anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.db import models, router, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
@@ -83,6 +83,13 @@ def change_customer(customer: Customer, **changes: Any) -> None:
     )
 
 
+def change_fields(customer: Customer, fields: Mapping[str, Any]) -> None:
+    """Write the additional fields of a customer; one who is held takes them along when released."""
+    held = Customer.objects.using(customer._state.db).filter(pk=customer.pk, status=Status.HELD)
+    if not held.update(fields=fields):
+        change_customer(customer, fields=fields)
+
+
 def release_customer(pk: int, *, using: str, **changes: Any) -> bool:
     """Release a held customer for delivery; tell whether it was held."""
     held = Customer.objects.using(using).filter(pk=pk, status=Status.HELD)
@@ -116,6 +123,7 @@ def correct_activity(pk: int, body: str, *, using: str) -> None:
     """Replace the body of an activity and mark it due: it goes out again under the same id."""
     Activity.objects.using(using).filter(pk=pk).update(
         body=body,
+        changed_at=None,
         version=F("version") + 1,
         status=Status.PENDING,
         due_at=Now(),
@@ -151,8 +159,9 @@ def requeue(records: QuerySet[R]) -> int:
     return dead.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error="")
 
 
-def prune(*, older_than: timedelta, using: str = DEFAULT_DB_ALIAS) -> int:
+def prune(*, older_than: timedelta, using: str = "") -> int:
     """Delete delivered activities that were accepted longer ago than this, in small batches; return how many."""
+    using = using or router.db_for_write(Activity)
     delivered = Activity.objects.using(using).filter(
         status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)
     )

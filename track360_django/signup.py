@@ -75,18 +75,23 @@ def _receiver(source: str) -> Callable[..., None]:
 def _report(user: Any, request: Any, source: str) -> None:
     touches = attribution.of(request)
     brand = conf.brand_of(touches and touches.request)
-    if conf.for_brand(brand).ENABLED and identity.why_not_a_customer(user, brand) is None:
+    if not conf.for_brand(brand).ENABLED:
+        return
+    reason = identity.why_not_a_customer(user, brand)
+    if reason is None:
         customers.report(user, request=request, source=source)
+    elif reason == "inactive" and touches is not None:
+        _hold(user, touches)
 
 
 # The safety net: a user created while a visitor's request is served has signed up, unless something says otherwise.
 
 
 def _on_user_saved(*, instance: Any, created: bool, raw: bool, **_: Any) -> None:
-    if raw or not conf.settings.ENABLED or not is_wanted("auth"):
+    if raw or not conf.settings.ENABLED:
         return
     touches = attribution.current()
-    if created and touches is not None:
+    if created and touches is not None and is_wanted("auth"):
         _guarded(lambda: _hold(instance, touches), instance)
     elif not created and is_activation_awaited():
         _guarded(lambda: _on_user_activated(instance), instance)
