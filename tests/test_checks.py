@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, Error, run_checks
 from django.core.checks import Warning as CheckWarning
+from django.db.models import Q
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -68,7 +69,7 @@ def brand(**own: Any) -> dict[str, Any]:
         {**RIGHT, "CONSENT": len, "BEFORE_SEND": "builtins.dict", "RESPONSE_CHECK": None},
         {**RIGHT, "TIME_ZONE": "Europe/Malta", "PROXIES": {"https": "http://proxy.example.com"}},
         {**RIGHT, "TOTAL_TIMEOUT_SECONDS": 300, "COOKIE_SECURE": None, "COOKIE_DOMAIN": None},
-        {**RIGHT, "CUSTOMER_ID": "profile__number", "CUSTOMER_FIELDS": {"firstName": None}},
+        {**RIGHT, "CUSTOMER_ID": "profile__pk", "CUSTOMER_FIELDS": {"firstName": None}},
     ],
     ids=[
         "two-settings",
@@ -142,6 +143,13 @@ WRONG: Mapping[str, tuple[str, Any, str]] = {
     "token-with-line-break": ("E007", {**RIGHT, "BRAND_TOKEN": "secret\n"}, ".strip()"),
     "token-with-space": ("E007", {**RIGHT, "BRAND_TOKEN": " secret"}, ".strip()"),
     "token-in-other-letters": ("E007", {**RIGHT, "BRAND_TOKEN": "секрет"}, ".strip()"),
+    "id-misspelt": ("E018", {**RIGHT, "CUSTOMER_ID": "profil__id"}, "'pk'"),
+    "id-of-no-relation": ("E018", {**RIGHT, "CUSTOMER_ID": "usernam"}, "'pk'"),
+    "field-of-nothing": (
+        "W004",
+        {**RIGHT, "CUSTOMER_FIELDS": {"country": "profile__contry"}},
+        "profile__country",
+    ),
     "no-choice": ("E008", {**RIGHT, "ATTRIBUTION": "middle"}, "last, first"),
     "choice-in-capitals": ("E008", {**RIGHT, "COOKIE_SAMESITE": "lax"}, "Lax, Strict, None"),
     "no-storage": ("E008", {**RIGHT, "STORAGE": ["local"]}, '"session"'),
@@ -339,6 +347,53 @@ def test_two_declarations_whose_ids_collide_are_an_error(
     assert found == expected
 
 
+MISSPELT: Mapping[str, tuple[str, dict[str, Any], str]] = {
+    "customer": ("E015", {"customer": "acount__user"}, "'acount'"),
+    "second-step": ("E015", {"customer": "account__usr"}, "'usr'"),
+    "value": ("E015", {"value": "amout"}, "'amout'"),
+    "field": ("E015", {"fields": {"depositType": "methd"}}, "'methd'"),
+    "when": ("E016", {"when": Q(statuss="completed")}, "statuss"),
+    "eventname": ("E017", {"eventname": ""}, "eventname"),
+    "attribute": ("W003", {"event_id": "reference"}, "'event_id'"),
+}
+
+
+@pytest.mark.parametrize("case", MISSPELT)
+def test_misspelt_declaration_is_told_before_a_sale_meets_it(case: str) -> None:
+    """What would fail or be ignored with the first row is said by `check`, with the name that is wrong."""
+    number, attributes, named = MISSPELT[case]
+    right = {"eventname": "Bet", "customer": "account__user", "eventid": "reference", "value": "amount"}
+    declaration = type("Misspelt", (activities.ModelActivity,), {**right, **attributes})
+    activities.register(Deposit)(declaration)
+
+    messages = find()
+
+    activities.unregister(Deposit, declaration)
+    assert [(message.id or "").removeprefix("track360_django.") for message in messages] == [number]
+    assert named in messages[0].msg
+    assert messages[0].hint
+
+
+def test_functions_and_methods_of_a_declaration_need_no_path() -> None:
+    """What a declaration computes is its own affair."""
+    attributes = {
+        "eventname": "Bet",
+        "customer": lambda row: row.account.user,
+        "eventid": "reference",
+        "get_value": lambda _self, row: row.amount,
+        "createtime": "completed_at",
+        "fields": {"label": "__str__"},
+        "_own": 1,
+    }
+    declaration = type("Computed", (activities.ModelActivity,), attributes)
+    activities.register(Deposit)(declaration)
+
+    messages = find()
+
+    activities.unregister(Deposit, declaration)
+    assert messages == []
+
+
 def test_every_id_is_documented_and_tried() -> None:
     """The table at the top of the module, and the tables here, know each id."""
     source = Path(checks.__file__).read_text(encoding="utf-8")
@@ -351,7 +406,9 @@ def test_every_id_is_documented_and_tried() -> None:
     }
 
     assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
-    assert used == {case[0] for case in WRONG.values()} | {"E010", "E011", "E013", "E014", "W002"}
+    assert used == {case[0] for case in WRONG.values()} | {"E010", "E011", "E013", "E014", "W002"} | {
+        case[0] for case in MISSPELT.values()
+    }
 
 
 # None of it stops the host.

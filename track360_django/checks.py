@@ -7,8 +7,11 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E004 BASE_URL missing             E010 middleware missing
     E005 BASE_URL malformed           E011 middleware before SessionMiddleware
     E006 BRAND_TOKEN missing          E012 TIME_ZONE unknown
-    E013 product without PRODUCT_FIELD   E014 two declarations with the same ids
+    E013 product, no PRODUCT_FIELD    E014 two declarations with the same ids
+    E015 path of a declaration        E016 condition of a declaration
+    E017 declaration without a name   E018 path of CUSTOMER_ID
     W001 plain http                   W002 middleware behind one that may answer first
+    W003 unknown attribute            W004 path of CUSTOMER_FIELDS
 """
 
 from __future__ import annotations
@@ -20,10 +23,14 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  Django's name
+from django.core.exceptions import FieldError
+from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from track360_django import activities, conf, lanes, origin, signup
+from track360_django.paths import find_missing
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
 SESSION_MIDDLEWARE: Final = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -85,7 +92,47 @@ def check_middleware(**_: Any) -> list[CheckMessage]:
 
 def check_declarations(**_: Any) -> list[CheckMessage]:
     """Check what the apps' `track360.py` files declare."""
-    return [*_check_products(), *_check_ids()]
+    each = [
+        message for declaration in activities.declarations() for message in _check_declaration(declaration)
+    ]
+    return [*each, *_check_products(), *_check_ids()]
+
+
+def _check_declaration(declaration: activities.ModelActivity) -> Iterator[CheckMessage]:
+    """A misspelt name would cost the host the sale that first meets it: say so before."""
+    kind = type(declaration)
+    where = f"{kind.__module__}.{kind.__qualname__}"
+    if not declaration.eventname:
+        hint = 'Name the KPI as agreed with Track360, such as eventname = "Deposit".'
+        yield _error("E017", f"{where} has no eventname, so every row of it would be dead.", hint)
+    for name, path in {**declaration.paths(), **declaration.fields}.items():
+        missing = path is not None and find_missing(declaration.model, path)
+        if missing:
+            label = declaration.model._meta.label
+            message = (
+                f"{where}: {name} = {path!r} leads nowhere: {label} and its relations have no {missing!r}."
+            )
+            yield _error(
+                "E015", message, "Name a field, a path such as 'account__user', or write a get_ method."
+            )
+    yield from _check_condition(declaration, where)
+    for name in declaration.unknown_attributes():
+        close = get_close_matches(name, declaration.paths(), n=1)
+        hint = (
+            f"Did you mean {close[0]!r}?" if close else "Start its name with an underscore if it is your own."
+        )
+        message = f"{where} has the unknown attribute {name!r}, which does nothing."
+        yield Warning(message, hint=hint, id="track360_django.W003")
+
+
+def _check_condition(declaration: activities.ModelActivity, where: str) -> Iterator[CheckMessage]:
+    try:
+        declaration.model._base_manager.filter(declaration.when or Q())
+    except (FieldError, ValueError, TypeError) as error:
+        hint = "Correct `when`: it is a Q over the model's own fields and relations."
+        yield _error(
+            "E016", f"{where}: `when` can't be asked of {declaration.model._meta.label}: {error}", hint
+        )
 
 
 def _check_ids() -> Iterator[CheckMessage]:
@@ -119,7 +166,8 @@ def _check_products() -> list[CheckMessage]:
 
 def _no_dict(configured: object) -> CheckMessage:
     what = "is missing" if configured is None else f"is a {type(configured).__name__}, not a dict"
-    hint = 'TRACK360 = {"BASE_URL": "https://partners.yourbrand.com", "BRAND_TOKEN": os.environ["TRACK360_BRAND_TOKEN"]}'
+    brand_token = 'os.environ.get("TRACK360_BRAND_TOKEN", "")'
+    hint = f'TRACK360 = {{"BASE_URL": "https://partners.yourbrand.com", "BRAND_TOKEN": {brand_token}}}'
     return _error("E001", f"The setting TRACK360 {what}.", f"Write: {hint}")
 
 
@@ -211,6 +259,25 @@ def _check_brand(brand: str) -> Iterator[CheckMessage]:
     where = "TRACK360" if brand == conf.DEFAULT_BRAND else f"TRACK360['BRANDS'][{brand!r}]"
     yield from _check_base_url(settings, where)
     yield from _check_token(settings.BRAND_TOKEN, where)
+    yield from _check_people(settings, where)
+
+
+def _check_people(settings: conf.Settings, where: str) -> Iterator[CheckMessage]:
+    """Check that what is read of a user is there."""
+    user = get_user_model()
+    path = settings.CUSTOMER_ID
+    if path is not None and find_missing(user, path):
+        message = f"{where}['CUSTOMER_ID'] = {path!r} leads nowhere: no signup could be written down."
+        yield _error(
+            "E018",
+            message,
+            f"Name a field that every {user._meta.label} has when they sign up, such as 'pk'.",
+        )
+    for name, field in settings.CUSTOMER_FIELDS.items():
+        if field and find_missing(user, field):
+            message = f"{where}['CUSTOMER_FIELDS'][{name!r}] = {field!r} leads nowhere: customers go without {name}."
+            hint = f"Name a field of {user._meta.label} or of a relation of it, such as 'profile__country'."
+            yield Warning(message, hint=hint, id="track360_django.W004")
 
 
 def _check_base_url(settings: conf.Settings, where: str) -> Iterator[CheckMessage]:

@@ -55,6 +55,22 @@ class ModelActivity:
     def __init__(self, model: type[Model]) -> None:
         self.model = model
 
+    def paths(self) -> dict[str, PathOrFunction | None]:
+        """Return what leads to each value of a record, by the value's name; a `get_` method needs no path."""
+        names = ("customer", "value", "currency", "createtime", "eventid", "product")
+        return {name: None if hasattr(self, f"get_{name}") else self._declared(name) for name in names}
+
+    def unknown_attributes(self) -> list[str]:
+        """Return the names of plain public attributes that mean nothing here: most likely misspelt."""
+        known = vars(ModelActivity)
+        kinds = [
+            kind
+            for kind in type(self).__mro__
+            if issubclass(kind, ModelActivity) and kind is not ModelActivity
+        ]
+        names = {name for kind in kinds for name, value in vars(kind).items() if not callable(value)}
+        return sorted(name for name in names if not name.startswith("_") and name not in known)
+
     def is_due(self, row: Model) -> bool:
         """Tell whether a row fulfils `when`; asks the database only where memory can't tell."""
         if self.when is None:
@@ -150,10 +166,12 @@ class ModelActivity:
         return self.fields
 
     def _read(self, row: Model, name: str) -> Any:
-        path = getattr(self, name)
-        # A function that stands in the class body is no method: it takes the row alone.
-        declared = next((vars(kind)[name] for kind in type(self).__mro__ if name in vars(kind)), path)
-        return self._read_field(row, name, declared)
+        return self._read_field(row, name, self._declared(name))
+
+    def _declared(self, name: str) -> PathOrFunction | None:
+        """Return an attribute as it stands in the class body: a function there is no method, it takes the row alone."""
+        declared: PathOrFunction | None = getattr(self, name)
+        return next((vars(kind)[name] for kind in type(self).__mro__ if name in vars(kind)), declared)
 
     def _read_field(self, row: Model, name: str, path: PathOrFunction | None) -> Any:
         getter: Callable[[Model], Any] | None = getattr(self, f"get_{name}", None)

@@ -107,7 +107,9 @@ def _finish(touches: attribution.Touches, response: HttpResponseBase) -> None:
 def _tell_refusals(touches: attribution.Touches, landing: attribution.Landing) -> None:
     for parameter, reason in landing.refusals:
         logger.warning(
-            "track360: a landing's %s was refused: %s; an earlier value is kept.", parameter, reason
+            "track360: a landing's %s was refused: %s; an earlier value, if there is one, stays.",
+            parameter,
+            reason,
         )
         signals.attribution_dropped.send_robust(
             sender=TrackingMiddleware, request=touches.request, parameter=parameter, reason=reason

@@ -34,6 +34,21 @@ def follow(instance: Any, path: PathOrFunction) -> Any:
     return value() if callable(value) and not isinstance(value, Model) else value
 
 
+def find_missing(model: type[Model], path: PathOrFunction) -> str | None:
+    """Return the name on a path that no row of a model can have; None where all are there, or only a row can tell."""
+    if callable(path):
+        return None
+    here: Any = model
+    for name in path.replace(".", "__").split("__"):
+        field: Any = next((field for field in here._meta.get_fields() if field.name == name), None)
+        if field is None:
+            return None if hasattr(here, name) else name
+        if not isinstance(field.related_model, type):
+            return None
+        here = field.related_model
+    return None
+
+
 def with_relations(rows: QuerySet[Any], paths: tuple[PathOrFunction, ...]) -> QuerySet[Any]:
     """Return a queryset that fetches the relations on these paths with the rows, not one by one behind them."""
     relations = set()
