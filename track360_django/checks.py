@@ -166,8 +166,8 @@ def _check_products() -> list[CheckMessage]:
 
 def _no_dict(configured: object) -> CheckMessage:
     what = "is missing" if configured is None else f"is a {type(configured).__name__}, not a dict"
-    brand_token = 'os.environ.get("TRACK360_BRAND_TOKEN", "")'
-    hint = f'TRACK360 = {{"BASE_URL": "https://partners.yourbrand.com", "BRAND_TOKEN": {brand_token}}}'
+    from_environment = 'os.environ.get("TRACK360_BRAND_TOKEN", "")'
+    hint = f'TRACK360 = {{"BASE_URL": "https://partners.yourbrand.com", "BRAND_TOKEN": {from_environment}}}'
     return _error("E001", f"The setting TRACK360 {what}.", f"Write: {hint}")
 
 

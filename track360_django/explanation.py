@@ -131,7 +131,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
 
 UNATTRIBUTED: Final[Mapping[str, str]] = {
     "no_request": "they were reported outside of a request",
-    "no_parameter": "no landing with tracking data was remembered for them",
+    "no_parameter": "no landing with tracking data that could be kept was remembered for them",
 }
 
 
