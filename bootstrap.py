@@ -158,12 +158,14 @@ def prepare(venv: Path, extra: str) -> None:
     with locked(venv):
         if is_ready(venv, extra):
             return
-        say(f"Preparing {shown(venv)} for `manage.py {extra}`: once, about a minute.")
         stamp = read_stamp(venv)
-        extras = {extra, *stamp.get("extras", [])}
+        is_kept = stamp.get("identity") == identity(venv) and is_usable(venv)
+        extras = {extra, *(stamp.get("extras", []) if is_kept else [])}
         (venv / STAMP).unlink(missing_ok=True)
-        if stamp.get("identity") != identity(venv) or not is_usable(venv):
-            extras = {extra}
+        if is_kept:
+            say(f"Adding to {shown(venv)} what `manage.py {extra}` needs: once, less than a minute.")
+        else:
+            say(f"Preparing {shown(venv)} for `manage.py {extra}`: once, about a minute.")
             make(venv)
         install(venv, ["--editable", f"{PROJECT}[{','.join(sorted(extras))}]"])
         finished = {"identity": identity(venv), "requirements": requirements(), "extras": sorted(extras)}

@@ -91,7 +91,8 @@ def spawn_host(host_environment: dict[str, str], tmp_path: Path) -> Iterator[Spa
     def spawn(*args: str, name: str = "host", env: dict[str, str] | None = None) -> servers.Process:
         process = servers.spawn(
             [sys.executable, *args],
-            env={**host_environment, **(env or {})},
+            # What a process that is killed leaves behind is in the test's own directory.
+            env={**host_environment, "TMPDIR": str(tmp_path), **(env or {})},
             log=tmp_path / f"{name}.log",
             cwd=settings.BASE_DIR,
         )

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, connections, transaction
 from django.test import RequestFactory
@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
 from tests.test_middleware import configure
-from track360_django import attribution, customers, delivery
+from track360_django import activities, attribution, customers, delivery
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
 from track360_django.sandbox.server import SandboxServer
@@ -398,3 +398,27 @@ def test_update_of_a_held_customer_keeps_them_held(
     delivery.drain()
     (record,) = sent(track360_sandbox)
     assert (record["salesStatus"], record["tracking_data"]) == ("VIP", TRACKING["tracking_data"])
+
+
+def test_model_that_is_no_user_is_nobody(user: User) -> None:
+    """A path that stops at another model must not turn its primary key into somebody's customer id."""
+    with pytest.raises(PayloadError, match="Group"):
+        customers.report(Group.objects.create(pk=user.pk, name="vip"))
+
+    assert not Customer.objects.exists()
+
+
+def test_signup_after_an_activity_keeps_the_value_the_host_passes(
+    user: User, track360_sandbox: SandboxServer
+) -> None:
+    """Who was active before their signup was reported has an attribution that no signup froze."""
+    activities.report("Bet", customer=user, value=5, currency="USD", eventid="1")
+    delivery.drain()
+
+    customers.report(user, tracking=TRACKING)
+    delivery.drain()
+
+    assert [record.get("tracking_data") for record in sent(track360_sandbox)] == [
+        None,
+        TRACKING["tracking_data"],
+    ]

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, make_customers, overdue
-from track360_django import activities, customers, delivery, lanes, outbox, policy, signals
-from track360_django.models import Activity, Customer, Endpoint, Lane, Status
+from track360_django import (
+    activities,
+    customers,
+    delivery,
+    endpoints,
+    lanes,
+    outbox,
+    parcels,
+    policy,
+    signals,
+)
+from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 if TYPE_CHECKING:
     from track360_django.sandbox.server import SandboxServer
@@ -245,10 +258,11 @@ def test_dead_record_is_requeued_and_arrives(track360_sandbox: SandboxServer) ->
 
 
 def test_record_that_fails_beyond_its_age_dies_with_a_reason(track360_sandbox: SandboxServer) -> None:
-    """A record that could not be delivered within MAX_AGE_DAYS needs a person."""
+    """A record that was tried for longer than MAX_AGE_DAYS needs a person."""
     make_customer("c1")
-    Customer.objects.update(queued_at=Now() - timedelta(days=8))
-    track360_sandbox.fail(status=503, times=1)
+    track360_sandbox.fail(status=503, times=2)
+    delivery.drain()
+    Customer.objects.update(queued_at=Now() - timedelta(days=8), due_at=Now())
 
     delivery.drain()
 
@@ -386,7 +400,7 @@ def test_record_that_kills_its_worker_is_isolated(track360_sandbox: SandboxServe
     killer = rows[2]
     Activity.objects.filter(pk=killer.pk).update(due_at=Now() - timedelta(minutes=1))
     Lane.objects.filter(number=customer.lane).update(
-        owner="dead", leased_until=Now() - timedelta(seconds=1), losses=3, suspect=f"activities:{killer.pk}"
+        owner="dead", leased_until=Now() - timedelta(seconds=1), losses=3, suspect=f"activities:{killer.pk}:2"
     )
 
     delivery.drain()
@@ -495,3 +509,216 @@ def test_prune_deletes_old_delivered_activities_only(track360_sandbox: SandboxSe
 
     assert pruned == 1
     assert not Activity.objects.filter(pk=rows[0].pk).exists()
+
+
+def test_record_that_waited_for_its_endpoint_has_its_whole_age_before_it(
+    track360_sandbox: SandboxServer,
+) -> None:
+    """The first failure after a long pause kills nothing, however old the records are: none of them was tried."""
+    make_customers(5)
+    Customer.objects.update(queued_at=Now() - timedelta(days=30))
+    track360_sandbox.fail(status=503, times=8)
+
+    delivery.drain()
+
+    assert set(Customer.objects.values_list("status", flat=True)) == {Status.PENDING}
+    assert not Customer.objects.filter(attempts__gt=0, queued_at__lt=Now() - timedelta(days=1)).exists()
+
+
+def test_innocent_records_survive_four_lost_workers(track360_sandbox: SandboxServer) -> None:
+    """Workers that die for reasons of their own narrow the batches, and what is settled widens them again."""
+    customer = make_customer("c1")
+    delivery.drain()
+    make_activities(customer, 60)
+    Lane.objects.filter(number=customer.lane).update(
+        owner="dead", leased_until=Now() - timedelta(seconds=1), losses=3, suspect="activities:999999:1"
+    )
+
+    report = delivery.drain()
+
+    assert (report.delivered, report.dead) == (60, 0)
+    # Five alone, fifty by five, the rest together.
+    assert report.requests == 5 + 10 + 1
+    assert Lane.objects.values_list("losses", "suspect").get(number=customer.lane) == (0, "")
+
+
+def test_record_is_blamed_only_when_the_same_one_was_alone_twice() -> None:
+    """Two different records that went alone when a worker died are no reason to bury either."""
+    lane = _take_a_lane()
+    lanes.try_alone(lane, EndpointName.ACTIVITIES, 7)
+    lanes.try_alone(lane, EndpointName.ACTIVITIES, 8)
+    after_two = lanes.suspect_of(lane)
+
+    lanes.try_alone(lane, EndpointName.ACTIVITIES, 8)
+
+    assert after_two is None
+    assert lanes.suspect_of(lane) == (EndpointName.ACTIVITIES, 8)
+
+
+def _take_a_lane() -> lanes.Taken:
+    make_customer("c1")
+    lanes.ensure_lanes(["default"], using="default")
+    lane = lanes.take(["default"], owner="w1", using="default")
+    assert lane is not None
+    return lane
+
+
+def test_failing_worker_frees_its_lane(settings: Any, track360_sandbox: SandboxServer) -> None:
+    """An error that nobody expected leaves the lane to the next worker, with narrower batches."""
+    make_customer("c1")
+    settings.TRACK360 = {**settings.TRACK360, "TIME_ZONE": "UTC", "MAX_AGE_DAYS": 10**9}
+
+    with pytest.raises(OverflowError):
+        delivery.drain()
+
+    settings.TRACK360 = {**settings.TRACK360, "MAX_AGE_DAYS": 7}
+    assert Lane.objects.exclude(losses=0).values_list("owner", "losses").get() == ("", 1)
+    assert delivery.drain().delivered == 1
+
+
+def test_lanes_without_a_row_are_found_by_what_is_due(settings: Any, track360_sandbox: SandboxServer) -> None:
+    """Records written under more LANES than any worker has seen are delivered."""
+    settings.TRACK360 = {**settings.TRACK360, "LANES": 16}
+    make_customers(30)
+    settings.TRACK360 = {**settings.TRACK360, "LANES": 4}
+
+    assert delivery.drain().delivered == 30
+
+
+def test_failures_with_acceptances_between_open_no_breaker(track360_sandbox: SandboxServer) -> None:
+    """Only faults in a row count, whichever worker saw them."""
+    make_customer("c1")
+    delivery.drain()
+    endpoint = Endpoint.objects.get(name="customers")
+    for _ in range(policy.FAILURES_TO_OPEN):
+        endpoints.note_failure(Endpoint.objects.get(pk=endpoint.pk), reason="http_503", error="")
+        endpoints.note_acceptance(endpoint, is_probe=False)
+
+    endpoint.refresh_from_db()
+
+    assert endpoint.failures == 0
+
+
+def test_acceptance_under_way_does_not_end_a_pause_that_was_asked_for(
+    track360_sandbox: SandboxServer,
+) -> None:
+    """What the API asked for is no less true for a batch that was sent before."""
+    make_customer("c1")
+    delivery.drain()
+    endpoint = Endpoint.objects.get(name="customers")
+    endpoints.pause(Endpoint.objects.get(pk=endpoint.pk), timedelta(minutes=5), reason="http_429", error="")
+
+    endpoints.note_acceptance(endpoint, is_probe=False)
+
+    assert Endpoint.objects.filter(pk=endpoint.pk, paused_until__gt=Now()).exists()
+
+
+def test_pruned_deposit_that_is_saved_again_is_not_paid_again(track360_sandbox: SandboxServer) -> None:
+    """Pruning empties what came from a row of the host and keeps its id for as long as the row can come back."""
+    user = User.objects.create_user("alex")
+    account = Account.objects.create(user=user)
+    deposit = Deposit.objects.create(account=account, amount=Decimal(50), currency="USD", status="completed")
+    delivery.drain()
+    Activity.objects.update(delivered_at=Now() - timedelta(days=31))
+    pruned = outbox.prune(older_than=timedelta(days=30))
+
+    deposit.amount = Decimal(60)
+    deposit.save()
+    delivery.drain()
+
+    assert (pruned, outbox.prune(older_than=timedelta(days=30))) == (1, 0)
+    assert Activity.objects.get().body == ""
+    assert len(track360_sandbox.store.activities()) == 1
+    assert requests_to(track360_sandbox, "activities") == [200]
+
+
+def test_activation_between_packing_and_settling_is_not_lost() -> None:
+    """A worker that is about to hold a customer finds that somebody released them."""
+    lane = _take_a_lane()
+    Customer.objects.update(status=Status.HELD)
+    packed = customer = Customer.objects.get()
+    outbox.release_customer(customer.pk, using="default")
+
+    held = outbox.Outcome(pk=packed.pk, version=packed.version, status=Status.HELD, reason="inactive")
+    outbox.settle(Customer, lane, [held])
+
+    customer.refresh_from_db()
+    assert customer.status == Status.PENDING
+    assert customer.due_at is not None
+
+
+@pytest.mark.parametrize(
+    "change", [lambda _record: {"x": float("nan")}, "nowhere.to.be.found"], ids=["nan", "path"]
+)
+def test_before_send_that_makes_nonsense_breaks_no_sale(
+    settings: Any, track360_sandbox: SandboxServer, change: object
+) -> None:
+    """A wrong BEFORE_SEND makes a dead record with a reason, in a sale as in a drain."""
+    user = User.objects.create_user("alex")
+    customers.report(user)
+    settings.TRACK360 = {**settings.TRACK360, "BEFORE_SEND": change}
+
+    deposit = Deposit.objects.create(
+        account=Account.objects.create(user=user), amount=Decimal(50), currency="USD", status="completed"
+    )
+    report = delivery.drain()
+
+    assert deposit.pk
+    assert Activity.objects.values_list("status", "reason").get() == (Status.DEAD, "before_send")
+    assert report.dead == 1
+    assert Customer.objects.get().reason == "before_send"
+
+
+def test_response_check_that_is_nowhere_pauses(settings: Any, track360_sandbox: SandboxServer) -> None:
+    """A path that leads nowhere is a wrong setting: the endpoint waits, no record dies."""
+    settings.TRACK360 = {**settings.TRACK360, "RESPONSE_CHECK": "nowhere.to.be.found"}
+    make_customer("c1")
+
+    delivery.drain()
+
+    assert Customer.objects.get().status == Status.PENDING
+    assert Endpoint.objects.get(name="customers").reason == "response_check_failed"
+
+
+def test_parcel_shows_no_name() -> None:
+    """What error trackers print of a local variable holds no body."""
+    user = User.objects.create_user("alex", first_name="Alexandrina")
+    customer = customers.report(user)
+
+    packed = parcels.pack_customers([customer], customer.brand)
+
+    assert "Alexandrina" in packed.parcels[0].body
+    assert "Alexandrina" not in repr(packed)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_row_that_the_host_holds_costs_neither_side(track360_sandbox: SandboxServer) -> None:
+    """A settling takes the rows it gets; the host's transaction never waits in a circle with it."""
+    make_customers(2)
+    lanes.ensure_lanes(["default"], using="default")
+    first, second = Customer.objects.order_by("pk")
+    Customer.objects.update(lane=first.lane)
+    lane = lanes.take(["default"], owner="w1", using="default")
+    assert lane is not None
+    holds, done = threading.Event(), threading.Event()
+
+    def host() -> None:
+        with transaction.atomic():
+            Customer.objects.select_for_update().get(pk=second.pk)
+            holds.set()
+            done.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    assert holds.wait(20)
+    outcomes = [outbox.Outcome(pk=row.pk, version=1, status=Status.DELIVERED) for row in (first, second)]
+
+    left = outbox.settle(Customer, lane, outcomes)
+
+    done.set()
+    thread.join()
+    assert [outcome.pk for outcome in left] == [second.pk]
+    assert outbox.settle(Customer, lane, left) == []
+    assert set(Customer.objects.values_list("status", flat=True)) == {Status.DELIVERED}

@@ -100,7 +100,7 @@ def test_endpoint_tells_whether_it_takes_records(endpoint: Endpoint, expected: s
 @pytest.mark.parametrize(
     ("reason", "expected"),
     [
-        ("no_parameter", "no landing with tracking data was remembered for them"),
+        ("no_parameter", "no landing with tracking data that could be kept was remembered for them"),
         ("refused_too_long", "the landing's value could not be returned exactly (too_long)"),
         ("new_word", "new_word"),
         ("", "no reason is known"),

@@ -98,8 +98,8 @@ def test_batch_narrows_with_each_lost_worker(losses: int, batch_size: int, recor
 
 
 def test_single_record_is_blamed_after_it_was_alone() -> None:
-    """A record is named a killer only after a worker died with it alone."""
+    """A record is named a killer only when workers died twice with it alone."""
     alone = [losses for losses in range(10) if policy.width(losses, 500) == 1]
 
     assert [losses for losses in range(10) if policy.is_single(losses)] == alone
-    assert [losses for losses in range(10) if policy.is_killer(losses)] == alone[1:]
+    assert [trials for trials in range(4) if policy.is_killer(trials)] == [2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from track360_django import conf
@@ -33,6 +34,18 @@ _CLIENT_SETTINGS: Final = (
 )
 
 
+def _check_of(settings: conf.Settings) -> Callable[[int, str], bool | None] | None:
+    """Return the host's `RESPONSE_CHECK`; one that can't be imported fails when it is asked, which pauses."""
+    if settings.RESPONSE_CHECK is None:
+        return None
+
+    def check(status: int, text: str) -> bool | None:
+        function = conf.function(settings.RESPONSE_CHECK)
+        return None if function is None else function(status, text)
+
+    return check
+
+
 def _build_client(settings: conf.Settings) -> Client:
     return Client(
         base_url=settings.BASE_URL,
@@ -43,5 +56,5 @@ def _build_client(settings: conf.Settings) -> Client:
         proxies=settings.PROXIES,
         ca_bundle=settings.CA_BUNDLE,
         allow_http=settings.ALLOW_HTTP,
-        response_check=conf.function(settings.RESPONSE_CHECK),
+        response_check=_check_of(settings),
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 from django.db.models import Model
 
@@ -103,8 +104,9 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
         if customer is None:
             # Nobody said that this is their signup, so no touch of today may claim it.
             customer = outbox.add_customer(_build(user, brand, None, None, "update", fields), using=using)
-        else:
-            kept = {name: value for name, value in customer.fields.items() if name not in fields}
+        kept = {name: value for name, value in customer.fields.items() if name not in fields}
+        # Also for one just added: it may be the row of a signup that committed in between.
+        if kept | changed != customer.fields or customer.accepted_version:
             outbox.change_fields(customer, kept | changed)
         wakeup.after_commit(using=using)
     customer.refresh_from_db()
@@ -191,6 +193,11 @@ def _id_of(user: Any, brand: str) -> str:
     Raises:
         PayloadError: No table keeps it as it is.
     """
+    if not isinstance(user, str | int | UUID | get_user_model()):
+        message = (
+            f"customer leads to a value of type {type(user).__name__}: name a path to the user, or an id."
+        )
+        raise PayloadError(message, field="customerid", reason="not_a_user")
     customer_id = str(user) if isinstance(user, str | int | UUID) else identity.customer_id_of(user, brand)
     payloads.CustomerRecord(customer_id=customer_id).as_dict(UTC)
     return customer_id
@@ -215,7 +222,7 @@ def _build(  # noqa: PLR0913, PLR0917  a customer has that many sides
     params = dict(tracking) if tracking else dict(credited.params) if credited else {}
     customer_id = _id_of(user, brand)
     payloads.CustomerRecord(customer_id=customer_id, tracking=params).as_dict(UTC)
-    is_user = isinstance(user, Model)
+    is_user = isinstance(user, get_user_model())
     return Customer(
         brand=brand,
         customer_id=customer_id,
@@ -256,10 +263,12 @@ def _complete(stored: Customer, wanted: Customer, *, is_explicit: bool) -> None:
     """Bring what this report knows into a row that was there before it; what is frozen stays."""
     using = stored._state.db or DEFAULT_DB_ALIAS
     missing = _missing(stored, wanted, is_explicit=is_explicit)
-    if stored.status == Status.HELD:
-        outbox.release_customer(stored.pk, using=using, source=wanted.source, **missing)
-    elif missing:
-        outbox.change_customer(stored, **missing)
+    is_released = stored.status == Status.HELD and outbox.release_customer(
+        stored.pk, using=using, source=wanted.source, **missing
+    )
+    if missing and not is_released:
+        # It was no placeholder any more, or released itself a moment ago.
+        outbox.change_customer(stored, **({"source": wanted.source} | missing))
     if any(stored.fields.get(name) != value for name, value in wanted.fields.items()):
         locked = _locked(stored.customer_id, stored.brand, using) or stored
         outbox.change_fields(locked, locked.fields | wanted.fields)
@@ -280,9 +289,11 @@ def _may_be_attributed(stored: Customer, *, is_explicit: bool) -> bool:
     """
     Tell whether a row's attribution is still open.
 
-    A signup froze it, with or without a value. Open is a placeholder that an activity wrote, and, for a value that the
-    host passes itself, a row that Track360 has not been told of.
+    A signup froze it, with or without a value. Open is a placeholder that an activity wrote (for a value that the host
+    passes itself even when Track360 has it: no signup ever froze it), and, for such a value, a row not yet delivered.
     """
+    if is_explicit and stored.source == PLACEHOLDER and not stored.tracking:
+        return True
     if stored.accepted_version:
         return False
     if is_explicit:

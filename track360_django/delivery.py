@@ -7,6 +7,7 @@ client, when to try again by the policy, and both are written by the outbox unde
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, connections, router
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, router
 
 from track360_django import (
     alerts,
@@ -43,7 +44,9 @@ logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS: Final = 20.0
 # How long to wait between tries to settle through a restart of the database.
-SETTLE_AGAIN_SECONDS: Final = 0.5
+SETTLE_AGAIN_SECONDS: Final = 0.2
+# How long a transaction of the host may keep a worker that wants to settle its rows.
+LOCKED_SECONDS: Final = 5.0
 
 
 @dataclass(kw_only=True)
@@ -108,22 +111,28 @@ def _work(lane: Taken, deadline: float, report: Report) -> bool:
         logger.warning(
             "track360: lane %s of brand %s has another owner; this worker stops.", lane.number, lane.brand
         )
+    except Exception:
+        # Whatever it was, the lane is free for the next worker, with narrower batches: if a record is to blame, it
+        # will be found alone.
+        with contextlib.suppress(DatabaseError, InterfaceError):
+            lanes.give_up(lane)
+        raise
     return has_moved
 
 
 def _bury_suspect(lane: Taken) -> None:
     """Declare dead the single record that was under way each time a worker of this lane died."""
-    if not (lane.suspect and policy.is_killer(lane.losses)):
+    suspect = lanes.suspect_of(lane)
+    if suspect is None:
         return
-    name, _, pk = lane.suspect.partition(":")
-    model = _model_of(EndpointName(name))
+    name, pk = suspect
+    model = _model_of(name)
     record = model._default_manager.using(lane.using).filter(pk=pk).exclude(status=Status.DELIVERED).first()
     if record is not None:
         error = "Each worker that took this record died. Look at what BEFORE_SEND or its fields do, then requeue it."
         outbox.settle(model, lane, [parcels.dead(record, reason="kills_its_worker", error=error)])
         alerts.record_dead(model, brand=lane.brand, pk=record.pk, name=str(record), reason="kills_its_worker")
-    lanes.renew(lane, losses=0, suspect="")
-    lane.losses, lane.suspect = 0, ""
+    lanes.clear(lane)
 
 
 def _model_of(name: EndpointName) -> type[Customer | Activity]:
@@ -170,7 +179,7 @@ class _Round:
 
     def _send_page(self, page: Sequence[Customer | Activity]) -> None:
         if policy.is_single(self.lane.losses):
-            lanes.renew(self.lane, suspect=f"{self.name.value}:{page[0].pk}")
+            lanes.try_alone(self.lane, self.name, page[0].pk)
         packed = self._pack(page)
         self._settle(packed.aside)
         going = packed.parcels
@@ -215,7 +224,7 @@ class _Round:
         self._settle(
             [Outcome(pk=parcel.pk, version=parcel.version, status=Status.DELIVERED) for parcel in batch]
         )
-        endpoints.note_acceptance(self.endpoint)
+        endpoints.note_acceptance(self.endpoint, is_probe=self.gate is Gate.PROBE)
         self.gate = Gate.OPEN
         for parcel in batch:
             self._announce(parcel)
@@ -264,21 +273,45 @@ class _Round:
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes, through a restart of the database if need be, for as long as the lease holds."""
-        if not outcomes:
-            return
-        while True:
-            try:
-                outbox.settle(_model_of(self.name), self.lane, outcomes)
+        left: Sequence[Outcome] = outcomes
+        patience = time.monotonic() + LOCKED_SECONDS
+        while left:
+            left = self._settle_once(left)
+            if left and time.monotonic() > patience:
+                # A long transaction of the host holds them: they stay as they were, and are sent once more.
+                logger.warning("track360: %d records are locked by another transaction.", len(left))
+                self.is_stopped = True
                 break
-            except (OperationalError, InterfaceError):
-                connection = connections[self.lane.using]
-                if connection.in_atomic_block or time.monotonic() > self.lane.ends:
-                    raise
-                connection.close_if_unusable_or_obsolete()
+            if left:
                 time.sleep(SETTLE_AGAIN_SECONDS)
-        self.settled += len(outcomes)
-        for outcome in outcomes:
+        done = [outcome for outcome in outcomes if outcome not in left]
+        self.settled += len(done)
+        lanes.note_passed(self.lane, len(done), self.settings.BATCH_SIZE)
+        for outcome in done:
             self._count(outcome)
+        self._alert([outcome for outcome in done if outcome.status is Status.DEAD])
+
+    def _settle_once(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Return what could not be settled now."""
+        try:
+            return outbox.settle(_model_of(self.name), self.lane, outcomes)
+        except (OperationalError, InterfaceError):
+            connection = connections[self.lane.using]
+            if connection.in_atomic_block or time.monotonic() > self.lane.ends:
+                raise
+            connection.close_if_unusable_or_obsolete()
+            time.sleep(SETTLE_AGAIN_SECONDS)
+            return outcomes if time.monotonic() > self.lane.ends else self._settle_once(outcomes)
+
+    def _alert(self, dead: Sequence[Outcome]) -> None:
+        for outcome in dead:
+            alerts.record_dead(
+                _model_of(self.name),
+                brand=self.lane.brand,
+                pk=outcome.pk,
+                name=f"with id {outcome.pk}",
+                reason=outcome.reason,
+            )
 
     def _count(self, outcome: Outcome) -> None:
         match outcome.status:
@@ -290,13 +323,6 @@ class _Round:
                 self.report.held += 1
             case Status.DEAD:
                 self.report.dead += 1
-                alerts.record_dead(
-                    _model_of(self.name),
-                    brand=self.lane.brand,
-                    pk=outcome.pk,
-                    name=f"with id {outcome.pk}",
-                    reason=outcome.reason,
-                )
 
 
 def _path_of(name: EndpointName) -> str:
@@ -310,7 +336,9 @@ def _again(batch: Sequence[Parcel], answer: Answer) -> list[Outcome]:
         for attempts in {parcel.attempts for parcel in batch}
     }
     return [
-        _too_late(parcel, answer) if parcel.is_too_old else _pending(parcel, answer, waits)
+        _too_late(parcel, answer)
+        if parcel.is_too_old and parcel.attempts
+        else _pending(parcel, answer, waits)
         for parcel in batch
     ]
 

@@ -179,7 +179,12 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
         outbox.replace_quarantined(stored.pk, wanted, using=using)
         wakeup.after_commit(using=using)
         return
-    if stored.body == wanted.body or _is_same(stored.body, wanted.body, is_time_given=is_time_given):
+    is_pruned = not stored.body
+    if (
+        is_pruned
+        or stored.body == wanted.body
+        or _is_same(stored.body, wanted.body, is_time_given=is_time_given)
+    ):
         return
     is_unsent = stored.status == Status.DEAD and not stored.accepted_version
     if is_unsent or conf.for_brand(stored.brand).CORRECTIONS == "resend":

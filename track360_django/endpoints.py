@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import Case, F, QuerySet, TextChoices, Value, When
+from django.db.models import Case, F, Q, QuerySet, TextChoices, Value, When
 from django.db.models.functions import Now
 
 from track360_django.clock import from_now
@@ -43,11 +43,20 @@ def knock(brand: str, name: EndpointName, *, using: str) -> tuple[Gate, Endpoint
     return (Gate.PROBE if is_mine else Gate.CLOSED), endpoint
 
 
-def note_acceptance(endpoint: Endpoint) -> None:
-    """Note that an endpoint accepted records: it is open and has a clean sheet."""
-    if endpoint.paused_until or endpoint.failures or endpoint.refusals:
-        _endpoint(endpoint).update(paused_until=None, failures=0, refusals=0, reason="", error="")
-        endpoint.paused_until, endpoint.failures, endpoint.refusals = None, 0, 0
+def note_acceptance(endpoint: Endpoint, *, is_probe: bool) -> None:
+    """
+    Note that an endpoint accepted records: faults in a row end here, whoever counted them.
+
+    A pause ends with its probe alone: that the API asked for it is no less true for a batch that was under way.
+    """
+    rows = _endpoint(endpoint)
+    if is_probe:
+        rows.update(paused_until=None, failures=0, refusals=0, reason="", error="")
+        endpoint.paused_until = None
+    else:
+        counted = rows.filter(Q(failures__gt=0) | Q(refusals__gt=0), paused_until=None)
+        counted.update(failures=0, refusals=0, reason="", error="")
+    endpoint.failures, endpoint.refusals = 0, 0
 
 
 def note_failure(endpoint: Endpoint, *, reason: str, error: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.functions import Now
 
-from track360_django import conf
+from track360_django import conf, policy
 from track360_django.clock import from_now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
 
@@ -22,6 +22,10 @@ MIN_LEASE_SECONDS: Final = 60.0
 SETTLING_SECONDS: Final = 5.0
 # More lanes than any host has workers; the column would take a few more.
 MAX_LANES: Final = 1024
+
+
+# Batches are as narrow as they get.
+MAX_LOSSES: Final = len(policy.NARROWING)
 
 
 class LeaseLostError(Exception):
@@ -40,6 +44,8 @@ class Taken:
     losses: int
     suspect: str
     total_timeout_seconds: float
+    # Records settled since the batches were narrowed or widened last.
+    passed: int = 0
     # When the lease ends on this process's monotonic clock: a wrong wall clock changes nothing.
     ends: float
 
@@ -59,14 +65,24 @@ def lane_of(customer_id: str, lanes: int) -> int:
 
 
 def ensure_lanes(brands: Iterable[str], *, using: str) -> None:
-    """Make the rows of lanes that are missing; lanes of a larger past setting stay and are delivered."""
+    """Make the rows of lanes that are missing, also for records written under a larger setting."""
     lanes = Lane.objects.using(using)
     for brand in brands:
         wanted = min(conf.for_brand(brand).LANES, MAX_LANES)
-        if lanes.filter(brand=brand, number__lt=wanted).count() < wanted:
-            lanes.bulk_create(
-                [Lane(brand=brand, number=number) for number in range(wanted)], ignore_conflicts=True
-            )
+        numbers = set(range(wanted)) | _due_beyond(wanted, brand, using)
+        if lanes.filter(brand=brand, number__in=numbers).count() < len(numbers):
+            lanes.bulk_create([Lane(brand=brand, number=number) for number in numbers], ignore_conflicts=True)
+
+
+def _due_beyond(number: int, brand: str, using: str) -> set[int]:
+    """Return the numbers of lanes from this one on that have something to do."""
+    found: set[int] = set()
+    for model in (Customer, Activity):
+        beyond = model._default_manager.using(using).filter(
+            brand=brand, lane__gte=number, due_at__isnull=False
+        )
+        found |= set(beyond.values_list("lane", flat=True).distinct())
+    return found
 
 
 def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int] = ()) -> Taken | None:
@@ -93,7 +109,7 @@ def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int
                 owner=owner,
                 leased_until=from_now(timedelta(seconds=MIN_LEASE_SECONDS)),
                 fence=F("fence") + 1,
-                losses=F("losses") + Case(When(owner="", then=0), default=1),
+                losses=F("losses") + Case(When(Q(owner="") | Q(losses__gte=MAX_LOSSES), then=0), default=1),
             )
         )
         if is_taken:
@@ -142,8 +158,47 @@ def renew(lane: Taken, **changes: Any) -> None:
     lane.ends = begun + lane.lease_seconds
 
 
+def try_alone(lane: Taken, name: EndpointName, pk: int) -> None:
+    """Note that one record goes alone, and how often it did: if its worker dies, it is the suspect."""
+    before, _, times = lane.suspect.rpartition(":")
+    record = f"{name.value}:{pk}"
+    lane.suspect = f"{record}:{int(times) + 1 if before == record else 1}"
+    renew(lane, suspect=lane.suspect)
+
+
+def suspect_of(lane: Taken) -> tuple[EndpointName, int] | None:
+    """Return the record that went alone each time a worker died, once that happened often enough to be sure."""
+    name, _, rest = lane.suspect.partition(":")
+    pk, _, times = rest.partition(":")
+    return (EndpointName(name), int(pk)) if times and policy.is_killer(int(times)) else None
+
+
+def clear(lane: Taken) -> None:
+    """Forget losses and suspect."""
+    lane.losses, lane.suspect, lane.passed = 0, "", 0
+    renew(lane, losses=0, suspect="")
+
+
+def note_passed(lane: Taken, count: int, batch_size: int) -> None:
+    """Widen the batches of a lane again, a step for each full batch of the wider kind that passed."""
+    if not lane.losses:
+        return
+    lane.passed += count
+    if lane.passed >= policy.width(lane.losses - 1, batch_size):
+        lane.losses, lane.suspect, lane.passed = lane.losses - 1, "", 0
+        renew(lane, losses=lane.losses, suspect="")
+
+
 def give_back(lane: Taken, *, is_drained: bool) -> None:
     """Free a lane; one that was delivered to its end forgets its losses."""
-    changes: dict[str, Any] = {"losses": 0, "suspect": ""} if is_drained else {}
+    _free(lane, **({"losses": 0, "suspect": ""} if is_drained else {}))
+
+
+def give_up(lane: Taken) -> None:
+    """Free a lane whose worker failed, as one more loss."""
+    _free(lane, losses=min(lane.losses + 1, MAX_LOSSES))
+
+
+def _free(lane: Taken, **changes: Any) -> None:
     held = Lane.objects.using(lane.using).filter(pk=lane.pk, fence=lane.fence)
     held.update(owner="", leased_until=None, **changes)

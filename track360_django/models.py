@@ -48,7 +48,7 @@ class Delivery(models.Model):
     status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
     # See Note [Due].
     due_at = models.DateTimeField(_("due at"), null=True, blank=True, db_default=Now())
-    # Since when this version waits: what the age limit and the freshness are measured from.
+    # Since when this version waits or, once it was tried, since its first attempt: what the age limit counts from.
     queued_at = models.DateTimeField(_("queued at"), db_default=Now())
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     # Rises with each change; what is sent while it rises is sent again.
@@ -117,7 +117,8 @@ class Activity(Delivery):
     )
     eventname = models.CharField(_("event name"), max_length=100)
     eventid = models.CharField(_("event id"), max_length=255)
-    body = models.TextField(_("body"))
+    # Empty once it was pruned.
+    body = models.TextField(_("body"), blank=True)
     source = models.CharField(_("source"), max_length=100, blank=True, default="")
     source_pk = models.CharField(_("source row"), max_length=255, blank=True, default="")
     # The host's row changed after the body was fixed.
@@ -139,7 +140,9 @@ class Activity(Delivery):
             ),
             models.Index(fields=["source", "source_pk"], name="track360_activity_source"),
             models.Index(
-                fields=["delivered_at"], condition=Q(status=Status.DELIVERED), name="track360_act_delivered"
+                fields=["delivered_at"],
+                condition=Q(status=Status.DELIVERED) & ~Q(body=""),
+                name="track360_act_delivered",
             ),
         ]
 
@@ -152,8 +155,8 @@ class Lane(models.Model):
     A slice of a brand's customers, delivered by one worker at a time: the lease.
 
     `fence` rises with each taking; settling checks it, so a worker that lost its lease changes nothing.
-    `losses` counts workers in a row that took the lane and never gave it back: batches narrow, until the record
-    that kills its worker is alone (`suspect`).
+    `losses` counts workers that took the lane and never gave it back: batches narrow with each, and widen again with
+    what is settled. A record that goes alone is the `suspect`: endpoint, id, and how often it went.
     """
 
     brand = models.CharField(_("brand"), max_length=64)

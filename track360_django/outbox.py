@@ -7,12 +7,12 @@ Nothing here sends anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
@@ -86,20 +86,32 @@ def change_customer(customer: Customer, **changes: Any) -> None:
 def change_fields(customer: Customer, fields: Mapping[str, Any]) -> None:
     """Write the additional fields of a customer; one who is held takes them along when released."""
     held = Customer.objects.using(customer._state.db).filter(pk=customer.pk, status=Status.HELD)
-    if not held.update(fields=fields):
+    if not held.update(fields=fields, version=F("version") + 1):
         change_customer(customer, fields=fields)
 
 
 def release_customer(pk: int, *, using: str, **changes: Any) -> bool:
-    """Release a held customer for delivery; tell whether it was held."""
+    """
+    Release a held customer for delivery; tell whether it was held.
+
+    With a new version: a worker may be about to hold it, or to settle the one that released itself.
+    """
     held = Customer.objects.using(using).filter(pk=pk, status=Status.HELD)
-    return bool(held.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="", **changes))
+    released = held.update(
+        status=Status.PENDING,
+        due_at=Now(),
+        queued_at=Now(),
+        reason="",
+        version=F("version") + 1,
+        **changes,
+    )
+    return bool(released)
 
 
 def claim_placeholder(pk: int, *, using: str, **changes: Any) -> None:
     """Turn the held row of somebody who was active before their signup into that of a signup under way."""
     held = Customer.objects.using(using).filter(pk=pk, status=Status.HELD)
-    held.update(due_at=from_now(SAFETY_NET), queued_at=Now(), reason="", **changes)
+    held.update(due_at=from_now(SAFETY_NET), queued_at=Now(), reason="", version=F("version") + 1, **changes)
 
 
 def park_customer(pk: int, *, using: str, reason: str) -> None:
@@ -160,14 +172,21 @@ def requeue(records: QuerySet[R]) -> int:
 
 
 def prune(*, older_than: timedelta, using: str = "") -> int:
-    """Delete delivered activities that were accepted longer ago than this, in small batches; return how many."""
+    """
+    Prune delivered activities that were accepted longer ago than this, in small batches; return how many.
+
+    What was reported by hand is deleted. What came from a row of the host loses its body and keeps its id: the row
+    may be saved again at any time, and without the memory of it it would be paid for again.
+    """
     using = using or router.db_for_write(Activity)
-    delivered = Activity.objects.using(using).filter(
-        status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)
+    rows = Activity.objects.using(using)
+    delivered = rows.filter(status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)).exclude(
+        body=""
     )
     total = 0
     while pks := list(delivered.order_by("delivered_at").values_list("pk", flat=True)[:PRUNE_BATCH]):
-        total += Activity.objects.using(using).filter(pk__in=pks).delete()[0]
+        total += rows.filter(pk__in=pks).exclude(source="").update(body="")
+        total += rows.filter(pk__in=pks, source="").delete()[0]
     return total
 
 
@@ -196,20 +215,35 @@ def due_page(
     return list(rows[:limit])
 
 
-def settle(model: type[Record], lane: lanes.Taken, outcomes: Iterable[Outcome]) -> None:
+def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """
     Write what became of some records: one statement for each kind of outcome, one transaction, under the fence.
+
+    Returns:
+        The outcomes of records that a transaction of the host holds just now: nothing was written of them. Waiting
+        for it, with other rows in hand, would be a deadlock that the host may lose.
 
     Raises:
         LeaseLostError: The lane has another owner; nothing was changed.
     """
-    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-    for outcome in outcomes:
-        groups[_kind(outcome)].append(outcome.pk)
     with transaction.atomic(using=lane.using):
         lanes.renew(lane)
+        free = _lock_free(model, lane.using, [outcome.pk for outcome in outcomes])
+        groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for outcome in outcomes:
+            if outcome.pk in free:
+                groups[_kind(outcome)].append(outcome.pk)
         for kind, pks in groups.items():
             _write(model, lane.using, pks, *kind)
+    return [outcome for outcome in outcomes if outcome.pk not in free]
+
+
+def _lock_free(model: type[Record], using: str, pks: list[int]) -> set[int]:
+    """Lock the rows that nobody else holds; return which. A database without row locks has nobody to wait for."""
+    if not connections[using].features.has_select_for_update_skip_locked:
+        return set(pks)
+    rows = model._default_manager.using(using).select_for_update(skip_locked=True, of=("self",))
+    return set(rows.filter(pk__in=pks).values_list("pk", flat=True))
 
 
 def _kind(outcome: Outcome) -> tuple[Any, ...]:
@@ -246,6 +280,9 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
         "error": error[:500],
         "attempts": F("attempts") + int(is_attempt),
     }
+    if status is Status.PENDING and is_attempt:
+        # The age that kills is counted from the first attempt: waiting for an endpoint is no fault of the record.
+        changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
     if status is Status.DELIVERED:
         changes |= {"accepted_version": version, "delivered_at": Now()}
     model._default_manager.using(using).filter(pk__in=pks).update(**changes)

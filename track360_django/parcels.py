@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,8 @@ class Parcel:
     pk: int
     version: int
     attempts: int
-    body: str
+    # Holds names: never in a repr, which error trackers show.
+    body: str = field(repr=False)
     # customer_id, or eventname and eventid.
     names: tuple[str, ...]
     is_too_old: bool
@@ -105,12 +105,12 @@ def before_send(record: payloads.Record, brand: str) -> payloads.Record:
     Raises:
         PayloadError: It returned no mapping, or raised.
     """
-    change = conf.function(conf.for_brand(brand).BEFORE_SEND)
-    if change is None:
+    if conf.for_brand(brand).BEFORE_SEND is None:
         return record
     try:
-        changed = change(dict(record))
-        json.dumps(changed)
+        change = conf.function(conf.for_brand(brand).BEFORE_SEND)
+        changed = change(dict(record)) if change else record
+        payloads.to_json(changed).encode()
     except Exception as error:  # noqa: BLE001  the host's function may raise anything
         message = f"BEFORE_SEND raised {type(error).__name__}: correct it, then requeue the record."
         raise PayloadError(message, reason="before_send") from None

@@ -26,8 +26,8 @@ REFUSALS_TO_PAUSE: Final = 3
 
 # How many records a batch has after a lane lost so many workers in a row.
 NARROWING: Final = (50, 5, 1)
-# A worker that dies again and again with the very same single record was killed by it.
-LOSSES_TO_KILL: Final = 4
+# A worker that dies twice with the very same record, and nothing else in hand, was killed by it.
+TRIALS_TO_KILL: Final = 2
 
 
 def retry_in(attempts: int, *, reason: str, retry_after: float | None = None) -> timedelta:
@@ -62,6 +62,6 @@ def is_single(losses: int) -> bool:
     return losses >= len(NARROWING)
 
 
-def is_killer(losses: int) -> bool:
-    """Tell whether a lane lost so many workers that the single record on trial is to blame."""
-    return losses >= LOSSES_TO_KILL
+def is_killer(trials: int) -> bool:
+    """Tell whether a record that went alone so often, and was never settled, is to blame."""
+    return trials >= TRIALS_TO_KILL

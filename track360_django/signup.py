@@ -67,7 +67,7 @@ def is_wanted(name: str) -> bool:
 
 def _receiver(source: str) -> Callable[..., None]:
     def on_signup(*, user: Any, request: Any = None, **_: Any) -> None:
-        _guarded(lambda: _report(user, request, source), user)
+        _guarded(lambda: _report(user, request, source), user, attribution.of(request))
 
     return on_signup
 
@@ -92,7 +92,7 @@ def _on_user_saved(*, instance: Any, created: bool, raw: bool, **_: Any) -> None
         return
     touches = attribution.current()
     if created and touches is not None and is_wanted("auth"):
-        _guarded(lambda: _hold(instance, touches), instance)
+        _guarded(lambda: _hold(instance, touches), instance, touches)
     elif not created and is_activation_awaited():
         _guarded(lambda: _on_user_activated(instance), instance)
 
@@ -162,18 +162,31 @@ def _release(pk: int, using: str) -> None:
         wakeup.after_commit(using=using)
 
 
-def _guarded(act: Callable[[], None], user: Any) -> None:
-    """Do our part of a signup in a savepoint: an error rolls back what is ours and is logged, never raised."""
-    try:
-        with transaction.atomic(using=router.db_for_write(Customer)):
-            act()
-    except Exception as error:  # noqa: BLE001  an error of ours, or of a setting, costs nobody a signup
-        logger.error(  # noqa: TRY400  see _describe
+def _guarded(act: Callable[[], None], user: Any, touches: attribution.Touches | None = None) -> None:
+    """Do our part of a signup: an error rolls back what is ours and is logged, never raised."""
+    error = _attempt(act)
+    if error is not None and touches is not None and not touches.is_read:
+        # A session store that is down costs what it remembers, not the customer.
+        logger.error("track360: what a visitor's browser remembers can't be read (%s).", _describe(error))
+        touches.forget_all_but_landing()
+        error = _attempt(act)
+    if error is not None:
+        logger.error(
             "track360: the signup of user %s was not written down (%s); the user is signed up all the same. "
             "Report them with track360_django.customers.report().",
             getattr(user, "pk", None),
             _describe(error),
         )
+
+
+def _attempt(act: Callable[[], None]) -> Exception | None:
+    """Do something in a savepoint of its own, and return what it raised."""
+    try:
+        with transaction.atomic(using=router.db_for_write(Customer)):
+            act()
+    except Exception as error:  # noqa: BLE001  an error of ours, or of a setting, costs nobody a signup
+        return error
+    return None
 
 
 def _describe(error: Exception) -> str:

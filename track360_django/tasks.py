@@ -48,11 +48,11 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "track360-sweep": {
         "task": "track360_django.tasks.sweep",
         "schedule": SWEEP_SECONDS,
-        "options": {"expires": SWEEP_SECONDS},
+        "options": {"expires": wakeup.EXPIRES_SECONDS},
     },
     "track360-prune": {
         "task": "track360_django.tasks.prune",
         "schedule": PRUNE_SECONDS,
-        "options": {"expires": PRUNE_SECONDS},
+        "options": {"expires": wakeup.EXPIRES_SECONDS},
     },
 }

@@ -26,8 +26,9 @@ DELIVER: Final = "track360_django.tasks.deliver"
 # What a broker that is down, paused or gone may cost: so much, once in so long, in each process.
 BROKER_TIMEOUT_SECONDS: Final = 0.25
 BREAKER_SECONDS: Final = 30.0
-# A hint that nobody took within this is worthless: the sweep has come.
-EXPIRES_SECONDS: Final = 60
+# Keeps a queue that nobody reads from growing for ever. Celery compares it with the worker's own clock, so it is wide:
+# a worker an hour ahead would throw away every hint and every sweep.
+EXPIRES_SECONDS: Final = 7_200
 # How far back a transaction's callbacks are searched for our own: a double hint is harmless, a long search is not.
 _SEARCH: Final = 64
 

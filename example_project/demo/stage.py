@@ -153,6 +153,8 @@ def _environment(directory: Path) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "example_project.settings",
         "DJANGO_SUPERUSER_PASSWORD": secrets.token_urlsafe(9),
         "PYTHONUNBUFFERED": "1",
+        # What a worker that is killed leaves behind goes with the stage.
+        "TMPDIR": str(directory),
         "TRACK360_BRAND_TOKEN": secrets.token_hex(16),
     }
 

@@ -20,6 +20,7 @@ from example_project.demo.ledger import Accepted, Ledger, Track360
 from example_project.demo.verdict import LOST, Period, Verdict, judge
 from example_project.demo.visitor import PaymentProvider, Visitor
 from track360_django.models import Activity, Customer, Status
+from track360_django.policy import SCHEDULE_SECONDS
 
 # The value of the API guide's example.
 TRACKING_DATA: Final = "2001_1000_abcdefg"
@@ -164,6 +165,8 @@ class Story:
 
     def recover(self) -> None:
         """What was written during the outage has arrived by itself."""
+        if not self._has_everything(self._track360.ledger()):
+            self._show_wait()
         self._await("everything of the outage", self._has_everything, RECOVERY_SECONDS)
         self._await("the last settling", lambda _: not self._unsettled() or None)
         ledger = self._track360.ledger()
@@ -239,6 +242,15 @@ class Story:
         seconds = (self._outage.ended_at - self._outage.begun_at).total_seconds()
         self._console.said("track360", f"is well again after {seconds:.0f} s; {failed} requests met a 503")
         self._expect(failed > 0, "nobody tried to deliver during the outage")
+
+    def _show_wait(self) -> None:
+        first, second = SCHEDULE_SECONDS[:2]
+        self._console.said(
+            "worker", "waits for the next attempt of each record: mostly less than half a minute"
+        )
+        self._console.detail(
+            f"due {first} s after its first, {second} s after its second; or for the next sweep"
+        )
 
     def _expect_status(self, answer: Exchange, status: int) -> None:
         self._expect(

@@ -17,6 +17,7 @@ from example_project.processes import dying_with_parent
 
 DATABASES = ("sqlite", "postgres")
 PYTEST_INTERRUPTED, PYTEST_NO_TESTS = 2, 5
+RESULTS = {0: "passed", PYTEST_INTERRUPTED: "interrupted", PYTEST_NO_TESTS: "no tests"}
 
 
 class Command(BaseCommand):
@@ -46,7 +47,8 @@ class Command(BaseCommand):
     def handle(self, *pytest_arguments: str, **options: Any) -> Any:
         """Run the suite on each database and return the exit code: that of the first run that failed, else 0."""
         codes: list[int] = []
-        for database in chosen_databases(options["database"]):
+        databases = chosen_databases(options["database"])
+        for database in databases:
             self.stdout.write(self.style.MIGRATE_HEADING(f"The suite on {database}"))
             self.stdout.flush()
             codes.append(run_pytest(database, pytest_arguments, coverage=options["coverage"]))
@@ -54,6 +56,8 @@ class Command(BaseCommand):
                 break
         if options["coverage"]:
             report_coverage()
+        if len(databases) > 1:
+            self.stdout.write(summary(databases, codes))
         return exit_code(codes)
 
 
@@ -67,6 +71,13 @@ def chosen_databases(choice: str) -> Sequence[str]:
 def exit_code(codes: Sequence[int]) -> int:
     """Return the first failure; a run without any test fails only when no other run had one."""
     return next((code for code in codes if code not in {0, PYTEST_NO_TESTS}), min(codes))
+
+
+def summary(databases: Sequence[str], codes: Sequence[int]) -> str:
+    """Say in one line how the suite ended on each database."""
+    words = [RESULTS.get(code, "failed") for code in codes]
+    words += ["not run"] * (len(databases) - len(codes))
+    return " · ".join(f"{database}: {word}" for database, word in zip(databases, words, strict=True))
 
 
 def run_pytest(database: str, arguments: Sequence[str], *, coverage: bool) -> int:
