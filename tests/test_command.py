@@ -592,3 +592,16 @@ def test_overdue_records_of_a_paused_endpoint_are_not_called_late() -> None:
     _, error = fail("status")
 
     assert "five minutes" not in str(error)
+
+
+def test_status_names_customers_whom_nobody_reported() -> None:
+    """Revenue that waits for a report which never comes needs a person."""
+    activities.report("Bet", customer="nobody-knows", value=5, currency="USD", eventid="1")
+    young = track360("status")
+    Customer.objects.update(queued_at=Now() - timedelta(days=2))
+    Activity.objects.update(due_at=None)
+
+    old, error = fail("status")
+
+    assert not any("nobody reported them" in line for line in young)
+    assert "customers held because nobody reported them: 1" in "\n".join([*old, str(error)])

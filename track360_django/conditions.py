@@ -95,7 +95,7 @@ def _compare(field: Field[Any, Any], comparison: str, value: Any, wanted: Any) -
         return value is None if comparison == "exact" else None
     value = _plain(field, value)
     if comparison == "in":
-        return value in [_plain(field, item) for item in _members(wanted) if item is not None]
+        return value in [_plain(field, item) for item in _members(wanted)]
     wanted = _plain(field, wanted)
     if comparison == "exact":
         return bool(value == wanted)
@@ -106,7 +106,8 @@ def _compare(field: Field[Any, Any], comparison: str, value: Any, wanted: Any) -
 
 
 def _members(wanted: Any) -> Any:
-    if hasattr(wanted, "resolve_expression"):
+    # Versions of Django differ in what a None among them means to `~Q`.
+    if hasattr(wanted, "resolve_expression") or any(item is None for item in wanted):
         raise _UnknownError
     return wanted
 

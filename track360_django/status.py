@@ -19,6 +19,9 @@ from track360_django.models import Activity, Customer, Endpoint, EndpointName, S
 
 # Due for longer than this, with its endpoint open: nobody delivers.
 LATE: Final = timedelta(minutes=5)
+# Held for longer than this for want of a report: nobody is going to report them by themselves.
+FORGOTTEN: Final = timedelta(days=1)
+UNREPORTED: Final = frozenset({"unknown_customer", "not_reported"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,8 @@ class Records:
     The records of one kind.
 
     `oldest_pending_seconds` is how long the oldest pending one has waited; `late` counts those that have been due
-    for five minutes while their endpoint was open, `changed` those whose row changed after they were written down.
+    for five minutes while their endpoint was open, `changed` those whose row changed after they were written down,
+    `forgotten` customers who are held for want of a report, some for more than a day: their activities wait with them.
     """
 
     counts: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(Status.values, 0))
@@ -36,6 +40,7 @@ class Records:
     held_by_reason: Mapping[str, int] = field(default_factory=dict)
     late: int = 0
     changed: int = 0
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,11 @@ class BrandStatus:
             if breaker := self.endpoints.get(name):
                 yield (
                     f"{self.brand}: the {name.value} endpoint is paused ({breaker.reason}). Correct the cause, then resume it."
+                )
+            if records.forgotten:
+                yield (
+                    f"{self.brand}: {name.value} held because nobody reported them: {records.forgotten}. Report them "
+                    "with track360_django.customers.report(); their activities wait for it."
                 )
             if late and self.is_delivered:
                 yield (
@@ -137,6 +147,11 @@ def _sum_up(group: list[dict[str, Any]]) -> Records:
         held_by_reason=_by_reason(group, Status.HELD),
         late=sum(row["late"] for row in group),
         changed=sum(row["changed"] for row in group),
+        forgotten=sum(
+            row["count"]
+            for row in group
+            if row["status"] == Status.HELD and row["reason"] in UNREPORTED and row["age"] > FORGOTTEN
+        ),
     )
 
 
