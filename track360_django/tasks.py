@@ -38,7 +38,7 @@ def sweep() -> None:
 
 @shared_task(name="track360_django.tasks.prune", ignore_result=True, acks_late=False)
 def prune() -> None:
-    """Delete activities that were delivered longer than `RETENTION_DAYS` ago; customers are state and stay."""
+    """Prune activities that were delivered longer than `RETENTION_DAYS` ago; customers are state and stay."""
     from track360_django import outbox  # noqa: PLC0415  see the module's docstring
 
     outbox.prune(older_than=timedelta(days=conf.settings.RETENTION_DAYS))

@@ -1,4 +1,4 @@
-"""`track360 prune`: activities that were accepted long ago are deleted."""
+"""`track360 prune`: activities that were accepted long ago are deleted, or emptied where their ids must stay known."""
 
 from __future__ import annotations
 
