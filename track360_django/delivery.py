@@ -292,16 +292,16 @@ class _Round:
         self._alert([outcome for outcome in done if outcome.status is Status.DEAD])
 
     def _settle_once(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Return what could not be settled now."""
-        try:
-            return outbox.settle(_model_of(self.name), self.lane, outcomes)
-        except (OperationalError, InterfaceError):
-            connection = connections[self.lane.using]
-            if connection.in_atomic_block or time.monotonic() > self.lane.ends:
-                raise
-            connection.close_if_unusable_or_obsolete()
-            time.sleep(SETTLE_AGAIN_SECONDS)
-            return outcomes if time.monotonic() > self.lane.ends else self._settle_once(outcomes)
+        """Settle as soon as the database answers, while the lease lasts; return what another transaction holds."""
+        while True:
+            try:
+                return outbox.settle(_model_of(self.name), self.lane, outcomes)
+            except (OperationalError, InterfaceError):
+                connection = connections[self.lane.using]
+                if connection.in_atomic_block or time.monotonic() > self.lane.ends:
+                    raise
+                connection.close_if_unusable_or_obsolete()
+                time.sleep(SETTLE_AGAIN_SECONDS)
 
     def _alert(self, dead: Sequence[Outcome]) -> None:
         for outcome in dead:
