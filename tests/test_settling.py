@@ -36,4 +36,7 @@ def test_database_restarted_between_answer_and_settling_settles_afterwards(
     delivery.drain()
 
     assert set(Activity.objects.values_list("status", flat=True)) == {Status.DELIVERED}
-    assert [entry.endpoint for entry in track360_sandbox.store.snapshot().requests] == ["customers", "activities"]
+    assert [entry.endpoint for entry in track360_sandbox.store.snapshot().requests] == [
+        "customers",
+        "activities",
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,8 @@ def app_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Celery]]:
     def use(url: str, **configuration: Any) -> Celery:
         app = Celery("host", broker=url, set_as_current=True)
         app.conf.update(configuration)
+        # For the other threads, too.
+        app.set_default()
         apps.append(app)
         wakeup.reset()
         return app
@@ -39,6 +43,7 @@ def app_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Celery]]:
     yield use
     wakeup.reset()
     before.set_current()
+    before.set_default()
     for app in apps:
         app.close()
 
@@ -166,3 +171,43 @@ def test_eager_host_delivers_at_once(track360_sandbox: Any, app_on: Callable[...
     make_customer("c1")
 
     assert track360_sandbox.store.customer("c1") is not None
+
+
+def test_slow_look_up_of_the_broker_costs_a_moment(
+    app_on: Callable[..., Celery], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that doesn't answer is no reason for a page to wait."""
+    released = threading.Event()
+
+    def look_up(*_: object) -> list[Any]:
+        released.wait(20)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    app_on("redis://broker.invalid:6379/0")
+
+    begun = time.monotonic()
+    is_taken = wakeup.wake()
+    took = time.monotonic() - begun
+
+    released.set()
+    assert is_taken is False
+    # Generous, for noisy machines: without the bound it takes 20 seconds.
+    assert took < 5
+
+
+def test_threads_share_the_connections(private_redis: RedisServer, app_on: Callable[..., Celery]) -> None:
+    """A server that makes a thread for each request doesn't make a connection for each."""
+    app_on(private_redis.url)
+    wakeup.wake()
+    before = int(private_redis.command("INFO", "stats").split(b"total_connections_received:")[1].split()[0])
+
+    for _ in range(20):
+        thread = threading.Thread(target=wakeup.wake)
+        thread.start()
+        thread.join()
+
+    after = int(private_redis.command("INFO", "stats").split(b"total_connections_received:")[1].split()[0])
+    assert queued(private_redis) == 21
+    # One for each command of this test, none for the hints.
+    assert after - before <= 2

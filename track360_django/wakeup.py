@@ -6,11 +6,12 @@ It names the task and imports none. Beside `tasks` the only module that knows Ce
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, Final
 
 from celery import Celery
@@ -29,6 +30,8 @@ BREAKER_SECONDS: Final = 30.0
 # Keeps a queue that nobody reads from growing for ever. Celery compares it with the worker's own clock, so it is wide:
 # a worker an hour ahead would throw away every hint and every sweep.
 EXPIRES_SECONDS: Final = 7_200
+# How many connections are kept for the next hint: more threads than that rarely publish at once.
+MAX_IDLE: Final = 4
 # How far back a transaction's callbacks are searched for our own: a double hint is harmless, a long search is not.
 _SEARCH: Final = 64
 
@@ -110,39 +113,65 @@ class _Breaker:
 
 
 class _Channel:
-    """A connection of our own to the host's broker, impatient, one a thread; never one that crossed a fork."""
+    """Connections of our own to the host's broker, impatient, used by one thread at a time; none crosses a fork."""
 
     def __init__(self) -> None:
-        self._local = threading.local()
+        self._key: object = None
+        self._idle: list[Producer] = []
 
-    def producer(self, app: Celery) -> _Borrowed:
+    @contextlib.contextmanager
+    def producer(self, app: Celery) -> Iterator[Producer]:
+        """Lend a connected producer; one that failed is thrown away, with all that are idle."""
         key = (os.getpid(), id(app), app.conf.broker_write_url or app.conf.broker_url)
-        if getattr(self._local, "key", None) != key:
-            self._local.key = key
-            self._local.producer = _open(app)
-        return _Borrowed(self._local.producer, self.forget)
+        if key != self._key:
+            self._key, self._idle = key, []
+        producer = self._take() or _connect(app)
+        try:
+            yield producer
+        except BaseException:
+            _close_quietly(producer)
+            self.forget()
+            raise
+        if len(self._idle) < MAX_IDLE:
+            self._idle.append(producer)
+        else:
+            _close_quietly(producer)
+
+    def _take(self) -> Producer | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def forget(self) -> None:
-        """Drop this thread's connection: after an error nobody knows what is still in it."""
-        producer: Producer | None = getattr(self._local, "producer", None)
-        self._local.key = self._local.producer = None
-        if producer is not None:
+        """Drop the idle connections: after an error nobody knows what is still in them."""
+        idle, self._idle = self._idle, []
+        for producer in idle:
             _close_quietly(producer)
 
 
-class _Borrowed:
-    """A producer for one message."""
+def _connect(app: Celery) -> Producer:
+    """Open a connection, in a thread that is not waited for: no timeout of a socket bounds the look-up of a name."""
+    opened: list[Producer] = []
+    failed: list[BaseException] = []
 
-    def __init__(self, producer: Producer, on_error: Callable[[], None]) -> None:
-        self._producer = producer
-        self._on_error = on_error
+    def connect() -> None:
+        try:
+            producer = _open(app)
+            producer.channel  # noqa: B018  connects
+            opened.append(producer)
+        except BaseException as error:  # noqa: BLE001  raised in the caller
+            failed.append(error)
 
-    def __enter__(self) -> Producer:
-        return self._producer
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._on_error()
+    helper = threading.Thread(target=connect, name="track360-broker", daemon=True)
+    helper.start()
+    helper.join(BROKER_TIMEOUT_SECONDS)
+    if failed:
+        raise failed[0]
+    if not opened:
+        msg = "the broker could not be reached in time"
+        raise TimeoutError(msg)
+    return opened[0]
 
 
 def _open(app: Celery) -> Producer:
