@@ -555,6 +555,21 @@ def test_record_is_blamed_only_when_the_same_one_was_alone_twice() -> None:
     assert lanes.suspect_of(lane) == (EndpointName.ACTIVITIES, 8)
 
 
+def test_record_that_fails_alone_again_and_again_is_not_blamed(track360_sandbox: SandboxServer) -> None:
+    """A record that went alone and came back with a temporary fault has killed nobody."""
+    customer = make_customer("c1")
+    track360_sandbox.fail(status=503, times=4)
+    delivery.drain()
+
+    for _ in range(3):
+        overdue(Customer)
+        Lane.objects.filter(number=customer.lane).update(losses=3)
+        delivery.drain()
+
+    assert Customer.objects.values_list("status", "attempts").get() == (Status.PENDING, 4)
+    assert set(Lane.objects.values_list("suspect", flat=True)) == {""}
+
+
 def _take_a_lane() -> lanes.Taken:
     make_customer("c1")
     lanes.ensure_lanes(["default"], using="default")

@@ -178,8 +178,15 @@ class _Round:
         return self.gate is not Gate.CLOSED
 
     def _send_page(self, page: Sequence[Customer | Activity]) -> None:
-        if policy.is_single(self.lane.losses):
-            lanes.try_alone(self.lane, self.name, page[0].pk)
+        if not policy.is_single(self.lane.losses):
+            self._send_all(page)
+            return
+        lanes.try_alone(self.lane, self.name, page[0].pk)
+        self._send_all(page)
+        # Whatever became of the record, its worker lives.
+        lanes.exonerate(self.lane)
+
+    def _send_all(self, page: Sequence[Customer | Activity]) -> None:
         packed = self._pack(page)
         self._settle(packed.aside)
         going = packed.parcels

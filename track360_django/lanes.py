@@ -166,6 +166,12 @@ def try_alone(lane: Taken, name: EndpointName, pk: int) -> None:
     renew(lane, suspect=lane.suspect)
 
 
+def exonerate(lane: Taken) -> None:
+    """Note that the worker outlived the record that went alone."""
+    lane.suspect = ""
+    renew(lane, suspect="")
+
+
 def suspect_of(lane: Taken) -> tuple[EndpointName, int] | None:
     """Return the record that went alone each time a worker died, once that happened often enough to be sure."""
     name, _, rest = lane.suspect.partition(":")
@@ -185,8 +191,8 @@ def note_passed(lane: Taken, count: int, batch_size: int) -> None:
         return
     lane.passed += count
     if lane.passed >= policy.width(lane.losses - 1, batch_size):
-        lane.losses, lane.suspect, lane.passed = lane.losses - 1, "", 0
-        renew(lane, losses=lane.losses, suspect="")
+        lane.losses, lane.passed = lane.losses - 1, 0
+        renew(lane, losses=lane.losses)
 
 
 def give_back(lane: Taken, *, is_drained: bool) -> None:
