@@ -422,3 +422,29 @@ def test_signup_after_an_activity_keeps_the_value_the_host_passes(
         None,
         TRACKING["tracking_data"],
     ]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_update_beside_an_uncommitted_report_keeps_its_fields(user: User) -> None:
+    """Fields that arrive while the signup is being committed are added to it, not lost in its shadow."""
+    reported, updating = threading.Event(), threading.Event()
+
+    def sign_up() -> None:
+        with transaction.atomic():
+            customers.report(user, tracking=TRACKING)
+            reported.set()
+            updating.wait(20)
+            # The update waits for this transaction by now, or will find it committed: right either way.
+        connection.close()
+
+    thread = threading.Thread(target=sign_up)
+    thread.start()
+    assert reported.wait(20)
+    threading.Timer(0.5, updating.set).start()
+
+    customers.update(user, salesStatus="VIP")
+
+    thread.join()
+    stored = Customer.objects.get()
+    assert (stored.fields, stored.tracking) == ({"salesStatus": "VIP"}, TRACKING)

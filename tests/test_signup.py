@@ -694,3 +694,16 @@ def test_inactive_signup_of_a_source_waits_without_the_safety_net(
     user.save()
     released = Customer.objects.get()
     assert (released.status, released.tracking) == ("pending", {"tracking_data": TRACKING_DATA})
+
+
+def test_sign_up_while_the_session_store_is_down_is_a_customer(
+    client: Client, settings: HostSettings
+) -> None:
+    """A session that can't be read costs what it remembers, not the customer."""
+    settings.SESSION_ENGINE = "tests.host.sessions"
+    client.cookies["sessionid"] = "of-a-known-visitor"
+
+    join(client)
+
+    customer = Customer.objects.get()
+    assert (customer.status, customer.source, customer.tracking) == ("pending", "auth", {})

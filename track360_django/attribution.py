@@ -103,6 +103,8 @@ class Touches:
     landing: Landing | None = None
     # Customer rows that the safety net wrote during this request: (database alias, pk).
     held: tuple[tuple[str, int], ...] = ()
+    # The session could not be read.
+    is_blind: bool = False
     _memory: Memory | None = None
 
     def __init__(self, request: HttpRequest) -> None:

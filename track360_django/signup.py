@@ -92,7 +92,7 @@ def _on_user_saved(*, instance: Any, created: bool, raw: bool, **_: Any) -> None
         return
     touches = attribution.current()
     if created and touches is not None and is_wanted("auth"):
-        _guarded(lambda: _hold(instance, touches), instance, touches)
+        _guarded(lambda: _hold_if_signup(instance, touches), instance, touches)
     elif not created and is_activation_awaited():
         _guarded(lambda: _on_user_activated(instance), instance)
 
@@ -114,9 +114,13 @@ def is_signup(request: Any) -> bool:
     return not getattr(getattr(request, "user", None), "is_authenticated", False)
 
 
+def _hold_if_signup(user: Any, touches: attribution.Touches) -> None:
+    # Once the session could not be read, nobody can be recognised as logged in.
+    if touches.is_blind or is_signup(touches.request):
+        _hold(user, touches)
+
+
 def _hold(user: Any, touches: attribution.Touches) -> None:
-    if not is_signup(touches.request):
-        return
     brand = conf.brand_of(touches.request)
     reason = identity.why_not_a_customer(user, brand)
     if reason == "staff":
@@ -168,6 +172,7 @@ def _guarded(act: Callable[[], None], user: Any, touches: attribution.Touches | 
     if error is not None and touches is not None and not touches.is_read:
         # A session store that is down costs what it remembers, not the customer.
         logger.error("track360: what a visitor's browser remembers can't be read (%s).", _describe(error))
+        touches.is_blind = True
         touches.forget_all_but_landing()
         error = _attempt(act)
     if error is not None:
