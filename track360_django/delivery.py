@@ -70,7 +70,7 @@ def drain(*, budget_seconds: float = BUDGET_SECONDS, using: str = "") -> Report:
         using: Alias of the database; the one that the host's routers write customers to, if left out.
 
     Returns:
-        Counts of what was done. What fails is in the tables, not in an exception.
+        Counts of what was done. What the network or Track360 does is in the tables, not in an exception.
 
     Source: none, our choice: the API guide asks for pushes "as they occur" and names no order.
     """

@@ -242,7 +242,7 @@ def _lock_free(model: type[Record], using: str, pks: list[int]) -> set[int]:
     """Lock the rows that nobody else holds; return which. A database without row locks has nobody to wait for."""
     if not connections[using].features.has_select_for_update_skip_locked:
         return set(pks)
-    rows = model._default_manager.using(using).select_for_update(skip_locked=True, of=("self",))
+    rows = model._default_manager.using(using).select_for_update(skip_locked=True)
     return set(rows.filter(pk__in=pks).values_list("pk", flat=True))
 
 
