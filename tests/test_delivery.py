@@ -24,6 +24,7 @@ from track360_django import (
     outbox,
     parcels,
     policy,
+    retention,
     signals,
 )
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
@@ -327,7 +328,7 @@ def test_version_that_rose_during_settling_stays_pending(track360_sandbox: Sandb
     assert lane is not None
     outbox.change_customer(customer, fields={"salesStatus": "VIP"})
 
-    outbox.settle(Customer, lane, [outbox.Outcome(pk=customer.pk, version=1, status=Status.DELIVERED)])
+    outbox.settle(Customer, lane, [outbox.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)])
 
     customer.refresh_from_db()
     assert (customer.status, customer.accepted_version) == (Status.PENDING, 1)
@@ -422,7 +423,9 @@ def test_lost_lease_changes_nothing(track360_sandbox: SandboxServer) -> None:
     assert heir is not None
 
     with pytest.raises(lanes.LeaseLostError):
-        outbox.settle(Customer, zombie, [outbox.Outcome(pk=customer.pk, version=1, status=Status.DELIVERED)])
+        outbox.settle(
+            Customer, zombie, [outbox.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)]
+        )
 
     customer.refresh_from_db()
     assert customer.status == Status.PENDING
@@ -505,7 +508,7 @@ def test_prune_deletes_old_delivered_activities_only(track360_sandbox: SandboxSe
     Activity.objects.filter(pk__in=[rows[0].pk, rows[1].pk]).update(delivered_at=old)
     Activity.objects.filter(pk=rows[1].pk).update(status=Status.DEAD)
 
-    pruned = outbox.prune(older_than=timedelta(days=30))
+    pruned = retention.prune(older_than=timedelta(days=30))
 
     assert pruned == 1
     assert not Activity.objects.filter(pk=rows[0].pk).exists()
@@ -635,13 +638,13 @@ def test_pruned_deposit_that_is_saved_again_is_not_paid_again(track360_sandbox: 
     deposit = Deposit.objects.create(account=account, amount=Decimal(50), currency="USD", status="completed")
     delivery.drain()
     Activity.objects.update(delivered_at=Now() - timedelta(days=31))
-    pruned = outbox.prune(older_than=timedelta(days=30))
+    pruned = retention.prune(older_than=timedelta(days=30))
 
     deposit.amount = Decimal(60)
     deposit.save()
     delivery.drain()
 
-    assert (pruned, outbox.prune(older_than=timedelta(days=30))) == (1, 0)
+    assert (pruned, retention.prune(older_than=timedelta(days=30))) == (1, 0)
     assert Activity.objects.get().body == ""
     assert len(track360_sandbox.store.activities()) == 1
     assert requests_to(track360_sandbox, "activities") == [200]
@@ -654,7 +657,7 @@ def test_activation_between_packing_and_settling_is_not_lost() -> None:
     packed = customer = Customer.objects.get()
     outbox.release_customer(customer.pk, using="default")
 
-    held = outbox.Outcome(pk=packed.pk, version=packed.version, status=Status.HELD, reason="inactive")
+    held = outbox.Outcome(pks=[packed.pk], version=packed.version, status=Status.HELD, reason="inactive")
     outbox.settle(Customer, lane, [held])
 
     customer.refresh_from_db()
@@ -728,12 +731,12 @@ def test_row_that_the_host_holds_costs_neither_side(track360_sandbox: SandboxSer
     thread = threading.Thread(target=host)
     thread.start()
     assert holds.wait(20)
-    outcomes = [outbox.Outcome(pk=row.pk, version=1, status=Status.DELIVERED) for row in (first, second)]
+    outcomes = [outbox.Outcome(pks=[row.pk], version=1, status=Status.DELIVERED) for row in (first, second)]
 
     left = outbox.settle(Customer, lane, outcomes)
 
     done.set()
     thread.join()
-    assert [outcome.pk for outcome in left] == [second.pk]
-    assert outbox.settle(Customer, lane, left) == []
+    assert left == {second.pk}
+    assert outbox.settle(Customer, lane, outcomes[1:]) == set()
     assert set(Customer.objects.values_list("status", flat=True)) == {Status.DELIVERED}

@@ -644,7 +644,7 @@ def test_sign_up_wakes_delivery_once(
     with django_capture_on_commit_callbacks() as callbacks:
         become(client)
 
-    assert callbacks == [wakeup._wake_quietly]
+    assert callbacks == [wakeup._call_of("default")]
 
 
 @pytest.mark.django_db(transaction=True)

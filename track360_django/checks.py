@@ -29,7 +29,7 @@ from django.core.exceptions import FieldError
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
-from track360_django import activities, conf, lanes, origin, signup
+from track360_django import activities, conf, delivery, lanes, origin, signup
 from track360_django.paths import find_missing
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
@@ -215,6 +215,9 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
     if key == "LANES" and value > lanes.MAX_LANES:
         hint = f"Use at most {lanes.MAX_LANES}: more than a worker each help nobody."
         yield _error("E003", f"{where}['LANES'] is too large; {lanes.MAX_LANES} are used.", hint)
+    if key == "CONCURRENCY" and value > delivery.MAX_THREADS:
+        hint = f"Use at most {delivery.MAX_THREADS}: each is a connection to the database."
+        yield _error("E003", f"{where}['CONCURRENCY'] is too large; {delivery.MAX_THREADS} are used.", hint)
     if key in FUNCTIONS and value is not None:
         yield from _check_function(key, value, where)
     if key == "TIME_ZONE":

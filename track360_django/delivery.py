@@ -1,8 +1,6 @@
 """
-Delivery: take a lane, batch what is due, send, settle, until nothing is due or the time is up.
-
-The only caller of the client. HTTP never happens inside a transaction; what an answer means is decided by the
-client, when to try again by the policy, and both are written by the outbox under the lane's fence.
+Delivery: take a lane, send its customers, then some pages of its activities, again until nothing is due or the time
+is up. What happens at one endpoint of one lane is a round (`rounds`).
 """
 
 from __future__ import annotations
@@ -11,85 +9,136 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connections, router
+from django.db import DatabaseError, InterfaceError, connections, router
 
-from track360_django import (
-    alerts,
-    clients,
-    conf,
-    endpoints,
-    lanes,
-    outbox,
-    parcels,
-    payloads,
-    policy,
-    signals,
-)
-from track360_django.answers import Answer, Verdict
-from track360_django.client import Client
-from track360_django.endpoints import Gate
+from track360_django import alerts, conf, doorbell, lanes, outbox, parcels
 from track360_django.lanes import LeaseLostError, Taken
-from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
-from track360_django.outbox import Outcome
-from track360_django.parcels import Parcel
+from track360_django.models import Activity, Customer, EndpointName, Status
+from track360_django.rounds import Report, Round
+
+__all__ = ["BUDGET_SECONDS", "Report", "drain"]
 
 logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS: Final = 20.0
-# How long to wait between tries to settle through a restart of the database.
-SETTLE_AGAIN_SECONDS: Final = 0.2
-# How long a transaction of the host may keep a worker that wants to settle its rows.
-LOCKED_SECONDS: Final = 5.0
+# So many pages of activities go before customers are looked for again: a signup doesn't wait behind a backlog.
+PAGES: Final = 8
+# More threads than any worker has use for; each has a connection to the database.
+MAX_THREADS: Final = 64
 
 
-@dataclass(kw_only=True)
-class Report:
-    """What one drain did: counts of records and requests; `is_finished` is False when time ran out first."""
-
-    delivered: int = 0
-    retried: int = 0
-    held: int = 0
-    dead: int = 0
-    requests: int = 0
-    is_finished: bool = True
-
-
-def drain(*, budget_seconds: float = BUDGET_SECONDS, using: str = "") -> Report:
+def drain(
+    *,
+    budget_seconds: float = BUDGET_SECONDS,
+    using: str = "",
+    on_backlog: Callable[[], object] | None = None,
+) -> Report:
     """
     Deliver what is due, lane by lane, until nothing is or the budget is spent.
+
+    A backlog is worked on by `CONCURRENCY` threads, each with a lane and a database connection of its own.
 
     Args:
         budget_seconds: No new page is begun after so long; the one under way is finished.
         using: Alias of the database; the one that the host's routers write customers to, if left out.
+        on_backlog: Called once when there is more than one worker can send quickly, to call another worker.
 
     Returns:
         Counts of what was done. What the network or Track360 does is in the tables, not in an exception.
 
     Source: none, our choice: the API guide asks for pushes "as they occur" and names no order.
     """
-    report = Report()
     brands = [brand for brand in conf.brands() if conf.for_brand(brand).ENABLED]
     if not brands:
-        return report
+        return Report()
     using = using or router.db_for_write(Customer)
-    deadline = time.monotonic() + budget_seconds
-    lanes.ensure_lanes(brands, using=using)
-    unmoved: set[int] = set()
-    while time.monotonic() < deadline:
-        lane = lanes.take(brands, owner=_owner(), using=using, without=unmoved)
-        if lane is None:
-            return report
-        if not _work(lane, deadline, report):
-            unmoved.add(lane.pk)
-    report.is_finished = False
+    doorbell.answer(using=using)
+    crew = _Crew(
+        brands=brands, using=using, deadline=time.monotonic() + budget_seconds, on_backlog=on_backlog
+    )
+    try:
+        report = crew.work()
+    finally:
+        for other in crew.join():
+            crew.report.add(other)
     return report
+
+
+@dataclass(kw_only=True)
+class _Crew:
+    """The threads of one drain: the caller's, and with a backlog some more."""
+
+    brands: Sequence[str]
+    using: str
+    deadline: float
+    on_backlog: Callable[[], object] | None
+    report: Report = field(default_factory=Report)
+    others: list[_Helper] = field(default_factory=list)
+    has_backlog: bool = False
+
+    def work(self) -> Report:
+        """Deliver in this thread."""
+        _deliver_lanes(self, self.report, on_backlog=self._call_others)
+        return self.report
+
+    def join(self) -> list[Report]:
+        """Wait for the other threads; return what they did."""
+        for helper in self.others:
+            helper.join()
+        return [helper.report for helper in self.others]
+
+    def _call_others(self) -> None:
+        """Share a backlog with more threads of this process, and with another worker."""
+        if self.has_backlog:
+            return
+        self.has_backlog = True
+        if self.on_backlog is not None:
+            self.on_backlog()
+        if connections[self.using].in_atomic_block:
+            # Other connections would not see what this transaction wrote.
+            return
+        threads = max(conf.for_brand(brand).CONCURRENCY for brand in self.brands)
+        self.others = [_Helper(self) for _ in range(min(threads, MAX_THREADS) - 1)]
+        for helper in self.others:
+            helper.start()
+
+
+class _Helper(threading.Thread):
+    """A thread that takes lanes of its own, with database connections of its own."""
+
+    def __init__(self, crew: _Crew) -> None:
+        super().__init__(name="track360-delivery", daemon=True)
+        self.crew = crew
+        self.report = Report()
+
+    def run(self) -> None:
+        """Deliver until no lane is free; what goes wrong is told, and the lane is narrowed, as in any worker."""
+        try:
+            _deliver_lanes(self.crew, self.report, on_backlog=lambda: None)
+        except Exception:
+            logger.exception("track360: a thread of delivery ended; its lane is free for the next worker.")
+        finally:
+            connections.close_all()
+
+
+def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[], None]) -> None:
+    """Take lane after lane, until none has anything to do or the time is up."""
+    unmoved: set[int] = set()
+    while time.monotonic() < crew.deadline:
+        lane = lanes.take(crew.brands, owner=_owner(), using=crew.using, without=unmoved)
+        if lane is not None:
+            if not _work(lane, crew.deadline, report, on_backlog):
+                unmoved.add(lane.pk)
+        elif not lanes.ensure_lanes(crew.brands, using=crew.using):
+            return
+    report.is_finished = False
 
 
 def _owner() -> str:
@@ -97,16 +146,22 @@ def _owner() -> str:
     return f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
-def _work(lane: Taken, deadline: float, report: Report) -> bool:
+def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[], None]) -> bool:
     """Deliver one lane, customers before activities, until nothing moves; tell whether anything did."""
-    has_moved = is_drained = False
+    customers, activities = (Round(lane=lane, name=name, report=report) for name in EndpointName)
     try:
         _bury_suspect(lane)
-        while not is_drained and time.monotonic() < deadline:
-            moved = [_Round(lane=lane, name=name, report=report).work(deadline) for name in EndpointName]
-            is_drained = not any(moved)
-            has_moved = has_moved or any(moved)
-        lanes.give_back(lane, is_drained=is_drained)
+        is_more, pages = True, 1
+        while is_more and time.monotonic() < deadline:
+            is_more = lane.has_customers and customers.work(deadline, pages=pages)
+            if lane.has_activities or customers.settled:
+                is_more = activities.work(deadline, pages=pages) or is_more
+            # What was due when the lane was taken is known; from now on anything may be.
+            lane.has_customers = lane.has_activities = True
+            if is_more:
+                on_backlog()
+                pages = PAGES
+        _leave(lane, customers, activities, is_drained=not is_more)
     except LeaseLostError:
         logger.warning(
             "track360: lane %s of brand %s has another owner; this worker stops.", lane.number, lane.brand
@@ -117,7 +172,14 @@ def _work(lane: Taken, deadline: float, report: Report) -> bool:
         with contextlib.suppress(DatabaseError, InterfaceError):
             lanes.give_up(lane)
         raise
-    return has_moved
+    return bool(customers.settled or activities.settled)
+
+
+def _leave(lane: Taken, *rounds: Round, is_drained: bool) -> None:
+    if any(each.is_blocked for each in rounds):
+        lanes.rest(lane)
+    else:
+        lanes.give_back(lane, is_drained=is_drained)
 
 
 def _bury_suspect(lane: Taken) -> None:
@@ -137,234 +199,3 @@ def _bury_suspect(lane: Taken) -> None:
 
 def _model_of(name: EndpointName) -> type[Customer | Activity]:
     return Customer if name is EndpointName.CUSTOMERS else Activity
-
-
-@dataclass(kw_only=True)
-class _Round:
-    """One endpoint of one lane, worked on until nothing is due there or something stops it."""
-
-    lane: Taken
-    name: EndpointName
-    report: Report
-    settled: int = 0
-    is_stopped: bool = False
-    gate: Gate | None = None
-    endpoint: Endpoint = field(init=False)
-    client: Client = field(init=False)
-    settings: conf.Settings = field(init=False)
-
-    def work(self, deadline: float) -> bool:
-        """Send page after page; tell whether any record was settled."""
-        self.settings = conf.for_brand(self.lane.brand)
-        since: datetime | None = None
-        while not self.is_stopped and time.monotonic() < deadline:
-            page = self._next_page(since)
-            if not page or not self._is_let_through():
-                break
-            since = page[-1].due_at
-            self._send_page(page)
-        return self.settled > 0
-
-    def _next_page(self, since: datetime | None) -> Sequence[Customer | Activity]:
-        limit = policy.width(self.lane.losses, self.settings.BATCH_SIZE)
-        max_age = timedelta(days=self.settings.MAX_AGE_DAYS)
-        return outbox.due_page(_model_of(self.name), self.lane, limit=limit, since=since, max_age=max_age)
-
-    def _is_let_through(self) -> bool:
-        """Ask at the endpoint's gate, once a round: what happens later in it is known from its own answers."""
-        if self.gate is None:
-            self.gate, self.endpoint = endpoints.knock(self.lane.brand, self.name, using=self.lane.using)
-            self.client = clients.of(self.lane.brand)
-        return self.gate is not Gate.CLOSED
-
-    def _send_page(self, page: Sequence[Customer | Activity]) -> None:
-        if not policy.is_single(self.lane.losses):
-            self._send_all(page)
-            return
-        lanes.try_alone(self.lane, self.name, page[0].pk)
-        self._send_all(page)
-        # Whatever became of the record, its worker lives.
-        lanes.exonerate(self.lane)
-
-    def _send_all(self, page: Sequence[Customer | Activity]) -> None:
-        packed = self._pack(page)
-        self._settle(packed.aside)
-        going = packed.parcels
-        if self.gate is Gate.PROBE and going:
-            self._send(going[:1])
-            going = going[1:]
-        for batch in parcels.batches(going, self.settings.BATCH_BYTES):
-            if self.is_stopped:
-                return
-            self._send(batch)
-
-    def _pack(self, page: Sequence[Customer | Activity]) -> parcels.Packed:
-        if self.name is EndpointName.CUSTOMERS:
-            return parcels.pack_customers([row for row in page if isinstance(row, Customer)], self.lane.brand)
-        return parcels.pack_activities([row for row in page if isinstance(row, Activity)])
-
-    def _send(self, batch: Sequence[Parcel]) -> None:
-        """Post one batch and settle what the answer says; a refused batch is halved until the bad record is alone."""
-        if not self.lane.may_send():
-            lanes.renew(self.lane)
-        self.report.requests += 1
-        answer = self.client.post(_path_of(self.name), [parcel.body for parcel in batch])
-        match answer.verdict:
-            case Verdict.ACCEPTED:
-                self._accept(batch)
-            case Verdict.RETRY:
-                self._retry(batch, answer)
-            case Verdict.PAUSE:
-                self._pause(answer, policy.breaker_pause(max(self._failed(answer), policy.FAILURES_TO_OPEN)))
-            case Verdict.REFUSED if len(batch) > 1:
-                self._halve(batch)
-            case Verdict.REFUSED:
-                self._refuse(batch[0], answer)
-
-    def _halve(self, batch: Sequence[Parcel]) -> None:
-        middle = len(batch) // 2
-        for half in (batch[:middle], batch[middle:]):
-            if not self.is_stopped:
-                self._send(half)
-
-    def _accept(self, batch: Sequence[Parcel]) -> None:
-        self._settle(
-            [Outcome(pk=parcel.pk, version=parcel.version, status=Status.DELIVERED) for parcel in batch]
-        )
-        endpoints.note_acceptance(self.endpoint, is_probe=self.gate is Gate.PROBE)
-        self.gate = Gate.OPEN
-        for parcel in batch:
-            self._announce(parcel)
-
-    def _announce(self, parcel: Parcel) -> None:
-        if self.name is EndpointName.CUSTOMERS:
-            signals.customer_delivered.send_robust(
-                sender=Customer, brand=self.lane.brand, customer_id=parcel.names[0], version=parcel.version
-            )
-        else:
-            signals.activity_delivered.send_robust(
-                sender=Activity, brand=self.lane.brand, eventname=parcel.names[0], eventid=parcel.names[1]
-            )
-
-    def _retry(self, batch: Sequence[Parcel], answer: Answer) -> None:
-        self.is_stopped = True
-        self._settle(_again(batch, answer))
-        wait = policy.asked_pause(answer.retry_after) or policy.breaker_pause(self._failed(answer))
-        if wait is None and self.gate is Gate.PROBE:
-            wait = timedelta(seconds=policy.BREAKER_SECONDS)
-        if wait is not None:
-            self._pause(answer, wait)
-
-    def _refuse(self, parcel: Parcel, answer: Answer) -> None:
-        """Put one refused record aside; but if record after record is refused, it is the endpoint that is wrong."""
-        refusals = endpoints.note_refusal(self.endpoint)
-        if refusals > policy.REFUSALS_TO_PAUSE:
-            # The next probe takes another record: this one may be bad in itself.
-            self._settle(_again([parcel], answer))
-            self._pause(answer, policy.breaker_pause(policy.FAILURES_TO_OPEN + refusals))
-            return
-        self._settle([_dead(parcel, answer.reason, answer.error)])
-        if self.gate is Gate.PROBE:
-            # It judged the record, so the endpoint itself works again.
-            endpoints.reopen(self.endpoint)
-            self.gate = Gate.OPEN
-
-    def _failed(self, answer: Answer) -> int:
-        return endpoints.note_failure(self.endpoint, reason=answer.reason, error=answer.error)
-
-    def _pause(self, answer: Answer, wait: timedelta | None) -> None:
-        """Pause the endpoint for all workers of the brand and tell people once; no record is touched."""
-        self.is_stopped = True
-        if endpoints.pause(self.endpoint, wait or timedelta(0), reason=answer.reason, error=answer.error):
-            alerts.endpoint_paused(self.endpoint)
-
-    def _settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Write outcomes, through a restart of the database if need be, for as long as the lease holds."""
-        left: Sequence[Outcome] = outcomes
-        patience = time.monotonic() + LOCKED_SECONDS
-        while left:
-            left = self._settle_once(left)
-            if left and time.monotonic() > patience:
-                # A long transaction of the host holds them: they stay as they were, and are sent once more.
-                logger.warning("track360: %d records are locked by another transaction.", len(left))
-                self.is_stopped = True
-                break
-            if left:
-                time.sleep(SETTLE_AGAIN_SECONDS)
-        done = [outcome for outcome in outcomes if outcome not in left]
-        self.settled += len(done)
-        lanes.note_passed(self.lane, len(done), self.settings.BATCH_SIZE)
-        for outcome in done:
-            self._count(outcome)
-        self._alert([outcome for outcome in done if outcome.status is Status.DEAD])
-
-    def _settle_once(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Settle as soon as the database answers, while the lease lasts; return what another transaction holds."""
-        while True:
-            try:
-                return outbox.settle(_model_of(self.name), self.lane, outcomes)
-            except (OperationalError, InterfaceError):
-                connection = connections[self.lane.using]
-                if connection.in_atomic_block or time.monotonic() > self.lane.ends:
-                    raise
-                connection.close_if_unusable_or_obsolete()
-                time.sleep(SETTLE_AGAIN_SECONDS)
-
-    def _alert(self, dead: Sequence[Outcome]) -> None:
-        for outcome in dead:
-            alerts.record_dead(
-                _model_of(self.name),
-                brand=self.lane.brand,
-                pk=outcome.pk,
-                name=f"with id {outcome.pk}",
-                reason=outcome.reason,
-            )
-
-    def _count(self, outcome: Outcome) -> None:
-        match outcome.status:
-            case Status.DELIVERED:
-                self.report.delivered += 1
-            case Status.PENDING:
-                self.report.retried += 1
-            case Status.HELD:
-                self.report.held += 1
-            case Status.DEAD:
-                self.report.dead += 1
-
-
-def _path_of(name: EndpointName) -> str:
-    return payloads.CUSTOMERS_PATH if name is EndpointName.CUSTOMERS else payloads.ACTIVITIES_PATH
-
-
-def _again(batch: Sequence[Parcel], answer: Answer) -> list[Outcome]:
-    # Records that failed together go again together: one wait for each number of attempts, one statement each.
-    waits = {
-        attempts: policy.retry_in(attempts + 1, reason=answer.reason, retry_after=answer.retry_after)
-        for attempts in {parcel.attempts for parcel in batch}
-    }
-    return [
-        _too_late(parcel, answer)
-        if parcel.is_too_old and parcel.attempts
-        else _pending(parcel, answer, waits)
-        for parcel in batch
-    ]
-
-
-def _pending(parcel: Parcel, answer: Answer, waits: Mapping[int, timedelta]) -> Outcome:
-    return Outcome(
-        pk=parcel.pk,
-        version=parcel.version,
-        status=Status.PENDING,
-        reason=answer.reason,
-        error=answer.error,
-        wait=waits[parcel.attempts],
-    )
-
-
-def _too_late(parcel: Parcel, answer: Answer) -> Outcome:
-    error = f"Not accepted within MAX_AGE_DAYS: correct the cause, then requeue it. {answer.error}"
-    return _dead(parcel, "too_old", error)
-
-
-def _dead(parcel: Parcel, reason: str, error: str) -> Outcome:
-    return Outcome(pk=parcel.pk, version=parcel.version, status=Status.DEAD, reason=reason, error=error)

@@ -8,18 +8,23 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import Case, Exists, F, OuterRef, Q, When
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
 from django.db.models.functions import Now
 
 from track360_django import conf, policy
 from track360_django.clock import from_now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
 
+if TYPE_CHECKING:
+    from django.db.models.expressions import Combinable
+
 MIN_LEASE_SECONDS: Final = 60.0
 # A worker sends nothing when less than its longest attempt, and this for the settling, is left of its lease.
 SETTLING_SECONDS: Final = 5.0
+# What a transaction of the host holds is sent again after this, and not more often.
+REST_SECONDS: Final = 30.0
 # More lanes than any host has workers; the column would take a few more.
 MAX_LANES: Final = 1024
 
@@ -46,13 +51,13 @@ class Taken:
     total_timeout_seconds: float
     # Records settled since the batches were narrowed or widened last.
     passed: int = 0
+    # How long the lane is taken or renewed for: three attempts at least.
+    lease_seconds: float
     # When the lease ends on this process's monotonic clock: a wrong wall clock changes nothing.
     ends: float
-
-    @property
-    def lease_seconds(self) -> float:
-        """How long the lane is taken or renewed for: three attempts at least."""
-        return max(MIN_LEASE_SECONDS, 3 * self.total_timeout_seconds)
+    # Which endpoints had something to do when the lane was taken.
+    has_customers: bool
+    has_activities: bool
 
     def may_send(self) -> bool:
         """Tell whether an attempt that begins now ends within the lease."""
@@ -64,14 +69,17 @@ def lane_of(customer_id: str, lanes: int) -> int:
     return zlib.crc32(customer_id.encode()) % min(lanes, MAX_LANES)
 
 
-def ensure_lanes(brands: Iterable[str], *, using: str) -> None:
-    """Make the rows of lanes that are missing, also for records written under a larger setting."""
+def ensure_lanes(brands: Iterable[str], *, using: str) -> bool:
+    """Make the rows of lanes that are missing, also for records written under a larger setting; tell if any were."""
+    were_missing = False
     lanes = Lane.objects.using(using)
     for brand in brands:
         wanted = min(conf.for_brand(brand).LANES, MAX_LANES)
         numbers = set(range(wanted)) | _due_beyond(wanted, brand, using)
         if lanes.filter(brand=brand, number__in=numbers).count() < len(numbers):
             lanes.bulk_create([Lane(brand=brand, number=number) for number in numbers], ignore_conflicts=True)
+            were_missing = True
+    return were_missing
 
 
 def _due_beyond(number: int, brand: str, using: str) -> set[int]:
@@ -96,52 +104,50 @@ def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int
     candidates = list(
         Lane.objects.using(using)
         .filter(free, brand__in=brands)
-        .filter(_has_due(Customer, EndpointName.CUSTOMERS) | _has_due(Activity, EndpointName.ACTIVITIES))
+        .annotate(
+            has_customers=_has_due(Customer, EndpointName.CUSTOMERS),
+            has_activities=_has_due(Activity, EndpointName.ACTIVITIES),
+        )
+        .filter(Q(has_customers=True) | Q(has_activities=True))
         .exclude(pk__in=list(without))
-        .values_list("pk", flat=True)
     )
     random.shuffle(candidates)
-    for pk in candidates:
-        is_taken = (
-            Lane.objects.using(using)
-            .filter(free, pk=pk)
-            .update(
-                owner=owner,
-                leased_until=from_now(timedelta(seconds=MIN_LEASE_SECONDS)),
-                fence=F("fence") + 1,
-                losses=F("losses") + Case(When(Q(owner="") | Q(losses__gte=MAX_LOSSES), then=0), default=1),
-            )
-        )
-        if is_taken:
-            return _read_taken(pk, owner, using)
+    for lane in candidates:
+        taken = _taken(lane, using)
+        # The fence shows whether it is still as it was read.
+        is_taken = Lane.objects.using(using).filter(free, pk=lane.pk, fence=lane.fence)
+        lease = from_now(timedelta(seconds=taken.lease_seconds))
+        if is_taken.update(owner=owner, leased_until=lease, fence=taken.fence, losses=taken.losses):
+            return taken
     return None
 
 
-def _has_due(model: type[Customer | Activity], name: EndpointName) -> Q:
+def _has_due(model: type[Customer | Activity], name: EndpointName) -> Combinable:
     """Something is due in the lane and its endpoint is not paused."""
     due = model._default_manager.filter(brand=OuterRef("brand"), lane=OuterRef("number"), due_at__lte=Now())
     paused = Endpoint.objects.filter(brand=OuterRef("brand"), name=name, paused_until__gt=Now())
-    return Q(Exists(due)) & ~Q(Exists(paused))
+    return ExpressionWrapper(Exists(due) & ~Exists(paused), output_field=BooleanField())
 
 
-def _read_taken(pk: int, owner: str, using: str) -> Taken | None:
-    begun = time.monotonic()
-    lane = Lane.objects.using(using).filter(pk=pk, owner=owner).first()
-    if lane is None:
-        return None
-    taken = Taken(
+def _taken(lane: Lane, using: str) -> Taken:
+    """Return what a lane is in the hands of its next owner."""
+    is_lost = bool(lane.owner) and lane.losses < MAX_LOSSES
+    timeout = conf.for_brand(lane.brand).TOTAL_TIMEOUT_SECONDS
+    lease = max(MIN_LEASE_SECONDS, 3 * timeout)
+    return Taken(
         using=using,
-        pk=pk,
+        pk=lane.pk,
         brand=lane.brand,
         number=lane.number,
-        fence=lane.fence,
-        losses=lane.losses,
+        fence=lane.fence + 1,
+        losses=lane.losses + is_lost,
         suspect=lane.suspect,
-        total_timeout_seconds=conf.for_brand(lane.brand).TOTAL_TIMEOUT_SECONDS,
-        ends=begun,
+        total_timeout_seconds=timeout,
+        lease_seconds=lease,
+        ends=time.monotonic() + lease,
+        has_customers=bool(getattr(lane, "has_customers", True)),
+        has_activities=bool(getattr(lane, "has_activities", True)),
     )
-    renew(taken)
-    return taken
 
 
 def renew(lane: Taken, **changes: Any) -> None:
@@ -200,6 +206,11 @@ def give_back(lane: Taken, *, is_drained: bool) -> None:
     _free(lane, **({"losses": 0, "suspect": ""} if is_drained else {}))
 
 
+def rest(lane: Taken) -> None:
+    """Free a lane for later: a transaction of the host holds records that were sent and could not be settled."""
+    _free(lane, leased_until=from_now(timedelta(seconds=REST_SECONDS)))
+
+
 def give_up(lane: Taken) -> None:
     """Free a lane whose worker failed, as one more loss."""
     _free(lane, losses=min(lane.losses + 1, MAX_LOSSES))
@@ -207,4 +218,4 @@ def give_up(lane: Taken) -> None:
 
 def _free(lane: Taken, **changes: Any) -> None:
     held = Lane.objects.using(lane.using).filter(pk=lane.pk, fence=lane.fence)
-    held.update(owner="", leased_until=None, **changes)
+    held.update(**({"owner": "", "leased_until": None} | changes))

@@ -138,7 +138,6 @@ class Activity(Delivery):
                 condition=Q(due_at__isnull=False),
                 name="track360_activity_due",
             ),
-            models.Index(fields=["source", "source_pk"], name="track360_activity_source"),
             models.Index(
                 fields=["delivered_at"],
                 condition=Q(status=Status.DELIVERED) & ~Q(body=""),
@@ -203,3 +202,34 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.brand}/{self.name}"
+
+
+class Doorbell(models.Model):
+    """
+    Whether a wake-up is under way: one row for each database.
+
+    A commit that finds it rung publishes none. The worker that begins clears it before it looks for what is due.
+    """
+
+    rung_at = models.DateTimeField(_("rung at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("doorbell")
+        verbose_name_plural = _("doorbells")
+
+    def __str__(self) -> str:
+        return "doorbell"
+
+
+class Pace(models.Model):
+    """When the next request of a brand may begin, for brands with `REQUESTS_PER_SECOND`: shared by all workers."""
+
+    brand = models.CharField(_("brand"), max_length=64, unique=True)
+    next_at = models.DateTimeField(_("next request at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("pace")
+        verbose_name_plural = _("paces")
+
+    def __str__(self) -> str:
+        return self.brand

@@ -10,14 +10,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-from django.db import connections, models, router, transaction
+from django.db import connections, models, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
 from track360_django import conf, lanes
 from track360_django.clock import from_now
+from track360_django.expressions import is_among, is_behind
 from track360_django.models import Activity, Customer, Status
 
 Record = Customer | Activity
@@ -26,25 +27,52 @@ R = TypeVar("R", bound=Record)
 # What the safety net wrote and nobody claimed releases itself after this.
 SAFETY_NET: Final = timedelta(seconds=60)
 INSERT_BATCH: Final = 1000
-PRUNE_BATCH: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """
-    What one attempt made of one record.
+    What one attempt made of some records.
 
     `version` is what was sent; a record that changed meanwhile stays pending. `wait` is how long a pending record
-    rests. `is_attempt` tells whether it counts as one of the record's attempts.
+    rests. `is_attempt` tells whether it counts as one of the records' attempts.
     """
 
-    pk: int
+    pks: Sequence[int]
     version: int
     status: Status
     reason: str = ""
     error: str = ""
     wait: timedelta | None = None
     is_attempt: bool = True
+
+
+class DueActivity(NamedTuple):
+    """An activity that is due: what its delivery needs, and no more. `customer_version` is 0 before acceptance."""
+
+    pk: int
+    version: int
+    attempts: int
+    is_too_old: bool
+    customer_version: int
+    eventname: str
+    eventid: str
+    body: str
+
+    def __repr__(self) -> str:
+        return f"<DueActivity {self.pk}>"
+
+
+class Mark(NamedTuple):
+    """
+    A place in the order of what is due.
+
+    Within one drain it keeps the search from walking over what it has just settled. Never keep it between drains: a
+    row of a longer transaction may appear behind it.
+    """
+
+    due_at: datetime
+    pk: int
 
 
 # Adding records, in the host's transaction.
@@ -171,79 +199,85 @@ def requeue(records: QuerySet[R]) -> int:
     return dead.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error="")
 
 
-def prune(*, older_than: timedelta, using: str = "") -> int:
-    """
-    Prune delivered activities that were accepted longer ago than this, in small batches; return how many.
-
-    What was reported by hand is deleted. What came from a row of the host loses its body and keeps its id: the row
-    may be saved again at any time, and without the memory of it it would be paid for again.
-    """
-    using = using or router.db_for_write(Activity)
-    rows = Activity.objects.using(using)
-    delivered = rows.filter(status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)).exclude(
-        body=""
-    )
-    total = 0
-    while pks := list(delivered.order_by("delivered_at").values_list("pk", flat=True)[:PRUNE_BATCH]):
-        total += rows.filter(pk__in=pks).exclude(source="").update(body="")
-        total += rows.filter(pk__in=pks, source="").delete()[0]
-    return total
-
-
 # Pages and outcomes.
 
 
-def due_page(
-    model: type[R], lane: lanes.Taken, *, limit: int, since: datetime | None, max_age: timedelta
-) -> list[R]:
-    """
-    Return the next due records of a lane, oldest first, with `is_too_old` beside each.
+def due_customers(lane: lanes.Taken, *, limit: int, after: Mark | None, max_age: timedelta) -> list[Customer]:
+    """Return the next due customers of a lane, oldest first, with `is_too_old` beside each."""
+    rows = _due(Customer.objects.all(), lane, after).annotate(is_too_old=_is_too_old(max_age))
+    return list(rows.order_by("due_at", "pk")[:limit])
 
-    `since` is the `due_at` of the last page's end: within one drain it keeps the search from walking over what it
-    has just settled. Never keep it between drains: a row of a longer transaction may appear behind it.
-    """
-    page = model._default_manager.using(lane.using).filter(
-        brand=lane.brand, lane=lane.number, due_at__lte=Now(), **({"due_at__gte": since} if since else {})
+
+def due_activities(
+    lane: lanes.Taken, *, limit: int, after: Mark | None, max_age: timedelta
+) -> list[DueActivity]:
+    """Return the next due activities of a lane, oldest first: no more of each than its delivery needs."""
+    rows = (
+        _due(Activity.objects.all(), lane, after)
+        .annotate(is_too_old=_is_too_old(max_age), customer_version=F("customer__accepted_version"))
+        .order_by("due_at", "pk")
+        .values_list(*DueActivity._fields)
     )
-    is_too_old = Case(
+    return [DueActivity._make(row) for row in rows[:limit]]
+
+
+def mark_of(record: Customer | DueActivity, lane: lanes.Taken) -> Mark | None:
+    """Return where in the order of what is due a record stands; ask before it is settled."""
+    model = Customer if isinstance(record, Customer) else Activity
+    rows = model._default_manager.using(lane.using).filter(pk=record.pk)
+    due_at = rows.values_list("due_at", flat=True).first()
+    return Mark(due_at, record.pk) if due_at else None
+
+
+def _due(rows: QuerySet[R], lane: lanes.Taken, after: Mark | None) -> QuerySet[R]:
+    due = rows.using(lane.using).filter(brand=lane.brand, lane=lane.number, due_at__lte=Now())
+    if after is None:
+        return due
+    # The second condition is for databases that find no way into an index by the first.
+    return due.filter(is_behind(("due_at", "pk"), (after.due_at, after.pk)), due_at__gte=after.due_at)
+
+
+def _is_too_old(max_age: timedelta) -> Case:
+    return Case(
         When(queued_at__lt=Now() - Value(max_age), then=Value(value=True)), default=Value(value=False)
     )
-    page = page.annotate(is_too_old=is_too_old).order_by("due_at", "pk")
-    rows: QuerySet[Any] = page
-    if model is Activity:
-        rows = rows.annotate(customer_version=F("customer__accepted_version"))
-    return list(rows[:limit])
 
 
-def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) -> list[Outcome]:
+def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) -> set[int]:
     """
     Write what became of some records: one statement for each kind of outcome, one transaction, under the fence.
 
     Returns:
-        The outcomes of records that a transaction of the host holds just now: nothing was written of them. Waiting
-        for it, with other rows in hand, would be a deadlock that the host may lose.
+        The ids of records that a transaction of the host holds just now: nothing was written of them. Waiting for
+        it, with other rows in hand, would be a deadlock that the host may lose.
 
     Raises:
         LeaseLostError: The lane has another owner; nothing was changed.
     """
+    wanted = [pk for outcome in outcomes for pk in outcome.pks]
     with transaction.atomic(using=lane.using):
         lanes.renew(lane)
-        free = _lock_free(model, lane.using, [outcome.pk for outcome in outcomes])
+        locked = set(wanted) - _lock_free(model, lane.using, wanted)
         groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for outcome in outcomes:
-            if outcome.pk in free:
-                groups[_kind(outcome)].append(outcome.pk)
+            groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
         for kind, pks in groups.items():
-            _write(model, lane.using, pks, *kind)
-    return [outcome for outcome in outcomes if outcome.pk not in free]
+            if pks:
+                _write(model, lane.using, pks, *kind)
+    return locked
 
 
 def _lock_free(model: type[Record], using: str, pks: list[int]) -> set[int]:
     """Lock the rows that nobody else holds; return which. A database without row locks has nobody to wait for."""
-    if not connections[using].features.has_select_for_update_skip_locked:
+    features = connections[using].features
+    if not features.has_select_for_update_skip_locked or not pks:
         return set(pks)
-    rows = model._default_manager.using(using).select_for_update(skip_locked=True)
-    return set(rows.filter(pk__in=pks).values_list("pk", flat=True))
+    # Where the database has it, the weaker lock: a transaction of the host that has just written an activity holds
+    # its customer by the foreign key, and is not in our way.
+    rows = model._default_manager.using(using).select_for_update(
+        skip_locked=True, no_key=features.has_select_for_no_key_update
+    )
+    return set(rows.filter(is_among("pk", pks)).values_list("pk", flat=True))
 
 
 def _kind(outcome: Outcome) -> tuple[Any, ...]:
@@ -285,7 +319,7 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
         changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
     if status is Status.DELIVERED:
         changes |= {"accepted_version": version, "delivered_at": Now()}
-    model._default_manager.using(using).filter(pk__in=pks).update(**changes)
+    model._default_manager.using(using).filter(is_among("pk", pks)).update(**changes)
     if status is Status.DELIVERED and model is Customer:
         parked = Activity.objects.using(using).filter(customer_id__in=pks, status=Status.HELD)
         parked.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from track360_django import conf, identity, payloads
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
-from track360_django.outbox import Outcome
+from track360_django.outbox import DueActivity, Outcome
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parcel:
+class Parcel(NamedTuple):
     """A record on its way: the very text that is sent, and what is needed to settle it."""
 
     pk: int
     version: int
     attempts: int
-    # Holds names: never in a repr, which error trackers show.
-    body: str = field(repr=False)
+    is_too_old: bool
     # customer_id, or eventname and eventid.
     names: tuple[str, ...]
-    is_too_old: bool
+    body: str
+
+    def __repr__(self) -> str:
+        # Never the body, which holds names: error trackers show it.
+        return f"<Parcel {self.pk}>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,19 +51,28 @@ def pack_customers(page: Sequence[Customer], brand: str) -> Packed:
         except PayloadError as error:
             packed.aside.append(dead(customer, reason=error.reason, error=str(error)))
             continue
-        packed.parcels.append(_parcel(customer, body, customer.customer_id))
+        parcel = Parcel(
+            pk=customer.pk,
+            version=customer.version,
+            attempts=customer.attempts,
+            is_too_old=bool(getattr(customer, "is_too_old", False)),
+            names=(customer.customer_id,),
+            body=body,
+        )
+        packed.parcels.append(parcel)
     return packed
 
 
-def pack_activities(page: Sequence[Activity]) -> Packed:
+def pack_activities(page: Sequence[DueActivity]) -> Packed:
     """Return activities with the body they were written down with, those of unaccepted customers held."""
     packed = Packed()
-    for activity in page:
+    for row in page:
         # See Note [Due] in models: held and released under the same lease.
-        if not getattr(activity, "customer_version", 0):
-            packed.aside.append(_held(activity, "customer_not_accepted"))
+        if not row.customer_version:
+            packed.aside.append(_held(row, "customer_not_accepted"))
         else:
-            packed.parcels.append(_parcel(activity, activity.body, activity.eventname, activity.eventid))
+            names = (row.eventname, row.eventid)
+            packed.parcels.append(Parcel(row.pk, row.version, row.attempts, row.is_too_old, names, row.body))
     return packed
 
 
@@ -83,7 +94,12 @@ def batches(parcels: Iterable[Parcel], max_bytes: int) -> Iterator[list[Parcel]]
 def dead(record: Customer | Activity, *, reason: str, error: str) -> Outcome:
     """Return the outcome of a record that can't be sent as it is."""
     return Outcome(
-        pk=record.pk, version=record.version, status=Status.DEAD, reason=reason, error=error, is_attempt=False
+        pks=(record.pk,),
+        version=record.version,
+        status=Status.DEAD,
+        reason=reason,
+        error=error,
+        is_attempt=False,
     )
 
 
@@ -120,16 +136,7 @@ def before_send(record: payloads.Record, brand: str) -> payloads.Record:
     return changed
 
 
-def _parcel(record: Customer | Activity, body: str, *names: str) -> Parcel:
-    return Parcel(
-        pk=record.pk,
-        version=record.version,
-        attempts=record.attempts,
-        body=body,
-        names=names,
-        is_too_old=bool(getattr(record, "is_too_old", False)),
+def _held(record: Customer | DueActivity, reason: str) -> Outcome:
+    return Outcome(
+        pks=(record.pk,), version=record.version, status=Status.HELD, reason=reason, is_attempt=False
     )
-
-
-def _held(record: Customer | Activity, reason: str) -> Outcome:
-    return Outcome(pk=record.pk, version=record.version, status=Status.HELD, reason=reason, is_attempt=False)

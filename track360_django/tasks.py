@@ -26,7 +26,7 @@ def deliver() -> None:
     """Deliver what is due; when the time budget ends first, ask for another worker and stop."""
     from track360_django import delivery  # noqa: PLC0415  see the module's docstring
 
-    if not delivery.drain().is_finished:
+    if not delivery.drain(on_backlog=wakeup.wake).is_finished:
         wakeup.wake()
 
 
@@ -39,9 +39,9 @@ def sweep() -> None:
 @shared_task(name="track360_django.tasks.prune", ignore_result=True, acks_late=False)
 def prune() -> None:
     """Prune activities that were delivered longer than `RETENTION_DAYS` ago; customers are state and stay."""
-    from track360_django import outbox  # noqa: PLC0415  see the module's docstring
+    from track360_django import retention  # noqa: PLC0415  see the module's docstring
 
-    outbox.prune(older_than=timedelta(days=conf.settings.RETENTION_DAYS))
+    retention.prune(older_than=timedelta(days=conf.settings.RETENTION_DAYS))
 
 
 BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {

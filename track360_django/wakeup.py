@@ -1,22 +1,25 @@
 """
 The wake-up: after a commit, one hint without data through Celery's broker. It may fail; the sweep comes anyway.
 
+Commits that follow each other closely share one hint (`doorbell`).
+
 It names the task and imports none. Beside `tasks` the only module that knows Celery.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from celery import Celery
 from celery.app import app_or_default
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from kombu import Connection, Producer
 
 from track360_django import conf
@@ -39,12 +42,35 @@ _SEARCH: Final = 64
 def after_commit(*, using: str) -> None:
     """Wake delivery once when the current transaction commits; at once outside of one."""
     connection = connections[using]
-    if connection.in_atomic_block and any(
-        entry[1] is _wake_quietly for entry in connection.run_on_commit[-_SEARCH:]
-    ):
+    call = _call_of(using)
+    if connection.in_atomic_block and any(entry[1] is call for entry in connection.run_on_commit[-_SEARCH:]):
         # Callbacks of a savepoint that is rolled back are removed with it, so the list itself is the memory.
         return
-    transaction.on_commit(_wake_quietly, using=using, robust=True)
+    transaction.on_commit(call, using=using, robust=True)
+
+
+@functools.cache
+def _call_of(using: str) -> Callable[[], None]:
+    """Return the one callback of a database: it is recognised by being the same."""
+
+    def call() -> None:
+        if _may_publish() and _is_news(using):
+            wake()
+
+    return call
+
+
+def _is_news(using: str) -> bool:
+    from track360_django import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
+
+    try:
+        return doorbell.ring(using=using)
+    except DatabaseError as error:
+        # The commit is done; one hint too many harms nobody.
+        logger.warning(
+            "track360: the doorbell can't be read (%s); the hint is published.", type(error).__name__
+        )
+        return True
 
 
 def wake() -> bool:
@@ -53,7 +79,7 @@ def wake() -> bool:
 
     Never raises, and never waits longer than a quarter of a second, once in 30 seconds, for a broker in trouble.
     """
-    if not conf.settings.ENABLED or not _breaker.is_closed():
+    if not _may_publish():
         return False
     try:
         _publish(app_or_default())
@@ -75,8 +101,8 @@ def reset() -> None:
     _channel.forget()
 
 
-def _wake_quietly() -> None:
-    wake()
+def _may_publish() -> bool:
+    return conf.settings.ENABLED and _breaker.is_closed()
 
 
 def _publish(app: Celery) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.core.management.base import OutputWrapper
 from django.db import router
 
-from track360_django import conf, outbox
+from track360_django import conf, retention
 from track360_django.models import Activity
 
 HELP: Final = "Delete activities that were accepted long ago. Customers and dead records stay."
@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """Prune, and print how many."""
     days = conf.settings.RETENTION_DAYS if options["days"] is None else options["days"]
-    count = outbox.prune(using=router.db_for_write(Activity), older_than=timedelta(days=days))
+    count = retention.prune(using=router.db_for_write(Activity), older_than=timedelta(days=days))
     out.write(f"activities pruned: {count}")
 
 

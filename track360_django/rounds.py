@@ -1,0 +1,358 @@
+"""
+A round: one endpoint of one lane, page after page until nothing is due there or something stops it.
+
+The only caller of the client. HTTP never happens inside a transaction; what an answer means is decided by the
+client, when to try again by the policy, and both are written by the outbox under the lane's fence.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from django.db import InterfaceError, OperationalError, connections
+
+from track360_django import (
+    alerts,
+    clients,
+    conf,
+    endpoints,
+    lanes,
+    outbox,
+    pace,
+    parcels,
+    payloads,
+    policy,
+    signals,
+)
+from track360_django.answers import Answer, Verdict
+from track360_django.client import Client
+from track360_django.endpoints import Gate
+from track360_django.lanes import Taken
+from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
+from track360_django.outbox import DueActivity, Mark, Outcome
+from track360_django.parcels import Parcel
+
+logger = logging.getLogger(__name__)
+
+# How long to wait between tries to settle through a restart of the database.
+SETTLE_AGAIN_SECONDS: Final = 0.2
+# How long a transaction of the host may keep a worker that wants to settle its rows.
+LOCKED_SECONDS: Final = 5.0
+
+
+# How often a worker asks how an endpoint is, and tells that it accepts: other workers may have found it down.
+KNOCK_SECONDS: Final = 1.0
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What one drain did: counts of records and requests; `is_finished` is False when time ran out first."""
+
+    delivered: int = 0
+    retried: int = 0
+    held: int = 0
+    dead: int = 0
+    requests: int = 0
+    is_finished: bool = True
+
+    def add(self, other: Report) -> None:
+        """Add what another one counted."""
+        for name in ("delivered", "retried", "held", "dead", "requests"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.is_finished = self.is_finished and other.is_finished
+
+
+@dataclass(kw_only=True)
+class Round:
+    """
+    One endpoint of one lane, while one worker has the lane.
+
+    `settled` counts records; `is_stopped` tells that nothing more goes there now; `is_blocked` that records were sent
+    and could not be settled, for a transaction of the host holds them.
+    """
+
+    lane: Taken
+    name: EndpointName
+    report: Report
+    settled: int = 0
+    is_stopped: bool = False
+    is_blocked: bool = False
+    gate: Gate | None = None
+    knocked: float = 0.0
+    noted: float = 0.0
+    mark: Mark | None = None
+    endpoint: Endpoint = field(init=False)
+    client: Client = field(init=False)
+    settings: conf.Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = conf.for_brand(self.lane.brand)
+
+    def work(self, deadline: float, *, pages: int) -> bool:
+        """Send so many pages at most; tell whether more may be due."""
+        for _ in range(pages):
+            if self.is_stopped or time.monotonic() >= deadline:
+                break
+            limit = policy.width(self.lane.losses, self.settings.BATCH_SIZE)
+            page = self._next_page(limit)
+            if not page or not self._is_let_through():
+                return False
+            is_full = len(page) >= limit
+            # Asked before it is settled: then it is no longer due.
+            self.mark = outbox.mark_of(page[-1], self.lane) if is_full else None
+            self._send_page(page, deadline)
+            if not is_full:
+                return False
+        return not self.is_stopped
+
+    def _next_page(self, limit: int) -> Sequence[Customer] | Sequence[DueActivity]:
+        find = outbox.due_customers if self.name is EndpointName.CUSTOMERS else outbox.due_activities
+        max_age = timedelta(days=self.settings.MAX_AGE_DAYS)
+        return find(self.lane, limit=limit, after=self.mark, max_age=max_age)
+
+    def _is_let_through(self) -> bool:
+        """Ask at the endpoint's gate, again after a while: what happens meanwhile is known from its own answers."""
+        if self.gate is None or time.monotonic() > self.knocked + KNOCK_SECONDS:
+            self.gate, self.endpoint = endpoints.knock(self.lane.brand, self.name, using=self.lane.using)
+            self.knocked = time.monotonic()
+            self.client = clients.of(self.lane.brand)
+        return self.gate is not Gate.CLOSED
+
+    def _send_page(self, page: Sequence[Customer] | Sequence[DueActivity], deadline: float) -> None:
+        if not policy.is_single(self.lane.losses):
+            self._send_all(page, deadline)
+            return
+        lanes.try_alone(self.lane, self.name, page[0].pk)
+        self._send_all(page, deadline)
+        # Whatever became of the record, its worker lives.
+        lanes.exonerate(self.lane)
+
+    def _send_all(self, page: Sequence[Customer] | Sequence[DueActivity], deadline: float) -> None:
+        packed = self._pack(page)
+        self._settle(packed.aside)
+        going = packed.parcels
+        if self.gate is Gate.PROBE and going:
+            self._send(going[:1], deadline)
+            going = going[1:]
+        for batch in parcels.batches(going, self.settings.BATCH_BYTES):
+            if self.is_stopped:
+                return
+            self._send(batch, deadline)
+
+    def _pack(self, page: Sequence[Customer] | Sequence[DueActivity]) -> parcels.Packed:
+        if self.name is EndpointName.CUSTOMERS:
+            return parcels.pack_customers([row for row in page if isinstance(row, Customer)], self.lane.brand)
+        return parcels.pack_activities([row for row in page if isinstance(row, DueActivity)])
+
+    def _send(self, batch: Sequence[Parcel], deadline: float) -> None:
+        """Post one batch and settle what the answer says; a refused batch is halved until the bad record is alone."""
+        if not self._wait_for_turn(deadline):
+            self.is_stopped = True
+            return
+        if not self.lane.may_send():
+            lanes.renew(self.lane)
+        self.report.requests += 1
+        answer = self.client.post(_path_of(self.name), [parcel.body for parcel in batch])
+        match answer.verdict:
+            case Verdict.ACCEPTED:
+                self._accept(batch)
+            case Verdict.RETRY:
+                self._retry(batch, answer)
+            case Verdict.PAUSE:
+                self._pause(answer, policy.breaker_pause(max(self._failed(answer), policy.FAILURES_TO_OPEN)))
+            case Verdict.REFUSED if len(batch) > 1:
+                self._halve(batch, deadline)
+            case Verdict.REFUSED:
+                self._refuse(batch[0], answer)
+
+    def _wait_for_turn(self, deadline: float) -> bool:
+        """Wait as long as the brand's pace asks for; tell whether the turn comes in time."""
+        limit = self.settings.REQUESTS_PER_SECOND
+        if limit is None:
+            return True
+        wait = pace.take_turn(
+            self.lane.brand,
+            requests_per_second=limit,
+            # One turn at least, however short the time of this drain: slow is not never.
+            at_most_seconds=max(deadline - time.monotonic(), 1 / limit),
+            using=self.lane.using,
+        )
+        if wait is None:
+            return False
+        time.sleep(wait)
+        return True
+
+    def _halve(self, batch: Sequence[Parcel], deadline: float) -> None:
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            if not self.is_stopped:
+                self._send(half, deadline)
+
+    def _accept(self, batch: Sequence[Parcel]) -> None:
+        self._settle(_by_version(batch))
+        is_probe = self.gate is Gate.PROBE
+        if is_probe or time.monotonic() > self.noted + KNOCK_SECONDS:
+            endpoints.note_acceptance(self.endpoint, is_probe=is_probe)
+            self.noted = time.monotonic()
+        self.gate = Gate.OPEN
+        self._announce(batch)
+
+    def _announce(self, batch: Sequence[Parcel]) -> None:
+        """Tell those who listen, record by record."""
+        brand = self.lane.brand
+        if self.name is EndpointName.CUSTOMERS:
+            if signals.customer_delivered.has_listeners(Customer):
+                for parcel in batch:
+                    signals.customer_delivered.send_robust(
+                        sender=Customer, brand=brand, customer_id=parcel.names[0], version=parcel.version
+                    )
+        elif signals.activity_delivered.has_listeners(Activity):
+            for parcel in batch:
+                signals.activity_delivered.send_robust(
+                    sender=Activity, brand=brand, eventname=parcel.names[0], eventid=parcel.names[1]
+                )
+
+    def _retry(self, batch: Sequence[Parcel], answer: Answer) -> None:
+        self.is_stopped = True
+        self._settle(_again(batch, answer))
+        wait = policy.asked_pause(answer.retry_after) or policy.breaker_pause(self._failed(answer))
+        if wait is None and self.gate is Gate.PROBE:
+            wait = timedelta(seconds=policy.BREAKER_SECONDS)
+        if wait is not None:
+            self._pause(answer, wait)
+
+    def _refuse(self, parcel: Parcel, answer: Answer) -> None:
+        """Put one refused record aside; but if record after record is refused, it is the endpoint that is wrong."""
+        refusals = endpoints.note_refusal(self.endpoint)
+        if refusals > policy.REFUSALS_TO_PAUSE:
+            # The next probe takes another record: this one may be bad in itself.
+            self._settle(_again([parcel], answer))
+            self._pause(answer, policy.breaker_pause(policy.FAILURES_TO_OPEN + refusals))
+            return
+        self._settle([_dead(parcel, answer.reason, answer.error)])
+        if self.gate is Gate.PROBE:
+            # It judged the record, so the endpoint itself works again.
+            endpoints.reopen(self.endpoint)
+            self.gate = Gate.OPEN
+
+    def _failed(self, answer: Answer) -> int:
+        return endpoints.note_failure(self.endpoint, reason=answer.reason, error=answer.error)
+
+    def _pause(self, answer: Answer, wait: timedelta | None) -> None:
+        """Pause the endpoint for all workers of the brand and tell people once; no record is touched."""
+        self.is_stopped = True
+        if endpoints.pause(self.endpoint, wait or timedelta(0), reason=answer.reason, error=answer.error):
+            alerts.endpoint_paused(self.endpoint)
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Write outcomes, through a restart of the database if need be, for as long as the lease holds."""
+        if not outcomes:
+            return
+        locked = self._settle_once(outcomes)
+        patience = time.monotonic() + LOCKED_SECONDS
+        while locked and time.monotonic() < patience:
+            time.sleep(SETTLE_AGAIN_SECONDS)
+            locked = self._settle_once([_reduced(outcome, locked, keep=True) for outcome in outcomes])
+        if locked:
+            # A long transaction of the host holds them: they stay as they were, and are sent once more.
+            logger.warning("track360: %d records are locked by another transaction.", len(locked))
+            self.is_stopped = self.is_blocked = True
+        for outcome in outcomes:
+            self._note(_reduced(outcome, locked, keep=False))
+
+    def _settle_once(self, outcomes: Sequence[Outcome]) -> set[int]:
+        """Settle as soon as the database answers, while the lease lasts; return what another transaction holds."""
+        while True:
+            try:
+                return outbox.settle(self._model, self.lane, outcomes)
+            except (OperationalError, InterfaceError):
+                connection = connections[self.lane.using]
+                if connection.in_atomic_block or time.monotonic() > self.lane.ends:
+                    raise
+                connection.close_if_unusable_or_obsolete()
+                time.sleep(SETTLE_AGAIN_SECONDS)
+
+    @property
+    def _model(self) -> type[Customer | Activity]:
+        return Customer if self.name is EndpointName.CUSTOMERS else Activity
+
+    def _note(self, outcome: Outcome) -> None:
+        """Count what was settled, and tell of each record that is dead."""
+        count = len(outcome.pks)
+        self.settled += count
+        lanes.note_passed(self.lane, count, self.settings.BATCH_SIZE)
+        match outcome.status:
+            case Status.DELIVERED:
+                self.report.delivered += count
+            case Status.PENDING:
+                self.report.retried += count
+            case Status.HELD:
+                self.report.held += count
+            case Status.DEAD:
+                self.report.dead += count
+                self._alert(outcome)
+
+    def _alert(self, dead: Outcome) -> None:
+        for pk in dead.pks:
+            alerts.record_dead(
+                self._model, brand=self.lane.brand, pk=pk, name=f"with id {pk}", reason=dead.reason
+            )
+
+
+def _by_version(batch: Sequence[Parcel]) -> list[Outcome]:
+    """Return the outcome of an accepted batch: one for each version that was sent, and that is one as a rule."""
+    pks: dict[int, list[int]] = defaultdict(list)
+    for parcel in batch:
+        pks[parcel.version].append(parcel.pk)
+    return [Outcome(pks=same, version=version, status=Status.DELIVERED) for version, same in pks.items()]
+
+
+def _reduced(outcome: Outcome, locked: set[int], *, keep: bool) -> Outcome:
+    """Return an outcome of the locked records alone, or of all the others."""
+    if not locked and not keep:
+        return outcome
+    return replace(outcome, pks=[pk for pk in outcome.pks if (pk in locked) is keep])
+
+
+def _path_of(name: EndpointName) -> str:
+    return payloads.CUSTOMERS_PATH if name is EndpointName.CUSTOMERS else payloads.ACTIVITIES_PATH
+
+
+def _again(batch: Sequence[Parcel], answer: Answer) -> list[Outcome]:
+    # Records that failed together go again together: one wait for each number of attempts, one statement each.
+    waits = {
+        attempts: policy.retry_in(attempts + 1, reason=answer.reason, retry_after=answer.retry_after)
+        for attempts in {parcel.attempts for parcel in batch}
+    }
+    return [
+        _too_late(parcel, answer)
+        if parcel.is_too_old and parcel.attempts
+        else _pending(parcel, answer, waits)
+        for parcel in batch
+    ]
+
+
+def _pending(parcel: Parcel, answer: Answer, waits: Mapping[int, timedelta]) -> Outcome:
+    return Outcome(
+        pks=(parcel.pk,),
+        version=parcel.version,
+        status=Status.PENDING,
+        reason=answer.reason,
+        error=answer.error,
+        wait=waits[parcel.attempts],
+    )
+
+
+def _too_late(parcel: Parcel, answer: Answer) -> Outcome:
+    error = f"Not accepted within MAX_AGE_DAYS: correct the cause, then requeue it. {answer.error}"
+    return _dead(parcel, "too_old", error)
+
+
+def _dead(parcel: Parcel, reason: str, error: str) -> Outcome:
+    return Outcome(pks=(parcel.pk,), version=parcel.version, status=Status.DEAD, reason=reason, error=error)
