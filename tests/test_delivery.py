@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, make_customers, overdue
@@ -26,6 +25,7 @@ from track360_django import (
     policy,
     signals,
 )
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 from django.db.models import Case, F, Q, QuerySet, TextChoices, Value, When
-from django.db.models.functions import Now
 
-from track360_django.clock import from_now
+from track360_django.clock import Now, from_now
 from track360_django.models import Endpoint, EndpointName
 
 # One worker probes a paused endpoint; the others wait this long for its result.

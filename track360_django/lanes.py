@@ -11,10 +11,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db.models import Case, Exists, F, OuterRef, Q, When
-from django.db.models.functions import Now
 
 from track360_django import conf, policy
-from track360_django.clock import from_now
+from track360_django.clock import Now, from_now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
 
 MIN_LEASE_SECONDS: Final = 60.0

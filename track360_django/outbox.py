@@ -14,10 +14,9 @@ from typing import Any, Final, TypeVar
 
 from django.db import connections, models, router, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Now
 
 from track360_django import conf, lanes
-from track360_django.clock import from_now
+from track360_django.clock import Now, from_now
 from track360_django.models import Activity, Customer, Status
 
 Record = Customer | Activity
