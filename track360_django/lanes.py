@@ -105,10 +105,11 @@ def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int
             Lane.objects.using(using)
             .filter(free, pk=pk)
             .update(
+                # First what reads the old owner: MySQL assigns from left to right, and what it assigned is read.
+                losses=F("losses") + Case(When(Q(owner="") | Q(losses__gte=MAX_LOSSES), then=0), default=1),
                 owner=owner,
                 leased_until=from_now(timedelta(seconds=MIN_LEASE_SECONDS)),
                 fence=F("fence") + 1,
-                losses=F("losses") + Case(When(Q(owner="") | Q(losses__gte=MAX_LOSSES), then=0), default=1),
             )
         )
         if is_taken:

@@ -271,7 +271,12 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
     due_at = (
         from_now(wait or timedelta(0)) if status is Status.PENDING else Value(None, models.DateTimeField())
     )
-    changes: dict[str, Any] = {
+    changes: dict[str, Any] = {}
+    if status is Status.PENDING and is_attempt:
+        # The age that kills is counted from the first attempt: waiting for an endpoint is no fault of the record.
+        # Before `attempts` is counted: MySQL assigns from left to right, and what it assigned is read.
+        changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
+    changes |= {
         # What changed while it was under way stays pending, and due as it was.
         "status": Case(When(is_current, then=Value(status)), default=Value(Status.PENDING)),
         "due_at": Case(When(is_current, then=due_at), default=F("due_at")),
@@ -279,9 +284,6 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
         "error": error[:500],
         "attempts": F("attempts") + int(is_attempt),
     }
-    if status is Status.PENDING and is_attempt:
-        # The age that kills is counted from the first attempt: waiting for an endpoint is no fault of the record.
-        changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
     if status is Status.DELIVERED:
         changes |= {"accepted_version": version, "delivered_at": Now()}
     model._default_manager.using(using).filter(pk__in=pks).update(**changes)
