@@ -14,6 +14,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, When
 
 from track360_django import conf, policy
 from track360_django.clock import Now, from_now
+from track360_django.insertion import insert_missing
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
 
 MIN_LEASE_SECONDS: Final = 60.0
@@ -70,7 +71,7 @@ def ensure_lanes(brands: Iterable[str], *, using: str) -> None:
         wanted = min(conf.for_brand(brand).LANES, MAX_LANES)
         numbers = set(range(wanted)) | _due_beyond(wanted, brand, using)
         if lanes.filter(brand=brand, number__in=numbers).count() < len(numbers):
-            lanes.bulk_create([Lane(brand=brand, number=number) for number in numbers], ignore_conflicts=True)
+            insert_missing([Lane(brand=brand, number=number) for number in sorted(numbers)], using=using)
 
 
 def _due_beyond(number: int, brand: str, using: str) -> set[int]:

@@ -17,6 +17,7 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from track360_django import conf, lanes
 from track360_django.clock import Now, from_now
+from track360_django.insertion import insert_missing
 from track360_django.models import Activity, Customer, Status
 
 Record = Customer | Activity
@@ -57,7 +58,7 @@ def add_customer(customer: Customer, *, using: str) -> Customer:
         The row in the table, which may be somebody else's insert.
     """
     customer.lane = lanes.lane_of(customer.customer_id, conf.for_brand(customer.brand).LANES)
-    Customer.objects.using(using).bulk_create([customer], ignore_conflicts=True)
+    insert_missing([customer], using=using)
     return Customer.objects.using(using).get(brand=customer.brand, customer_id=customer.customer_id)
 
 
@@ -65,7 +66,7 @@ def add_activities(activities: Sequence[Activity], *, using: str) -> None:
     """Insert activities, leaving alone those whose (brand, eventname, eventid) is there already."""
     for activity in activities:
         activity.lane = activity.customer.lane if activity.customer else 0
-    Activity.objects.using(using).bulk_create(activities, batch_size=INSERT_BATCH, ignore_conflicts=True)
+    insert_missing(activities, using=using, batch_size=INSERT_BATCH)
 
 
 def change_customer(customer: Customer, **changes: Any) -> None:

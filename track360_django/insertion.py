@@ -1,0 +1,31 @@
+"""Inserting rows that may be there already, without losing anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from django.db import connections
+from django.db.models import Model
+
+M = TypeVar("M", bound=Model)
+
+
+def insert_missing(rows: Sequence[M], *, using: str, batch_size: int | None = None) -> None:
+    """
+    Insert rows, leaving alone those whose unique key is in the table already.
+
+    Any other error is raised. That is why MySQL gets an update that changes nothing: its INSERT IGNORE cuts text that
+    is too long, replaces characters it does not know, and drops rows whose customer is gone, all without an error.
+
+    Raises:
+        DatabaseError: A row can't be kept as it is. Within a transaction nothing was written.
+    """
+    if not rows:
+        return
+    table = type(rows[0])._default_manager.using(using)
+    if connections[using].vendor == "mysql":
+        # The brand is part of each unique key, so it is the same already.
+        table.bulk_create(rows, batch_size=batch_size, update_conflicts=True, update_fields=["brand"])
+    else:
+        table.bulk_create(rows, batch_size=batch_size, ignore_conflicts=True)
