@@ -706,7 +706,7 @@ def test_parcel_shows_no_name() -> None:
     assert "Alexandrina" not in repr(packed)
 
 
-@pytest.mark.postgres
+@pytest.mark.rowlocks
 @pytest.mark.django_db(transaction=True)
 def test_row_that_the_host_holds_costs_neither_side(track360_sandbox: SandboxServer) -> None:
     """A settling takes the rows it gets; the host's transaction never waits in a circle with it."""
