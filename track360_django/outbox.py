@@ -59,7 +59,17 @@ def add_customer(customer: Customer, *, using: str) -> Customer:
     """
     customer.lane = lanes.lane_of(customer.customer_id, conf.for_brand(customer.brand).LANES)
     insert_missing([customer], using=using)
-    return Customer.objects.using(using).get(brand=customer.brand, customer_id=customer.customer_id)
+    return read_customer(customer.brand, customer.customer_id, using=using)
+
+
+def read_customer(brand: str, customer_id: str, *, using: str) -> Customer:
+    """
+    Return the row of a customer who was added in this transaction, or found there.
+
+    Under REPEATABLE READ the host's snapshot on MySQL may be older than the row; a locking read sees it.
+    """
+    rows = Customer.objects.using(using).filter(brand=brand, customer_id=customer_id)
+    return rows.first() or rows.select_for_update().get()
 
 
 def add_activities(activities: Sequence[Activity], *, using: str) -> None:
