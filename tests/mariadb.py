@@ -50,7 +50,7 @@ class MariaDBServer:
 
     def _install(self) -> None:
         """Make the system tables."""
-        words = [
+        words: list[str | Path] = [
             program("mariadb-install-db"),
             *self._places(),
             "--auth-root-authentication-method=normal",
@@ -64,7 +64,7 @@ class MariaDBServer:
             raise ServerError(message)
 
     def _start(self) -> Process:
-        words = [self.server, *self._places(), *self._options()]
+        words: list[str | Path] = [self.server, *self._places(), *self._options()]
         user = unprivileged_user()
         process = spawn(words, env=environment(), log=self.log, cwd=self.data, user=user)
         wait_until(self._answers, process, "MariaDB")
