@@ -7,6 +7,8 @@ Redis at its usual address.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,8 @@ def database_from_url(url: str) -> dict[str, Any]:
     """
     Return the settings of the database that a URL names.
 
-    Known are `sqlite:///relative.sqlite3`, `sqlite:////absolute.sqlite3` and `postgresql://user@host/name?host=/sockets`.
+    Known are `sqlite:///relative.sqlite3`, `sqlite:////absolute.sqlite3`, `postgresql://user@host/name?host=/sockets`
+    and `mysql://user@host/name?unix_socket=/path` (MariaDB, too).
     """
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
@@ -56,7 +59,24 @@ def database_from_url(url: str) -> dict[str, Any]:
             "PORT": str(parts.port or ""),
             "OPTIONS": options,
         }
-    message = f"DATABASE_URL begins with {parts.scheme!r}: this project knows sqlite:/// and postgresql://."
+    if parts.scheme in {"mysql", "mariadb"}:
+        if not importlib.util.find_spec("MySQLdb") and importlib.util.find_spec("pymysql"):
+            # Django's driver is mysqlclient, which needs a compiler; this one stands in for it.
+            importlib.import_module("pymysql").install_as_MySQLdb()
+        options = dict(parse_qsl(parts.query))
+        return {
+            "ENGINE": "django.db.backends.mysql",
+            "NAME": unquote(parts.path.removeprefix("/")),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": options.pop("unix_socket", parts.hostname or ""),
+            "PORT": str(parts.port or ""),
+            # MySQL's "utf8" has no emoji. READ COMMITTED is Django's default, and what this package is tried with.
+            "OPTIONS": {"charset": "utf8mb4", "isolation_level": "read committed", **options},
+            "TEST": {"CHARSET": "utf8mb4"},
+        }
+    known = "sqlite:///, postgresql:// and mysql://"
+    message = f"DATABASE_URL begins with {parts.scheme!r}: this project knows {known}."
     raise ImproperlyConfigured(message)
 
 

@@ -111,5 +111,6 @@ def url_of_test_database() -> str:
         return f"sqlite:///{quote(str(values['NAME']))}"
     login = quote(values["USER"]) + (f":{quote(values['PASSWORD'])}" if values["PASSWORD"] else "")
     port = f":{values['PORT']}" if values["PORT"] else ""
-    query = urlencode({"host": values["HOST"], **values["OPTIONS"]})
-    return f"postgresql://{login}@{port}/{quote(values['NAME'])}?{query}"
+    scheme, host = ("mysql", "unix_socket") if connection.vendor == "mysql" else ("postgresql", "host")
+    query = urlencode({host: values["HOST"], **values["OPTIONS"]})
+    return f"{scheme}://{login}@{port}/{quote(values['NAME'])}?{query}"

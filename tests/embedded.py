@@ -14,8 +14,10 @@ from typing import Final
 import pytest
 
 from example_project import servers
+from tests.mariadb import mariadb_server
+from tests.pgbouncer import pgbouncer
 
-DATABASES: Final = ("sqlite", "postgres")
+DATABASES: Final = ("sqlite", "postgres", "mariadb", "pgbouncer")
 
 redis_key: Final = pytest.StashKey[servers.RedisServer]()
 postgres_key: Final = pytest.StashKey[servers.PostgresServer]()
@@ -27,7 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--database",
         choices=DATABASES,
         default=os.environ.get("TRACK360_TEST_DATABASE") or "sqlite",
-        help="Where the suite runs: sqlite (default, or TRACK360_TEST_DATABASE) or an embedded postgres.",
+        help="Where the suite runs: sqlite (default, or TRACK360_TEST_DATABASE), an embedded postgres, or mariadb or "
+        "pgbouncer (in front of the embedded postgres), which .ci/databases fetches.",
     )
 
 
@@ -50,8 +53,10 @@ def start_database(config: pytest.Config, stack: contextlib.ExitStack, database:
     """Return the address of a database of our own."""
     if database == "sqlite":
         return f"sqlite:///{stack.enter_context(servers.private_directory())}/host.sqlite3"
+    if database == "mariadb":
+        return stack.enter_context(mariadb_server()).url
     postgres = config.stash[postgres_key] = stack.enter_context(servers.postgres_server())
-    return postgres.url
+    return stack.enter_context(pgbouncer(postgres)).url if database == "pgbouncer" else postgres.url
 
 
 def set_environment(stack: contextlib.ExitStack, name: str, value: str) -> None:
@@ -67,12 +72,16 @@ def pytest_report_header() -> list[str]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what can't be shown in this run, and say why."""
-    on_postgres = os.environ["DATABASE_URL"].startswith("postgres")
+    scheme = os.environ["DATABASE_URL"].partition(":")[0]
     is_traced = "COVERAGE_RUN" in os.environ
     for item in items:
-        if item.get_closest_marker("postgres") and not on_postgres:
+        if item.get_closest_marker("postgres") and not scheme.startswith("postgres"):
             item.add_marker(pytest.mark.skip(reason="needs Postgres: run with --database=postgres"))
-        if item.get_closest_marker("standalone") and on_postgres:
+        if item.get_closest_marker("mysql") and scheme != "mysql":
+            item.add_marker(pytest.mark.skip(reason="needs MariaDB or MySQL: run .ci/databases mariadb"))
+        if item.get_closest_marker("rowlocks") and scheme == "sqlite":
+            item.add_marker(pytest.mark.skip(reason="needs locks on rows: run with --database=postgres"))
+        if item.get_closest_marker("standalone") and scheme != "sqlite":
             item.add_marker(pytest.mark.skip(reason="the same on every database: runs with SQLite"))
         if item.get_closest_marker("budget") and is_traced:
             item.add_marker(pytest.mark.skip(reason="measures time, which coverage falsifies"))

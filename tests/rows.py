@@ -5,9 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from django.db.models.functions import Now
-
 from track360_django import activities, customers
+from track360_django.clock import Now
 
 if TYPE_CHECKING:
     from track360_django.models import Activity, Customer

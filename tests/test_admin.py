@@ -13,7 +13,6 @@ from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -22,6 +21,7 @@ from example_project.cashier.models import Account, Deposit
 from example_project.cashier.track360 import DepositActivity
 from tests.rows import make_activities, make_customer
 from track360_django import activities, admin, customers, delivery, endpoints
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 from track360_django.sandbox.server import SandboxServer
 from track360_django.testing import TOKEN

@@ -16,12 +16,12 @@ import pytest
 import requests
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db.models.functions import Now
 from pytest_django import Settings
 
 from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, overdue
 from track360_django import activities, customers, delivery, endpoints
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 
 if TYPE_CHECKING:

@@ -333,7 +333,7 @@ def test_values_are_sent_as_the_guide_wants_them(user: User, track360_sandbox: S
 # Two at once.
 
 
-@pytest.mark.postgres
+@pytest.mark.rowlocks
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("hold", [False, True], ids=["report", "report-and-update"])
 def test_reports_at_the_same_time_make_one_row(user: User, *, hold: bool) -> None:
@@ -424,7 +424,7 @@ def test_signup_after_an_activity_keeps_the_value_the_host_passes(
     ]
 
 
-@pytest.mark.postgres
+@pytest.mark.rowlocks
 @pytest.mark.django_db(transaction=True)
 def test_update_beside_an_uncommitted_report_keeps_its_fields(user: User) -> None:
     """Fields that arrive while the signup is being committed are added to it, not lost in its shadow."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
 from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, make_customers, overdue
@@ -27,6 +26,7 @@ from track360_django import (
     retention,
     signals,
 )
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 if TYPE_CHECKING:
@@ -709,7 +709,7 @@ def test_parcel_shows_no_name() -> None:
     assert "Alexandrina" not in repr(packed)
 
 
-@pytest.mark.postgres
+@pytest.mark.rowlocks
 @pytest.mark.django_db(transaction=True)
 def test_row_that_the_host_holds_costs_neither_side(track360_sandbox: SandboxServer) -> None:
     """A settling takes the rows it gets; the host's transaction never waits in a circle with it."""

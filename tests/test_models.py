@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 
+from track360_django.columns import PartialIndex
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 pytestmark = pytest.mark.django_db
@@ -127,7 +128,8 @@ def test_finding_due_work_uses_the_partial_index() -> None:
     for model in (Customer, Activity):
         index = next(each for each in model._meta.indexes if each.name.endswith("_due"))
         assert index.fields == ["brand", "lane", "due_at", "id"]
-        assert index.condition == models.Q(due_at__isnull=False)
+        assert isinstance(index, PartialIndex)
+        assert index.where == models.Q(due_at__isnull=False)
         with connection.cursor() as cursor:
             constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
         assert index.name in constraints

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.conf import settings as django_settings
-from django.db.models.functions import Now
 
 from tests.rows import make_activities, make_customer, overdue
 from track360_django import tasks
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Status
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import User
-from django.db.models.functions import Now
 
 from tests.rows import make_activities, make_customer, make_customers
 from track360_django import customers, delivery
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Lane, Status
 
 if TYPE_CHECKING:

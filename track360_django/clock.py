@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Value
-from django.db.models.functions import Now
+from django.db.models.functions import Now as DjangoNow
 
 if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.models.expressions import Combinable
+    from django.db.models.sql.compiler import SQLCompiler
+
+
+class Now(DjangoNow):
+    """
+    The present time by the database's clock.
+
+    Django's own is the local time of the session on MySQL and MariaDB, and read as UTC: on a server that is not set
+    to UTC every time would be wrong by hours, and a lease an hour longer in the night the clocks change.
+    """
+
+    def as_mysql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        """Ask for UTC, to the microsecond."""
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
 
 
 def from_now(wait: timedelta) -> Combinable:

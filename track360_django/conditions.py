@@ -34,7 +34,7 @@ def holds(condition: Q, row: Model) -> bool | None:
     Returns:
         None where only a query can tell: other lookups than exact, in, isnull, gt, gte, lt, lte, expressions,
         paths over several rows, and values that Python and a database may see differently, such as floats, JSON,
-        decimals with more places than their column, and the order of texts.
+        decimals with more places than their column, texts that differ in case alone, and the order of texts.
     """
     verdicts = [_holds_child(child, row) for child in condition.children if not _is_empty(child)]
     if not verdicts:
@@ -95,14 +95,29 @@ def _compare(field: Field[Any, Any], comparison: str, value: Any, wanted: Any) -
         return value is None if comparison == "exact" else None
     value = _plain(field, value)
     if comparison == "in":
-        return value in [_plain(field, item) for item in _members(wanted)]
+        return _is_among(value, [_plain(field, item) for item in _members(wanted)])
     wanted = _plain(field, wanted)
     if comparison == "exact":
-        return bool(value == wanted)
+        return _is_among(value, [wanted])
     if isinstance(value, str):
         # Each database sorts texts its own way.
         return None
     return value is not None and _ORDERINGS[comparison](value, wanted)
+
+
+def _is_among(value: Any, members: list[Any]) -> bool:
+    if value in members:
+        return True
+    if isinstance(value, str) and any(_is_similar(value, member) for member in members):
+        raise _UnknownError
+    return False
+
+
+def _is_similar(one: str, other: Any) -> bool:
+    """Tell whether a database might take two texts that differ for one: MySQL ignores case, accents, final spaces."""
+    if not isinstance(other, str) or not all(text.isascii() and text.isprintable() for text in (one, other)):
+        return True
+    return one.rstrip().casefold() == other.rstrip().casefold()
 
 
 def _members(wanted: Any) -> Any:

@@ -72,8 +72,7 @@ def _report(
         stored = outbox.add_customer(customer, using=using)
         _complete(stored, customer, is_explicit=bool(tracking))
         wakeup.after_commit(using=using)
-    stored.refresh_from_db()
-    return stored
+        return outbox.read_customer(stored.brand, stored.customer_id, using=using)
 
 
 def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
@@ -109,8 +108,7 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
         if kept | changed != customer.fields or customer.accepted_version:
             outbox.change_fields(customer, kept | changed)
         wakeup.after_commit(using=using)
-    customer.refresh_from_db()
-    return customer
+        return outbox.read_customer(customer.brand, customer.customer_id, using=using)
 
 
 def hold(user: Any, touches: Touches, *, using: str) -> Customer:

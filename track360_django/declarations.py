@@ -122,7 +122,9 @@ class ModelActivity:
         return True
 
     def _read_again(self, quarantined: Activity, using: str) -> Activity:
-        row = self.model._base_manager.filter(pk=quarantined.source_pk).first()
+        # From where it was corrected: a replica may lag behind.
+        rows = self.model._base_manager.using(router.db_for_write(self.model))
+        row = rows.filter(pk=quarantined.source_pk).first()
         if row is None:
             message = (
                 f"Its row, {quarantined.source} {quarantined.source_pk}, is gone: there is nothing to report."

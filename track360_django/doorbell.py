@@ -10,8 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 from django.db.models import Value
-from django.db.models.functions import Now
 
+from track360_django.clock import Now
+from track360_django.insertion import insert_missing
 from track360_django.models import Doorbell
 
 # A wake-up that nobody answered for so long may be lost, or wait behind a host's long tasks: ring once more.
@@ -25,7 +26,7 @@ def ring(*, using: str) -> bool:
     if bells.filter(rung_at__gt=Now() - Value(PATIENCE)).exists():
         return False
     if not bells.update(rung_at=Now()):
-        Doorbell.objects.using(using).bulk_create([Doorbell(pk=_ONLY_ROW)], ignore_conflicts=True)
+        insert_missing([Doorbell(pk=_ONLY_ROW)], using=using, unchanged="rung_at")
     return True
 
 

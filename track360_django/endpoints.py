@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import Final
 
 from django.db.models import Case, F, Q, QuerySet, TextChoices, Value, When
-from django.db.models.functions import Now
 
-from track360_django.clock import from_now
+from track360_django.clock import Now, from_now
 from track360_django.models import Endpoint, EndpointName
 
 # One worker probes a paused endpoint; the others wait this long for its result.
@@ -62,14 +61,14 @@ def note_acceptance(endpoint: Endpoint, *, is_probe: bool) -> None:
 def note_failure(endpoint: Endpoint, *, reason: str, error: str) -> int:
     """Note one more temporary fault in a row; return how many there are."""
     _endpoint(endpoint).update(failures=F("failures") + 1, reason=reason, error=error[:500])
-    endpoint.refresh_from_db(fields=["failures"])
+    endpoint.refresh_from_db(using=endpoint._state.db, fields=["failures"])
     return endpoint.failures
 
 
 def note_refusal(endpoint: Endpoint) -> int:
     """Note one more record refused with none accepted since; return how many there are."""
     _endpoint(endpoint).update(refusals=F("refusals") + 1)
-    endpoint.refresh_from_db(fields=["refusals"])
+    endpoint.refresh_from_db(using=endpoint._state.db, fields=["refusals"])
     return endpoint.refusals
 
 
@@ -77,7 +76,7 @@ def pause(endpoint: Endpoint, wait: timedelta, *, reason: str, error: str) -> bo
     """Pause an endpoint for a while; tell whether it was open before."""
     was_open = endpoint.paused_until is None and bool(_endpoint(endpoint).filter(paused_until=None).count())
     _endpoint(endpoint).update(paused_until=from_now(wait), reason=reason, error=error[:500])
-    endpoint.refresh_from_db()
+    endpoint.refresh_from_db(using=endpoint._state.db)
     return was_open
 
 

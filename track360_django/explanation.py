@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Now
 
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 
 R = TypeVar("R", bound=Customer | Activity)

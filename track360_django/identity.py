@@ -52,9 +52,11 @@ def find_user(customer_id: str, brand: str) -> Any | None:
     if not isinstance(path, str):
         return None
     try:
-        return _users().filter(**{path.replace(".", "__"): customer_id}).first()
+        user = _users().filter(**{path.replace(".", "__"): customer_id}).first()
     except (FieldDoesNotExist, FieldError, ValidationError, ValueError, TypeError):
         return None
+    # MySQL finds "alex" for "ALEX", who may be somebody else at Track360.
+    return user if user is not None and str(follow(user, path)) == customer_id else None
 
 
 def user_of(customer: Customer) -> Any | None:

@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
-from django.db.models.functions import Now
 
 from track360_django import conf, policy
-from track360_django.clock import from_now
+from track360_django.clock import Now, from_now
+from track360_django.insertion import insert_missing
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def ensure_lanes(brands: Iterable[str], *, using: str) -> bool:
         wanted = min(conf.for_brand(brand).LANES, MAX_LANES)
         numbers = set(range(wanted)) | _due_beyond(wanted, brand, using)
         if lanes.filter(brand=brand, number__in=numbers).count() < len(numbers):
-            lanes.bulk_create([Lane(brand=brand, number=number) for number in numbers], ignore_conflicts=True)
+            insert_missing([Lane(brand=brand, number=number) for number in sorted(numbers)], using=using)
             were_missing = True
     return were_missing
 

@@ -10,8 +10,10 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from track360_django.clock import Now
+from track360_django.columns import ExactCharField, ExactTextField, PartialIndex
 
 
 class Status(models.TextChoices):
@@ -43,9 +45,9 @@ class EndpointName(models.TextChoices):
 class Delivery(models.Model):
     """How far a record got: shared by customers and activities."""
 
-    brand = models.CharField(_("brand"), max_length=64)
+    brand = ExactCharField(_("brand"), max_length=64)
     lane = models.PositiveSmallIntegerField(_("lane"))
-    status = models.CharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
+    status = ExactCharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
     # See Note [Due].
     due_at = models.DateTimeField(_("due at"), null=True, blank=True, db_default=Now())
     # Since when this version waits or, once it was tried, since its first attempt: what the age limit counts from.
@@ -54,8 +56,8 @@ class Delivery(models.Model):
     # Rises with each change; what is sent while it rises is sent again.
     version = models.PositiveIntegerField(_("version"), default=1)
     accepted_version = models.PositiveIntegerField(_("accepted version"), default=0)
-    reason = models.CharField(_("reason"), max_length=64, blank=True, default="")
-    error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    reason = ExactCharField(_("reason"), max_length=64, blank=True, default="")
+    error = ExactCharField(_("error"), max_length=500, blank=True, default="")
     created_at = models.DateTimeField(_("created at"), editable=False, db_default=Now())
     delivered_at = models.DateTimeField(_("delivered at"), null=True, blank=True)
 
@@ -73,13 +75,13 @@ class Customer(Delivery):
     Source: API guide, "Customer API".
     """
 
-    customer_id = models.CharField(_("customer id"), max_length=255)
-    user_pk = models.CharField(_("user"), max_length=255, blank=True, default="")
+    customer_id = ExactCharField(_("customer id"), max_length=255)
+    user_pk = ExactCharField(_("user"), max_length=255, blank=True, default="")
     tracking = models.JSONField(_("tracking data"), default=dict, blank=True)
     first_touch = models.JSONField(_("first touch"), null=True, blank=True)
     last_touch = models.JSONField(_("last touch"), null=True, blank=True)
-    unattributed_reason = models.CharField(_("unattributed because"), max_length=64, blank=True, default="")
-    source = models.CharField(_("signup source"), max_length=64, blank=True, default="")
+    unattributed_reason = ExactCharField(_("unattributed because"), max_length=64, blank=True, default="")
+    source = ExactCharField(_("signup source"), max_length=64, blank=True, default="")
     regtime = models.DateTimeField(_("registered at"), null=True, blank=True)
     fields = models.JSONField(_("additional fields"), default=dict, blank=True)
 
@@ -90,9 +92,9 @@ class Customer(Delivery):
             models.UniqueConstraint(fields=["brand", "customer_id"], name="track360_customer_unique"),
         ]
         indexes: ClassVar = [
-            models.Index(
+            PartialIndex(
                 fields=["brand", "lane", "due_at", "id"],
-                condition=Q(due_at__isnull=False),
+                where=Q(due_at__isnull=False),
                 name="track360_customer_due",
             ),
             models.Index(fields=["user_pk"], name="track360_customer_user"),
@@ -115,12 +117,12 @@ class Activity(Delivery):
     customer = models.ForeignKey(
         Customer, models.PROTECT, related_name="activities", null=True, blank=True, verbose_name=_("customer")
     )
-    eventname = models.CharField(_("event name"), max_length=100)
-    eventid = models.CharField(_("event id"), max_length=255)
+    eventname = ExactCharField(_("event name"), max_length=100)
+    eventid = ExactCharField(_("event id"), max_length=255)
     # Empty once it was pruned.
-    body = models.TextField(_("body"), blank=True)
-    source = models.CharField(_("source"), max_length=100, blank=True, default="")
-    source_pk = models.CharField(_("source row"), max_length=255, blank=True, default="")
+    body = ExactTextField(_("body"), blank=True)
+    source = ExactCharField(_("source"), max_length=100, blank=True, default="")
+    source_pk = ExactCharField(_("source row"), max_length=255, blank=True, default="")
     # The host's row changed after the body was fixed.
     changed_at = models.DateTimeField(_("changed at"), null=True, blank=True)
 
@@ -133,14 +135,14 @@ class Activity(Delivery):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(
+            PartialIndex(
                 fields=["brand", "lane", "due_at", "id"],
-                condition=Q(due_at__isnull=False),
+                where=Q(due_at__isnull=False),
                 name="track360_activity_due",
             ),
-            models.Index(
+            PartialIndex(
                 fields=["delivered_at"],
-                condition=Q(status=Status.DELIVERED) & ~Q(body=""),
+                where=Q(status=Status.DELIVERED) & ~Q(body=""),
                 name="track360_act_delivered",
             ),
         ]
@@ -158,13 +160,13 @@ class Lane(models.Model):
     what is settled. A record that goes alone is the `suspect`: endpoint, id, and how often it went.
     """
 
-    brand = models.CharField(_("brand"), max_length=64)
+    brand = ExactCharField(_("brand"), max_length=64)
     number = models.PositiveSmallIntegerField(_("number"))
-    owner = models.CharField(_("owner"), max_length=64, blank=True, default="")
+    owner = ExactCharField(_("owner"), max_length=64, blank=True, default="")
     leased_until = models.DateTimeField(_("leased until"), null=True, blank=True)
     fence = models.PositiveBigIntegerField(_("fence"), default=0)
     losses = models.PositiveSmallIntegerField(_("losses"), default=0)
-    suspect = models.CharField(_("suspect"), max_length=40, blank=True, default="")
+    suspect = ExactCharField(_("suspect"), max_length=40, blank=True, default="")
 
     class Meta:
         verbose_name = _("lane")
@@ -185,11 +187,11 @@ class Endpoint(models.Model):
     While `paused_until` is in the future nothing is sent there; when it has passed, one record goes as a probe.
     """
 
-    brand = models.CharField(_("brand"), max_length=64)
-    name = models.CharField(_("name"), max_length=10, choices=EndpointName.choices)
+    brand = ExactCharField(_("brand"), max_length=64)
+    name = ExactCharField(_("name"), max_length=10, choices=EndpointName.choices)
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
-    reason = models.CharField(_("reason"), max_length=64, blank=True, default="")
-    error = models.CharField(_("error"), max_length=500, blank=True, default="")
+    reason = ExactCharField(_("reason"), max_length=64, blank=True, default="")
+    error = ExactCharField(_("error"), max_length=500, blank=True, default="")
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     refusals = models.PositiveIntegerField(_("refusals in a row"), default=0)
 
@@ -224,7 +226,7 @@ class Doorbell(models.Model):
 class Pace(models.Model):
     """When the next request of a brand may begin, for brands with `REQUESTS_PER_SECOND`: shared by all workers."""
 
-    brand = models.CharField(_("brand"), max_length=64, unique=True)
+    brand = ExactCharField(_("brand"), max_length=64, unique=True)
     next_at = models.DateTimeField(_("next request at"), null=True, blank=True)
 
     class Meta:

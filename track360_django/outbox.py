@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from django.db import connections, models, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Now
 
 from track360_django import conf, lanes
-from track360_django.clock import from_now
+from track360_django.clock import Now, from_now
 from track360_django.expressions import is_among, is_behind
+from track360_django.insertion import insert_missing
 from track360_django.models import Activity, Customer, Status
 
 Record = Customer | Activity
@@ -86,15 +86,25 @@ def add_customer(customer: Customer, *, using: str) -> Customer:
         The row in the table, which may be somebody else's insert.
     """
     customer.lane = lanes.lane_of(customer.customer_id, conf.for_brand(customer.brand).LANES)
-    Customer.objects.using(using).bulk_create([customer], ignore_conflicts=True)
-    return Customer.objects.using(using).get(brand=customer.brand, customer_id=customer.customer_id)
+    insert_missing([customer], using=using)
+    return read_customer(customer.brand, customer.customer_id, using=using)
+
+
+def read_customer(brand: str, customer_id: str, *, using: str) -> Customer:
+    """
+    Return the row of a customer who was added in this transaction, or found there.
+
+    Under REPEATABLE READ the host's snapshot on MySQL may be older than the row; a locking read sees it.
+    """
+    rows = Customer.objects.using(using).filter(brand=brand, customer_id=customer_id)
+    return rows.first() or rows.select_for_update().get()
 
 
 def add_activities(activities: Sequence[Activity], *, using: str) -> None:
     """Insert activities, leaving alone those whose (brand, eventname, eventid) is there already."""
     for activity in activities:
         activity.lane = activity.customer.lane if activity.customer else 0
-    Activity.objects.using(using).bulk_create(activities, batch_size=INSERT_BATCH, ignore_conflicts=True)
+    insert_missing(activities, using=using, batch_size=INSERT_BATCH)
 
 
 def change_customer(customer: Customer, **changes: Any) -> None:
@@ -257,7 +267,7 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
     wanted = [pk for outcome in outcomes for pk in outcome.pks]
     with transaction.atomic(using=lane.using):
         lanes.renew(lane)
-        locked = set(wanted) - _lock_free(model, lane.using, wanted)
+        locked = _lock(model, lane.using, wanted)
         groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for outcome in outcomes:
             groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
@@ -267,17 +277,23 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
     return locked
 
 
-def _lock_free(model: type[Record], using: str, pks: list[int]) -> set[int]:
-    """Lock the rows that nobody else holds; return which. A database without row locks has nobody to wait for."""
+def _lock(model: type[Record], using: str, pks: list[int]) -> set[int]:
+    """Lock the rows that nobody else holds; return the others. Without row locks there is nobody to wait for."""
     features = connections[using].features
     if not features.has_select_for_update_skip_locked or not pks:
-        return set(pks)
+        return set()
     # Where the database has it, the weaker lock: a transaction of the host that has just written an activity holds
     # its customer by the foreign key, and is not in our way.
     rows = model._default_manager.using(using).select_for_update(
         skip_locked=True, no_key=features.has_select_for_no_key_update
     )
-    return set(rows.filter(is_among("pk", pks)).values_list("pk", flat=True))
+    free = set(rows.filter(is_among("pk", pks)).values_list("pk", flat=True))
+    others = set(pks) - free
+    if not others:
+        return others
+    # What was deleted meanwhile is held by nobody.
+    known = model._default_manager.using(using).filter(is_among("pk", others))
+    return set(known.values_list("pk", flat=True))
 
 
 def _kind(outcome: Outcome) -> tuple[Any, ...]:
@@ -306,7 +322,12 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
     due_at = (
         from_now(wait or timedelta(0)) if status is Status.PENDING else Value(None, models.DateTimeField())
     )
-    changes: dict[str, Any] = {
+    changes: dict[str, Any] = {}
+    if status is Status.PENDING and is_attempt:
+        # The age that kills is counted from the first attempt: waiting for an endpoint is no fault of the record.
+        # Before `attempts` is counted: MySQL assigns from left to right, and what it assigned is read.
+        changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
+    changes |= {
         # What changed while it was under way stays pending, and due as it was.
         "status": Case(When(is_current, then=Value(status)), default=Value(Status.PENDING)),
         "due_at": Case(When(is_current, then=due_at), default=F("due_at")),
@@ -314,9 +335,6 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
         "error": error[:500],
         "attempts": F("attempts") + int(is_attempt),
     }
-    if status is Status.PENDING and is_attempt:
-        # The age that kills is counted from the first attempt: waiting for an endpoint is no fault of the record.
-        changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
     if status is Status.DELIVERED:
         changes |= {"accepted_version": version, "delivered_at": Now()}
     model._default_manager.using(using).filter(is_among("pk", pks)).update(**changes)

@@ -7,8 +7,9 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, Value, When
-from django.db.models.functions import Now
 
+from track360_django.clock import Now
+from track360_django.insertion import insert_missing
 from track360_django.models import Pace
 
 
@@ -30,7 +31,7 @@ def take_turn(brand: str, *, requests_per_second: float, at_most_seconds: float,
         if not soon.update(next_at=following):
             if rows.exists():
                 return None
-            Pace.objects.using(using).bulk_create([Pace(brand=brand)], ignore_conflicts=True)
+            insert_missing([Pace(brand=brand)], using=using)
             rows.update(next_at=following)
         wait = ExpressionWrapper(F("next_at") - step - Now(), output_field=DurationField())
         turn: timedelta = rows.annotate(wait=wait).values_list("wait", flat=True).get()

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Model, QuerySet
+from django.db import router
+from django.db.models import Model, Prefetch, QuerySet, prefetch_related_objects
 
 PathOrFunction = str | Callable[[Any], Any]
 
@@ -28,10 +29,28 @@ def follow(instance: Any, path: PathOrFunction) -> Any:
         if value is None:
             return None
         try:
+            _fetch_where_written(value, name)
             value = getattr(value, name)
         except ObjectDoesNotExist:
             return None
     return value() if callable(value) and not isinstance(value, Model) else value
+
+
+def _fetch_where_written(row: Any, name: str) -> None:
+    """Fetch a related object from the database it is written to, where a host reads from a replica: that one lags."""
+    if not router.routers or not isinstance(row, Model) or row._state.db is None:
+        return
+    field: Any = next((field for field in row._meta.get_fields() if field.name == name), None)
+    if field is None or not _is_single_valued(field) or field.is_cached(row):
+        return
+    model = field.related_model
+    writer = router.db_for_write(model, instance=row)
+    if router.db_for_read(model, instance=row) != writer:
+        prefetch_related_objects([row], Prefetch(name, queryset=model._base_manager.using(writer)))
+
+
+def _is_single_valued(field: Any) -> bool:
+    return (field.many_to_one or field.one_to_one) and isinstance(field.related_model, type)
 
 
 def find_missing(model: type[Model], path: PathOrFunction) -> str | None:
@@ -67,11 +86,7 @@ def relation_prefix(model: type[Model], path: PathOrFunction) -> str:
     for name in path.replace(".", "__").split("__"):
         fields: dict[str, Any] = {field.name: field for field in model._meta.get_fields()}
         field = fields.get(name)
-        if (
-            field is None
-            or not (field.many_to_one or field.one_to_one)
-            or not isinstance(field.related_model, type)
-        ):
+        if field is None or not _is_single_valued(field):
             break
         taken.append(name)
         model = field.related_model

@@ -7,8 +7,8 @@ from typing import Final
 
 from django.db import router
 from django.db.models import Value
-from django.db.models.functions import Now
 
+from track360_django.clock import Now
 from track360_django.expressions import is_among
 from track360_django.models import Activity, Status
 

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db.models import Case, Count, DurationField, ExpressionWrapper, Min, Q, Value, When
-from django.db.models.functions import Now
 
 from track360_django import conf
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 
 # Due for longer than this, with its endpoint open: nobody delivers.
