@@ -1,0 +1,91 @@
+"""Rows to work on: customers that Track360 has, and as many records as a measurement wants, filled by SQL."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import Model
+
+from benchmarks.project.models import NaivePayment, RawRecord
+from track360_django import activities, customers, delivery
+from track360_django.models import Activity, Customer
+
+CUSTOMERS: Final = 200
+# One record of each customer as the package writes it down: what the filled tables are copies of.
+SEEDS: Final = "benchmarks_seed"
+
+
+def make_customers() -> None:
+    """Make customers that Track360 has accepted, and one record of each to copy."""
+    if User.objects.exists():
+        return
+    User.objects.bulk_create(User(username=f"player{number}") for number in range(CUSTOMERS))
+    for user in User.objects.all():
+        customers.report(user, tracking={"tracking_data": "2001_1000_abcdefg"})
+    delivery.drain()
+    if Customer.objects.filter(accepted_version=0).exists():
+        message = "the API server did not accept the customers"
+        raise RuntimeError(message)
+    for user in User.objects.all():
+        activities.report(
+            "Payment", customer=user, value=Decimal("25.00"), currency="USD", eventid=f"TX-{user.pk:020}"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(f'CREATE TABLE "{SEEDS}" AS SELECT * FROM "{Activity._meta.db_table}"')
+    empty(Activity)
+
+
+def empty(model: type[Model]) -> None:
+    """Remove all rows of a table, and what they leave behind."""
+    with connection.cursor() as cursor:
+        cursor.execute(f'TRUNCATE "{model._meta.db_table}" RESTART IDENTITY CASCADE')
+
+
+def fill_activities(count: int, **columns: str) -> None:
+    """
+    Write so many due activities, their customers taking turns.
+
+    Args:
+        count: How many.
+        columns: SQL for columns that are to be others than those of a new record.
+    """
+    copies = {
+        "eventid": "seed.eventid || '-' || number",
+        "body": "replace(seed.body, seed.eventid, seed.eventid || '-' || number)",
+        "due_at": "now()",
+        "queued_at": "now()",
+        **columns,
+    }
+    names = [each.column for each in Activity._meta.concrete_fields if not each.primary_key]
+    values = ", ".join(copies.get(name, f'seed."{name}"') for name in names)
+    into = ", ".join(f'"{name}"' for name in names)
+    _fill(Activity, into, values, count)
+
+
+def fill_raw(count: int) -> None:
+    """Write so many rows for the raw loop, with the same bodies."""
+    body = "replace(seed.body, seed.eventid, seed.eventid || '-' || number)"
+    _fill(RawRecord, "body, is_sent", f"{body}, false", count)
+
+
+def fill_naive(count: int) -> list[int]:
+    """Write so many naive payments, without telling anybody; return their ids."""
+    users = list(User.objects.all())
+    payments = [
+        NaivePayment(user=users[number % len(users)], amount=Decimal("25.00")) for number in range(count)
+    ]
+    return [payment.pk for payment in NaivePayment.objects.bulk_create(payments)]
+
+
+def _fill(model: type[Model], into: str, values: str, count: int) -> None:
+    table = model._meta.db_table
+    each = -(-count // CUSTOMERS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'INSERT INTO "{table}" ({into}) SELECT {values} FROM generate_series(1, {each}) AS number '  # noqa: S608  names of our own
+            f'CROSS JOIN "{SEEDS}" AS seed ORDER BY number, seed.id LIMIT {count}'
+        )
+        cursor.execute(f'ANALYZE "{table}"')
