@@ -12,13 +12,15 @@ from benchmarks import report
 from benchmarks.options import Options
 from benchmarks.stage import set_stage
 
-NAMES: Final = ("drain",)
+NAMES: Final = ("drain", "producer", "middleware", "search", "growth", "freshness")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"which to run: {', '.join(NAMES)}; all, if left out")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"which to run: {', '.join(NAMES)}; all, if left out"
+    )
     parser.add_argument("--rounds", type=int, help="how often each contestant has its turn")
     parser.add_argument("--scale", type=float, help="multiplies the numbers of records")
     parser.add_argument("--quick", action="store_true", help="two minutes: fewer rounds, fewer records")

@@ -161,8 +161,12 @@ async def serve(port: int, latency_seconds: float) -> None:
 
 def main() -> None:
     """Run the server alone."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.api", description="Take records and count them.")
-    parser.add_argument("--port", type=int, default=0, help="where to listen on 127.0.0.1; 0 for any free port")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.api", description="Take records and count them."
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="where to listen on 127.0.0.1; 0 for any free port"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="how long each answer takes")
     options = parser.parse_args()
     asyncio.run(serve(options.port, options.latency_ms / 1000))

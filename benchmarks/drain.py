@@ -108,8 +108,7 @@ class Loop:
             rows.empty(RawRecord)
             rows.fill_raw(count)
         else:
-            stage.tell(self.name, "fill", count=count)
-            stage.hear(self.name)
+            stage.ask(self.name, "fill", count=count)
 
     def go(self, stage: Stage) -> None:
         """Say the word."""
@@ -142,7 +141,7 @@ class Ours:
                 raise stage.error(self.name, "was not woken")
 
     def is_marked(self) -> bool:
-        """Tell whether nothing is due, and all is delivered."""
+        """Tell whether nothing is due any more."""
         return not Activity.objects.exclude(due_at=None).exists()
 
 

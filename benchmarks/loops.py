@@ -4,6 +4,7 @@ The contestants that are no Celery workers, each a process that waits for its tu
 - `raw`: reads 500 rows, posts them in one request, marks them, until none are left. It promises nothing: no order, no
   lease, no retry; two of them would send everything twice.
 - `segment`: Segment's client with its own batching, fed beforehand. Its queue is memory: it dies with the process.
+- `drain`: this package without Celery, which tells how long it took and how much memory.
 """
 
 from __future__ import annotations
@@ -12,31 +13,34 @@ import http.client
 import json
 import logging
 import os
+import resource
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import django
 import redis
-from django.conf import settings
 
 PAGE: Final = 500
 HEADERS: Final = {"Content-Type": "application/json", "x-api-key": "benchmark-token"}
 
 
 def words(name: str) -> Iterator[dict[str, Any]]:
-    """Yield what the benchmark says to this contestant."""
+    """Yield what the benchmark says to this contestant, and answer when it is done."""
     url = os.environ["CELERY_BROKER_URL"].replace("redis+socket", "unix")
     client = redis.Redis.from_url(url, socket_timeout=None)
     client.rpush(f"from:{name}", json.dumps("here"))
     while True:
         heard = client.blpop([f"to:{name}"])
         word = json.loads(heard[1])  # type: ignore[index]  # redis-py has one type for both its clients
+        word["answer"] = "done"
         yield word
-        if word["word"] == "fill":
-            client.rpush(f"from:{name}", json.dumps("filled"))
+        if word["is_answered"]:
+            client.rpush(f"from:{name}", json.dumps(word["answer"]))
 
 
 def raw() -> None:
@@ -47,7 +51,7 @@ def raw() -> None:
 
     table = RawRecord._meta.db_table
     database = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
-    api = http.client.HTTPConnection(urlsplit(settings.TRACK360["BASE_URL"]).netloc)
+    api = http.client.HTTPConnection(urlsplit(os.environ["TRACK360_BASE_URL"]).netloc)
     page = f"SELECT id, body FROM {table} WHERE NOT is_sent AND id > %s ORDER BY id LIMIT {PAGE}"
     mark = f"UPDATE {table} SET is_sent = true WHERE id = ANY(%s)"
     for _ in words("raw"):
@@ -71,7 +75,7 @@ def segment() -> None:
     for word in words("segment"):
         if word["word"] == "fill":
             # Without `send` it makes messages and starts no consumer.
-            client = Client("benchmark", host=settings.TRACK360["BASE_URL"], send=False)
+            client = Client("benchmark", host=os.environ["TRACK360_BASE_URL"], send=False)
             for number in range(word["count"]):
                 client.queue.put(client.track(str(number), "Payment", _properties(number))[1])
         else:
@@ -80,6 +84,25 @@ def segment() -> None:
             client.queue.join()
             for consumer in client.consumers:
                 consumer.pause()
+
+
+def drain() -> None:
+    """Deliver what is due."""
+    from track360_django import delivery  # noqa: PLC0415  after django.setup()
+
+    for word in words("drain"):
+        begun = time.monotonic()
+        delivery.drain(budget_seconds=3_600)
+        word["answer"] = {
+            "seconds": time.monotonic() - begun,
+            "peak_kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "end_kilobytes": _resident_kilobytes(),
+        }
+
+
+def _resident_kilobytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 def _properties(number: int) -> dict[str, str]:
@@ -92,7 +115,7 @@ def _properties(number: int) -> dict[str, str]:
     }
 
 
-LOOPS: Final[dict[str, Callable[[], None]]] = {"raw": raw, "segment": segment}
+LOOPS: Final[dict[str, Callable[[], None]]] = {"raw": raw, "segment": segment, "drain": drain}
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import Model
 
 from benchmarks.project.models import NaivePayment, RawRecord
@@ -19,7 +19,7 @@ SEEDS: Final = "benchmarks_seed"
 
 
 def make_customers() -> None:
-    """Make customers that Track360 has accepted, and one record of each to copy."""
+    """Make customers that Track360 has accepted, and one record of each to copy; once."""
     if User.objects.exists():
         return
     User.objects.bulk_create(User(username=f"player{number}") for number in range(CUSTOMERS))
@@ -39,36 +39,64 @@ def make_customers() -> None:
 
 
 def empty(model: type[Model]) -> None:
-    """Remove all rows of a table, and what they leave behind."""
+    """
+    Remove all rows of a table, and what they leave behind.
+
+    Ids go on: a worker that still settles the last rows would take new ones under the same ids for them.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(f'TRUNCATE "{model._meta.db_table}" RESTART IDENTITY CASCADE')
+        cursor.execute(f'TRUNCATE "{model._meta.db_table}" CASCADE')
 
 
-def fill_activities(count: int, **columns: str) -> None:
+def is_settled() -> bool:
+    """Tell whether no row waits for a worker, ours or a naive one."""
+    return not (
+        Activity.objects.exclude(due_at=None).exists() or NaivePayment.objects.filter(sent_at=None).exists()
+    )
+
+
+def copy_seeds(using: str) -> None:
+    """Take the records to copy to another database, which has the same customers."""
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT * FROM "{SEEDS}"')
+        seeds = cursor.fetchall()
+    with connections[using].cursor() as cursor:
+        cursor.execute(f'CREATE TABLE "{SEEDS}" AS SELECT * FROM "{Activity._meta.db_table}"')
+        marks = ", ".join(["%s"] * len(seeds[0]))
+        cursor.executemany(f'INSERT INTO "{SEEDS}" VALUES ({marks})', seeds)
+
+
+def fill_activities(
+    count: int, *, using: str = "default", mark: str = "copy", is_analyzed: bool = True, **columns: str
+) -> None:
     """
     Write so many due activities, their customers taking turns.
 
     Args:
         count: How many.
+        using: In which database.
+        mark: Tells their event ids apart from others of the same table.
+        is_analyzed: Whether the planner is told of them.
         columns: SQL for columns that are to be others than those of a new record.
     """
+    eventid = f"seed.eventid || '-{mark}-' || number"
     copies = {
-        "eventid": "seed.eventid || '-' || number",
-        "body": "replace(seed.body, seed.eventid, seed.eventid || '-' || number)",
+        "eventid": eventid,
+        "body": f"replace(seed.body, seed.eventid, {eventid})",
         "due_at": "now()",
         "queued_at": "now()",
         **columns,
     }
     names = [each.column for each in Activity._meta.concrete_fields if not each.primary_key]
-    values = ", ".join(copies.get(name, f'seed."{name}"') for name in names)
+    values = ", ".join(copies.get(str(name), f'seed."{name}"') for name in names)
     into = ", ".join(f'"{name}"' for name in names)
-    _fill(Activity, into, values, count)
+    _fill(Activity, into, values, count, using=using, is_analyzed=is_analyzed)
 
 
 def fill_raw(count: int) -> None:
     """Write so many rows for the raw loop, with the same bodies."""
     body = "replace(seed.body, seed.eventid, seed.eventid || '-' || number)"
-    _fill(RawRecord, "body, is_sent", f"{body}, false", count)
+    _fill(RawRecord, "body, is_sent", f"{body}, false", count, using="default", is_analyzed=True)
 
 
 def fill_naive(count: int) -> list[int]:
@@ -80,12 +108,15 @@ def fill_naive(count: int) -> list[int]:
     return [payment.pk for payment in NaivePayment.objects.bulk_create(payments)]
 
 
-def _fill(model: type[Model], into: str, values: str, count: int) -> None:
+def _fill(
+    model: type[Model], into: str, values: str, count: int, *, using: str, is_analyzed: bool
+) -> None:
     table = model._meta.db_table
     each = -(-count // CUSTOMERS)
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute(
-            f'INSERT INTO "{table}" ({into}) SELECT {values} FROM generate_series(1, {each}) AS number '  # noqa: S608  names of our own
+            f'INSERT INTO "{table}" ({into}) SELECT {values} FROM generate_series(1, {each}) AS number '
             f'CROSS JOIN "{SEEDS}" AS seed ORDER BY number, seed.id LIMIT {count}'
         )
-        cursor.execute(f'ANALYZE "{table}"')
+        if is_analyzed:
+            cursor.execute(f'ANALYZE "{table}"')

@@ -90,16 +90,21 @@ class Stage:
         self.processes[name] = process
         return process
 
-    def tell(self, name: str, word: str, **values: object) -> None:
+    def tell(self, name: str, word: str, *, is_answered: bool = False, **values: object) -> None:
         """Send a word to a contestant that is no worker."""
-        self.redis.rpush(f"to:{name}", json.dumps({"word": word, **values}))
+        self.redis.rpush(f"to:{name}", json.dumps({"word": word, "is_answered": is_answered, **values}))
+
+    def ask(self, name: str, word: str, **values: object) -> Any:
+        """Send a word and wait until its work is done."""
+        self.tell(name, word, is_answered=True, **values)
+        return self.hear(name)
 
     def hear(self, name: str) -> Any:
         """Wait for a contestant's answer."""
         heard = self.redis.blpop([f"from:{name}"], timeout=PATIENCE_SECONDS)
         if heard is None:
             raise self.error(name, "did not answer")
-        return json.loads(heard[1])  # type: ignore[index]  # redis-py has one type for both its clients
+        return json.loads(heard[1])
 
     def wait_for_records(self, count: int, name: str) -> None:
         """Wait until the API server has accepted so many records from a contestant."""

@@ -15,6 +15,7 @@ class Payment(models.Model):
     """Money that came from a customer."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user_id: int
     reference = models.CharField(max_length=24, unique=True, default=new_reference, editable=False)
     amount = models.DecimalField(max_digits=12, decimal_places=2)
     currency = models.CharField(max_length=3, default="USD")
