@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from benchmarks import rows
+from benchmarks import capacity, rows
 from benchmarks.figures import Aim, Comparison, Result, compare
 from benchmarks.options import Options
 from benchmarks.project.models import NaivePayment, RawRecord
@@ -164,6 +164,7 @@ def run(stage: Stage, options: Options) -> Result:
         name="drain",
         title="Drain throughput",
         comparisons=comparisons,
+        facts=capacity.measure(stage.api),
         aims=[aim for place, each in enumerate(comparisons) for aim in aims_of(LATENCIES_MS[place], each)],
     )
 

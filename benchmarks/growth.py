@@ -67,18 +67,19 @@ def run(stage: Stage, options: Options) -> Result:
 
 def _drain(stage: Stage, count: int) -> dict[str, float]:
     """Have a fresh process drain so many records; return its speed and its memory."""
+    name = "drain"
     rows.empty(Activity)
     rows.fill_activities(WARM, mark="warm")
-    process = stage.start("drain", "-m", "benchmarks.loops", "drain")
-    stage.hear("drain")
-    stage.ask("drain", "go")
+    process = stage.start(name, "-m", "benchmarks.loops", name)
+    stage.hear(name)
+    stage.ask(name, "go")
     rows.fill_activities(count)
     stage.api.reset()
     time.sleep(1)
-    found = dict(stage.ask("drain", "go"))
+    found = dict(stage.ask(name, "go"))
     process.terminate()
     if Activity.objects.filter(status=Status.DELIVERED).count() != count + WARM:
-        raise stage.error("drain", "did not deliver everything")
+        raise stage.error(name, "did not deliver everything")
     return {
         "records/s": count / found["seconds"],
         "peak MB": found["peak_kilobytes"] / 1024,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from utm_tracker.middleware import LeadSourceMiddleware, UtmSessionMiddleware
 
 from benchmarks.figures import Result, compare
@@ -25,7 +25,7 @@ from benchmarks.stage import Stage
 from track360_django.middleware import TrackingMiddleware
 
 View = Callable[[HttpRequest], HttpResponse]
-Handler = Callable[[WSGIRequest], HttpResponseBase]
+Handler = Callable[[WSGIRequest], Any]
 
 # A query string, and how many requests make one round.
 REQUESTS: Final = {
@@ -66,11 +66,12 @@ def handlers() -> dict[str, Handler]:
         "django-utm-tracker": UtmSessionMiddleware(LeadSourceMiddleware(view)),
     }
     return {
-        name: SessionMiddleware(AuthenticationMiddleware(contestant)) for name, contestant in contestants.items()
+        name: SessionMiddleware(AuthenticationMiddleware(contestant))
+        for name, contestant in contestants.items()
     }
 
 
-def run(stage: Stage, options: Options) -> Result:
+def run(_stage: Stage, options: Options) -> Result:
     """Measure three kinds of requests."""
     contestants = handlers()
     _check(contestants)
@@ -88,7 +89,9 @@ def run(stage: Stage, options: Options) -> Result:
         name="middleware",
         title="Middleware cost of a request",
         comparisons=comparisons,
-        facts={"figures": "microseconds a request; ours and django-utm-tracker are what they add to the empty one"},
+        facts={
+            "figures": "microseconds a request; ours and django-utm-tracker are what they add to the empty one"
+        },
     )
 
 

@@ -8,9 +8,10 @@ idle again, so that nobody's worker slows down somebody else's save.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from django.contrib.auth.models import User
@@ -34,24 +35,37 @@ PAUSE_SECONDS: Final = 0.01
 MOST: Final = 0.4
 
 
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way to save: how many rows at once, in a transaction or not, and how often in a round."""
+
+    condition: str
+    rows: int
+    is_atomic: bool
+    repetitions: int
+
+    def save(self, model: type[Payment], user: User) -> None:
+        """Save as many rows of a model."""
+        with transaction.atomic() if self.is_atomic else contextlib.nullcontext():
+            for _ in range(self.rows):
+                model.objects.create(user=user, amount=25)
+
+
+WAYS: Final = (
+    Way(condition="one row, autocommit", rows=1, is_atomic=False, repetitions=60),
+    Way(condition="one row in a transaction", rows=1, is_atomic=True, repetitions=60),
+    Way(condition="100 rows in a transaction", rows=100, is_atomic=True, repetitions=5),
+)
+
+
 def run(stage: Stage, options: Options) -> Result:
     """Measure one row in autocommit, one in a transaction, and a hundred in one."""
     rows.make_customers()
     for worker in WORKERS.values():
         stage.start_worker(worker)
-    user = User.objects.first()
-    assert user is not None
-    ways: dict[str, tuple[Callable[[type[Payment]], None], int, int]] = {
-        "one row, autocommit": (lambda model: _save(model, user), 1, 60),
-        "one row in a transaction": (lambda model: _save_within(model, user, 1), 1, 60),
-        "100 rows in a transaction": (lambda model: _save_within(model, user, 100), 100, 5),
-    }
-    for way, size, _ in ways.values():
-        _round(stage, way, size, 3)
-    comparisons = [
-        _measure(stage, options, condition, way, size, repetitions)
-        for condition, (way, size, repetitions) in ways.items()
-    ]
+    for way in WAYS:
+        _round(stage, way, 3)
+    comparisons = [_measure(stage, options, way) for way in WAYS]
     return Result(
         name="producer",
         title="Producer cost of a saved row",
@@ -68,30 +82,23 @@ def run(stage: Stage, options: Options) -> Result:
     )
 
 
-def _measure(
-    stage: Stage,
-    options: Options,
-    condition: str,
-    way: Callable[[type[Payment]], None],
-    size: int,
-    repetitions: int,
-) -> Comparison:
+def _measure(stage: Stage, options: Options, way: Way) -> Comparison:
     added: dict[str, list[float]] = {name: [] for name in MODELS}
     for number in range(options.rounds):
-        for model in (*MODELS.values(), Activity):
+        for model in MODELS.values():
             rows.empty(model)
-        medians = _round(stage, way, size, options.scaled(repetitions, 3))
+        rows.empty(Activity)
+        medians = _round(stage, way, options.scaled(way.repetitions, 3))
         for name, median in medians.items():
             added[name].append(median - (medians["plain"] if name != "plain" else 0))
         last = ", ".join(f"{name} {values[-1]:.3f}" for name, values in added.items())
-        options.say(f"producer, {condition}, round {number + 1}: {last} ms a row")
-    return compare(condition, "ms/row", added, [("ours", "on_commit(delay)")])
+        options.say(f"producer, {way.condition}, round {number + 1}: {last} ms a row")
+    return compare(way.condition, "ms/row", added, [("ours", "on_commit(delay)")])
 
 
-def _round(
-    stage: Stage, way: Callable[[type[Payment]], None], size: int, repetitions: int
-) -> dict[str, float]:
+def _round(stage: Stage, way: Way, repetitions: int) -> dict[str, float]:
     """Return the median milliseconds a row of each contestant."""
+    user = User.objects.earliest("pk")
     times: dict[str, list[float]] = {name: [] for name in MODELS}
     for number in range(repetitions):
         names = list(MODELS)
@@ -99,21 +106,11 @@ def _round(
         for name in (*names[first:], *names[:first]):
             stage.api.reset()
             begun = time.perf_counter()
-            way(MODELS[name])
-            times[name].append((time.perf_counter() - begun) * 1000 / size)
+            way.save(MODELS[name], user)
+            times[name].append((time.perf_counter() - begun) * 1000 / way.rows)
             if name in WORKERS:
-                stage.wait_for_records(size, WORKERS[name])
+                stage.wait_for_records(way.rows, WORKERS[name])
                 stage.wait_until(rows.is_settled, WORKERS[name])
             # The worker waits for its queue again.
             time.sleep(PAUSE_SECONDS)
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-def _save(model: type[Payment], user: User) -> None:
-    model.objects.create(user=user, amount=25)
-
-
-def _save_within(model: type[Payment], user: User, count: int) -> None:
-    with transaction.atomic():
-        for _ in range(count):
-            _save(model, user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -67,7 +68,7 @@ def copy_seeds(using: str) -> None:
 
 
 def fill_activities(
-    count: int, *, using: str = "default", mark: str = "copy", is_analyzed: bool = True, **columns: str
+    count: int, *, using: str = "default", mark: str = "copy", columns: Mapping[str, str] | None = None
 ) -> None:
     """
     Write so many due activities, their customers taking turns.
@@ -76,7 +77,6 @@ def fill_activities(
         count: How many.
         using: In which database.
         mark: Tells their event ids apart from others of the same table.
-        is_analyzed: Whether the planner is told of them.
         columns: SQL for columns that are to be others than those of a new record.
     """
     eventid = f"seed.eventid || '-{mark}-' || number"
@@ -85,18 +85,18 @@ def fill_activities(
         "body": f"replace(seed.body, seed.eventid, {eventid})",
         "due_at": "now()",
         "queued_at": "now()",
-        **columns,
+        **(columns or {}),
     }
     names = [each.column for each in Activity._meta.concrete_fields if not each.primary_key]
     values = ", ".join(copies.get(str(name), f'seed."{name}"') for name in names)
     into = ", ".join(f'"{name}"' for name in names)
-    _fill(Activity, into, values, count, using=using, is_analyzed=is_analyzed)
+    _fill(Activity, into, values, count, using=using)
 
 
 def fill_raw(count: int) -> None:
     """Write so many rows for the raw loop, with the same bodies."""
     body = "replace(seed.body, seed.eventid, seed.eventid || '-' || number)"
-    _fill(RawRecord, "body, is_sent", f"{body}, false", count, using="default", is_analyzed=True)
+    _fill(RawRecord, "body, is_sent", f"{body}, false", count, using="default")
 
 
 def fill_naive(count: int) -> list[int]:
@@ -108,9 +108,7 @@ def fill_naive(count: int) -> list[int]:
     return [payment.pk for payment in NaivePayment.objects.bulk_create(payments)]
 
 
-def _fill(
-    model: type[Model], into: str, values: str, count: int, *, using: str, is_analyzed: bool
-) -> None:
+def _fill(model: type[Model], into: str, values: str, count: int, *, using: str) -> None:
     table = model._meta.db_table
     each = -(-count // CUSTOMERS)
     with connections[using].cursor() as cursor:
@@ -118,5 +116,5 @@ def _fill(
             f'INSERT INTO "{table}" ({into}) SELECT {values} FROM generate_series(1, {each}) AS number '
             f'CROSS JOIN "{SEEDS}" AS seed ORDER BY number, seed.id LIMIT {count}'
         )
-        if is_analyzed:
+        if count > 1:
             cursor.execute(f'ANALYZE "{table}"')

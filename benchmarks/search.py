@@ -31,7 +31,13 @@ MOST: Final = 2.0
 OTHERS: Final = (
     {"status": "'held'", "due_at": "NULL", "reason": "'customer_not_accepted'"},
     {"status": "'dead'", "due_at": "NULL", "reason": "'http_400'", "attempts": "1"},
-    {"status": "'delivered'", "due_at": "NULL", "delivered_at": "now()", "attempts": "1", "accepted_version": "1"},
+    {
+        "status": "'delivered'",
+        "due_at": "NULL",
+        "delivered_at": "now()",
+        "attempts": "1",
+        "accepted_version": "1",
+    },
 )
 
 
@@ -55,7 +61,10 @@ def run(stage: Stage, options: Options) -> Result:
             )
             for each in comparisons
         ],
-        facts={"other rows": f"{crowd:,} held, dead and delivered", "figures": "milliseconds in the database"},
+        facts={
+            "other rows": f"{crowd:,} held, dead and delivered",
+            "figures": "milliseconds in the database",
+        },
     )
 
 
@@ -67,12 +76,17 @@ def _crowd(count: int) -> None:
         cursor.execute(f"CREATE DATABASE {CROWDED}")
     for with_ours in (False, True):
         call_command(
-            "migrate", database=CROWDED, run_syncdb=with_ours, interactive=False, verbosity=0, skip_checks=True
+            "migrate",
+            database=CROWDED,
+            run_syncdb=with_ours,
+            interactive=False,
+            verbosity=0,
+            skip_checks=True,
         )
     Customer.objects.using(CROWDED).bulk_create(Customer.objects.all())
     rows.copy_seeds(CROWDED)
     for number, columns in enumerate(OTHERS):
-        rows.fill_activities(count // 3, using=CROWDED, mark=f"other{number}", **columns)
+        rows.fill_activities(count // 3, using=CROWDED, mark=f"other{number}", columns=columns)
     with connections[CROWDED].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
@@ -89,7 +103,7 @@ def _measure(options: Options, condition: str, due: int) -> Comparison:
     times: dict[str, list[float]] = {name: [] for name in DATABASES}
     drains = options.scaled(DRAINS, 5)
     for number in range(options.rounds):
-        medians = _round(drains, due, f"{condition.split()[0]}{number}")
+        medians = _round(drains, due, f"{due}-{number}")
         for name, median in medians.items():
             times[name].append(median)
         last = ", ".join(f"{name} {values[-1]:.3f}" for name, values in times.items())
@@ -102,7 +116,7 @@ def _round(drains: int, due: int, mark: str) -> dict[str, float]:
     for number in range(drains):
         for name, alias in DATABASES.items():
             if due:
-                rows.fill_activities(due, using=alias, mark=f"{mark}-{number}", is_analyzed=False)
+                rows.fill_activities(due, using=alias, mark=f"{mark}-{number}")
             times[name].append(_drain(alias, due))
     return {name: statistics.median(values) for name, values in times.items()}
 

@@ -121,6 +121,11 @@ class Stage:
                 raise self.error(name, "did not finish")
             time.sleep(0.001)
 
+    def clear(self) -> None:
+        """End all contestants."""
+        while self.processes:
+            self.processes.popitem()[1].terminate(3.0)
+
     def error(self, name: str, what: str) -> BenchmarkError:
         """Return an error with the end of a process's log."""
         return BenchmarkError(f"{name} {what}; its log ends with:\n{self.processes[name].log_tail()}")
@@ -148,7 +153,7 @@ def set_stage() -> Iterator[Stage]:
         client = redis.Redis.from_url(broker.client_url, socket_timeout=None)
         stack.callback(client.close)
         stage = Stage(directory=directory, broker=broker, database=database, api=api, redis=client)
-        stack.callback(_end, stage)
+        stack.callback(stage.clear)
         yield stage
 
 
@@ -168,8 +173,3 @@ def _set_django_up() -> None:
     # Tables of apps without migrations are made first, and ours point at others: hence in two steps.
     for with_ours in (False, True):
         call_command("migrate", run_syncdb=with_ours, interactive=False, verbosity=0, skip_checks=True)
-
-
-def _end(stage: Stage) -> None:
-    for process in reversed(stage.processes.values()):
-        process.terminate(3.0)
