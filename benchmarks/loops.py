@@ -9,11 +9,11 @@ The contestants that are no Celery workers, each a process that waits for its tu
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -91,18 +91,26 @@ def drain() -> None:
     from track360_django import delivery  # noqa: PLC0415  after django.setup()
 
     for word in words("drain"):
+        _forget_peak()
         begun = time.monotonic()
         delivery.drain(budget_seconds=3_600)
         word["answer"] = {
             "seconds": time.monotonic() - begun,
-            "peak_kilobytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-            "end_kilobytes": _resident_kilobytes(),
+            "peak_kilobytes": _kilobytes("VmHWM"),
+            "end_kilobytes": _kilobytes("VmRSS"),
         }
 
 
-def _resident_kilobytes() -> int:
+def _forget_peak() -> None:
+    """Begin a new peak: that of the imports is higher than what is looked for. Some containers forbid it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _kilobytes(name: str) -> int:
+    """Return a line of what Linux says of this process's memory."""
     status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0])
+    return int(status.partition(f"{name}:")[2].split()[0])
 
 
 def _properties(number: int) -> dict[str, str]:
