@@ -25,6 +25,8 @@ def describe() -> dict[str, str]:
     """Return cores, memory, system and versions."""
     return {
         "cores": str(os.cpu_count()),
+        # More than nothing: somebody else worked there, too, and the figures are worse than the machine.
+        "load before": f"{os.getloadavg()[0]:.1f}",
         "processor": _processor(),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
