@@ -82,11 +82,9 @@ def report(  # noqa: PLR0913  the guide's fields, all named
     )
     using = router.db_for_write(Activity)
     wanted = drafts.write_down(draft, using)
-    stored = drafts.find(wanted, using)
-    if stored is None:
-        outbox.add_activities([wanted], using=using)
+    if outbox.add_activity(wanted, using=using):
         wakeup.after_commit(using=using)
-        stored = drafts.find(wanted, using) or wanted
+    stored = drafts.read(wanted, using)
     drafts.compare(stored, wanted, is_time_given=createtime is not None, using=using)
     return stored
 

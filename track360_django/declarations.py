@@ -94,14 +94,13 @@ class ModelActivity:
         try:
             draft = self._draft(row)
             wanted = drafts.write_down(draft, using)
-            stored = drafts.find(wanted, using)
+            if outbox.add_activity(wanted, using=using):
+                wakeup.after_commit(using=using)
+                return wanted
+            stored = drafts.read(wanted, using)
             drafts.refuse_taken(stored, wanted)
         except PayloadError as error:
             return self._quarantine(row, error, using)
-        if stored is None:
-            outbox.add_activities([wanted], using=using)
-            wakeup.after_commit(using=using)
-            return wanted
         drafts.compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
         return stored
 

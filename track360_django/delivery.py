@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS: Final = 20.0
 # So many pages of activities go before customers are looked for again: a signup doesn't wait behind a backlog.
-PAGES: Final = 8
+PAGES: Final = 2
 # More threads than any worker has use for; each has a connection to the database.
 MAX_THREADS: Final = 64
 
@@ -131,13 +131,16 @@ class _Helper(threading.Thread):
 def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[], None]) -> None:
     """Take lane after lane, until none has anything to do or the time is up."""
     unmoved: set[int] = set()
+    has_looked = False
     while time.monotonic() < crew.deadline:
         lane = lanes.take(crew.brands, owner=_owner(), using=crew.using, without=unmoved)
         if lane is not None:
             if not _work(lane, crew.deadline, report, on_backlog):
                 unmoved.add(lane.pk)
-        elif not lanes.ensure_lanes(crew.brands, using=crew.using):
+        elif has_looked or not lanes.ensure_lanes(crew.brands, using=crew.using):
             return
+        else:
+            has_looked = True
     report.is_finished = False
 
 

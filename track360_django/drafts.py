@@ -172,6 +172,17 @@ def find(wanted: Activity, using: str) -> Activity | None:
     return Activity.objects.using(using).filter(**key).first()
 
 
+def read(wanted: Activity, using: str) -> Activity:
+    """Return the record that is in the table under the same id; a locking read where the host's snapshot is older."""
+    key = {"brand": wanted.brand, "eventname": wanted.eventname, "eventid": wanted.eventid}
+    rows = Activity.objects.using(using).filter(**key)
+    stored = rows.first()
+    if stored is None:
+        with transaction.atomic(using=using):
+            stored = rows.select_for_update().get()
+    return stored
+
+
 def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
     """Deal with an activity that was written down before with other content, as `CORRECTIONS` says."""
     if stored.customer_id is None:

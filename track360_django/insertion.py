@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from django.db import connections
 from django.db.models import Model
+from django.db.models.constants import OnConflict
+from django.db.models.expressions import DatabaseDefault
 
 M = TypeVar("M", bound=Model)
 
@@ -31,3 +33,28 @@ def insert_missing(
         table.bulk_create(rows, batch_size=batch_size, update_conflicts=True, update_fields=[unchanged])
     else:
         table.bulk_create(rows, batch_size=batch_size, ignore_conflicts=True)
+
+
+def insert_new(row: Model, *, using: str) -> bool | None:
+    """
+    Insert one row unless its unique key is in the table already, in one statement; tell whether it was inserted.
+
+    Returns:
+        None on a database that can't tell: nothing was done.
+    """
+    connection = connections[using]
+    if connection.vendor == "mysql":
+        return None
+    fields = [field for field in row._meta.local_concrete_fields if not field.primary_key]
+    prepared = {field: field.pre_save(row, add=True) for field in fields}
+    # Where the database has a default and the row no value, the database decides.
+    given = {field: value for field, value in prepared.items() if not isinstance(value, DatabaseDefault)}
+    quote = connection.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in given)
+    marks = ", ".join("%s" for _ in given)
+    statement = connection.ops.insert_statement(on_conflict=OnConflict.IGNORE)
+    suffix = connection.ops.on_conflict_suffix_sql(list(given), OnConflict.IGNORE, [], [])
+    sql = f"{statement} {quote(row._meta.db_table)} ({columns}) VALUES ({marks}) {suffix}"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [field.get_db_prep_save(value, connection) for field, value in given.items()])
+        return bool(cursor.rowcount)

@@ -63,6 +63,15 @@ class Taken:
         """Tell whether an attempt that begins now ends within the lease."""
         return time.monotonic() < self.ends - self.total_timeout_seconds - SETTLING_SECONDS
 
+    def is_safe(self) -> bool:
+        """Tell whether the lease lasts for a settling that begins now."""
+        return time.monotonic() < self.ends - SETTLING_SECONDS
+
+
+def is_held(lane: Taken) -> Exists:
+    """Return the condition that nobody took the lane over, by its fence."""
+    return Exists(Lane.objects.filter(pk=lane.pk, fence=lane.fence).exclude(owner=""))
+
 
 def lane_of(customer_id: str, lanes: int) -> int:
     """Return the lane of a new customer; stays the same in every process and on every machine."""
@@ -70,16 +79,28 @@ def lane_of(customer_id: str, lanes: int) -> int:
 
 
 def ensure_lanes(brands: Iterable[str], *, using: str) -> bool:
-    """Make the rows of lanes that are missing, also for records written under a larger setting; tell if any were."""
-    were_missing = False
+    """
+    Make the rows of lanes that are missing, also for records written under a larger setting.
+
+    Returns:
+        False when all were there, and this process knew them: else another look for something to do is worth it.
+    """
+    is_news = False
     lanes = Lane.objects.using(using)
     for brand in brands:
         wanted = min(conf.for_brand(brand).LANES, MAX_LANES)
         numbers = set(range(wanted)) | _due_beyond(wanted, brand, using)
         if lanes.filter(brand=brand, number__in=numbers).count() < len(numbers):
             insert_missing([Lane(brand=brand, number=number) for number in sorted(numbers)], using=using)
-            were_missing = True
-    return were_missing
+            is_news = True
+        if (using, brand, wanted) not in _known:
+            _known.add((using, brand, wanted))
+            is_news = True
+    return is_news
+
+
+# Whose lanes this process has seen: another one may have made them a moment ago.
+_known: set[tuple[str, str, int]] = set()
 
 
 def _due_beyond(number: int, brand: str, using: str) -> set[int]:

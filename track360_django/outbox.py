@@ -18,7 +18,7 @@ from django.db.models import Case, F, Q, QuerySet, Value, When
 from track360_django import conf, lanes
 from track360_django.clock import Now, from_now
 from track360_django.expressions import is_among, is_behind
-from track360_django.insertion import insert_missing
+from track360_django.insertion import insert_missing, insert_new
 from track360_django.models import Activity, Customer, Status
 
 Record = Customer | Activity
@@ -105,6 +105,17 @@ def add_activities(activities: Sequence[Activity], *, using: str) -> None:
     for activity in activities:
         activity.lane = activity.customer.lane if activity.customer else 0
     insert_missing(activities, using=using, batch_size=INSERT_BATCH)
+
+
+def add_activity(activity: Activity, *, using: str) -> bool:
+    """Insert one activity; tell whether it was news, or (brand, eventname, eventid) was there already."""
+    activity.lane = activity.customer.lane if activity.customer else 0
+    is_news = insert_new(activity, using=using)
+    if is_news is None:
+        key = {"brand": activity.brand, "eventname": activity.eventname, "eventid": activity.eventid}
+        is_news = not Activity.objects.using(using).filter(**key).exists()
+        insert_missing([activity] if is_news else [], using=using)
+    return is_news
 
 
 def change_customer(customer: Customer, **changes: Any) -> None:
@@ -253,6 +264,42 @@ def _is_too_old(max_age: timedelta) -> Case:
     )
 
 
+def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -> bool:
+    """
+    Write that a whole batch was accepted, in one statement under the fence: what happens to nearly all of them.
+
+    Returns:
+        False when something was in the way (a lost lease, a record that changed or is held by a transaction of the
+        host): nothing was written, and `settle` knows what to do.
+    """
+    if not lane.is_safe():
+        return False
+    rows = model._default_manager.using(lane.using).filter(lanes.is_held(lane), version=accepted.version)
+    features = connections[lane.using].features
+    with transaction.atomic(using=lane.using):
+        if features.has_select_for_update_skip_locked and features.update_can_self_select:
+            rows = rows.filter(pk__in=_unlocked(model, lane.using, accepted.pks).values("pk"))
+        elif features.has_select_for_update_skip_locked:
+            return False
+        else:
+            rows = rows.filter(is_among("pk", accepted.pks))
+        count = rows.update(
+            status=Status.DELIVERED,
+            due_at=None,
+            reason="",
+            error="",
+            attempts=F("attempts") + 1,
+            accepted_version=accepted.version,
+            delivered_at=Now(),
+        )
+        if count != len(accepted.pks):
+            transaction.set_rollback(True, using=lane.using)
+            return False
+        if model is Customer:
+            _release_activities(accepted.pks, lane.using)
+    return True
+
+
 def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) -> set[int]:
     """
     Write what became of some records: one statement for each kind of outcome, one transaction, under the fence.
@@ -282,18 +329,25 @@ def _lock(model: type[Record], using: str, pks: list[int]) -> set[int]:
     features = connections[using].features
     if not features.has_select_for_update_skip_locked or not pks:
         return set()
-    # Where the database has it, the weaker lock: a transaction of the host that has just written an activity holds
-    # its customer by the foreign key, and is not in our way.
-    rows = model._default_manager.using(using).select_for_update(
-        skip_locked=True, no_key=features.has_select_for_no_key_update
-    )
-    free = set(rows.filter(is_among("pk", pks)).values_list("pk", flat=True))
+    free = set(_unlocked(model, using, pks).values_list("pk", flat=True))
     others = set(pks) - free
     if not others:
         return others
     # What was deleted meanwhile is held by nobody.
     known = model._default_manager.using(using).filter(is_among("pk", others))
     return set(known.values_list("pk", flat=True))
+
+
+def _unlocked(model: type[Record], using: str, pks: Sequence[int]) -> QuerySet[Any]:
+    """
+    Return the rows that nobody else holds, locked when they are read.
+
+    Where the database has it, by the weaker lock: a transaction of the host that has just written an activity holds
+    its customer by the foreign key, and is not in our way.
+    """
+    no_key = connections[using].features.has_select_for_no_key_update
+    rows = model._default_manager.using(using).select_for_update(skip_locked=True, no_key=no_key)
+    return rows.filter(is_among("pk", pks))
 
 
 def _kind(outcome: Outcome) -> tuple[Any, ...]:
@@ -339,5 +393,10 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
         changes |= {"accepted_version": version, "delivered_at": Now()}
     model._default_manager.using(using).filter(is_among("pk", pks)).update(**changes)
     if status is Status.DELIVERED and model is Customer:
-        parked = Activity.objects.using(using).filter(customer_id__in=pks, status=Status.HELD)
-        parked.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")
+        _release_activities(pks, using)
+
+
+def _release_activities(customers: Sequence[int], using: str) -> None:
+    """Make activities due that were held until their customer was accepted."""
+    held = Activity.objects.using(using).filter(customer_id__in=customers, status=Status.HELD)
+    held.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")

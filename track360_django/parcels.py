@@ -76,13 +76,13 @@ def pack_activities(page: Sequence[DueActivity]) -> Packed:
     return packed
 
 
-def batches(parcels: Iterable[Parcel], max_bytes: int) -> Iterator[list[Parcel]]:
-    """Cut parcels into requests of at most so many bytes, each with one at least."""
+def batches(parcels: Iterable[Parcel], max_records: int, max_bytes: int) -> Iterator[list[Parcel]]:
+    """Cut parcels into requests of at most so many records and bytes, each with one at least."""
     batch: list[Parcel] = []
     size = 0
     for parcel in parcels:
         weight = len(parcel.body.encode()) + 1
-        if batch and size + weight > max_bytes:
+        if batch and (size + weight > max_bytes or len(batch) >= max_records):
             yield batch
             batch, size = [], 0
         batch.append(parcel)

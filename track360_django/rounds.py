@@ -7,6 +7,7 @@ client, when to try again by the policy, and both are written by the outbox unde
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import defaultdict
@@ -40,6 +41,8 @@ from track360_django.parcels import Parcel
 
 logger = logging.getLogger(__name__)
 
+# How many batches are read at once.
+BATCHES: Final = 4
 # How long to wait between tries to settle through a restart of the database.
 SETTLE_AGAIN_SECONDS: Final = 0.2
 # How long a transaction of the host may keep a worker that wants to settle its rows.
@@ -99,7 +102,7 @@ class Round:
         for _ in range(pages):
             if self.is_stopped or time.monotonic() >= deadline:
                 break
-            limit = policy.width(self.lane.losses, self.settings.BATCH_SIZE)
+            limit = self._width() if self.lane.losses else BATCHES * self._width()
             page = self._next_page(limit)
             if not page or not self._is_let_through():
                 return False
@@ -110,6 +113,9 @@ class Round:
             if not is_full:
                 return False
         return not self.is_stopped
+
+    def _width(self) -> int:
+        return policy.width(self.lane.losses, self.settings.BATCH_SIZE)
 
     def _next_page(self, limit: int) -> Sequence[Customer] | Sequence[DueActivity]:
         find = outbox.due_customers if self.name is EndpointName.CUSTOMERS else outbox.due_activities
@@ -140,7 +146,7 @@ class Round:
         if self.gate is Gate.PROBE and going:
             self._send(going[:1], deadline)
             going = going[1:]
-        for batch in parcels.batches(going, self.settings.BATCH_BYTES):
+        for batch in parcels.batches(going, self._width(), self.settings.BATCH_BYTES):
             if self.is_stopped:
                 return
             self._send(batch, deadline)
@@ -195,7 +201,7 @@ class Round:
                 self._send(half, deadline)
 
     def _accept(self, batch: Sequence[Parcel]) -> None:
-        self._settle(_by_version(batch))
+        self._settle_accepted(batch)
         is_probe = self.gate is Gate.PROBE
         if is_probe or time.monotonic() > self.noted + KNOCK_SECONDS:
             endpoints.note_acceptance(self.endpoint, is_probe=is_probe)
@@ -249,6 +255,16 @@ class Round:
         self.is_stopped = True
         if endpoints.pause(self.endpoint, wait or timedelta(0), reason=answer.reason, error=answer.error):
             alerts.endpoint_paused(self.endpoint)
+
+    def _settle_accepted(self, batch: Sequence[Parcel]) -> None:
+        outcomes = _by_version(batch)
+        if len(outcomes) == 1:
+            with contextlib.suppress(OperationalError, InterfaceError):
+                # If the connection broke, it may have been written or not; settling it (again) tells.
+                if outbox.settle_accepted(self._model, self.lane, outcomes[0]):
+                    self._note(outcomes[0])
+                    return
+        self._settle(outcomes)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes, through a restart of the database if need be, for as long as the lease holds."""
