@@ -22,12 +22,18 @@ postgres_key: Final = pytest.StashKey[servers.PostgresServer]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--database`."""
+    """Add `--database`, and what says how many stories of faults are told."""
     parser.addoption(
         "--database",
         choices=DATABASES,
         default=os.environ.get("TRACK360_TEST_DATABASE") or "sqlite",
         help="Where the suite runs: sqlite (default, or TRACK360_TEST_DATABASE) or an embedded postgres.",
+    )
+    parser.addoption(
+        "--fault-seeds", type=int, default=0, metavar="N", help="tests/faults: tell the stories of N seeds."
+    )
+    parser.addoption(
+        "--fault-seed", type=int, default=None, metavar="SEED", help="tests/faults: the first, or only, seed."
     )
 
 

@@ -216,7 +216,10 @@ class Operator:
             *lot.sample(list(behaviours.SLOW.values()), 2),
             *(behaviours.status(code) for code in lot.sample(range(200, 600), 15)),
             *(behaviours.status(code, is_processed=True) for code in lot.sample(range(400, 600), 5)),
-            *(behaviours.busy(after) for after in ("1", "-5", behaviours.GARBAGE, str(behaviours.YEAR_SECONDS))),
+            *(
+                behaviours.busy(after)
+                for after in ("1", "-5", behaviours.GARBAGE, str(behaviours.YEAR_SECONDS))
+            ),
             behaviours.busy(behaviours.in_seconds(3600), 503),
             behaviours.redirect(self.stage.trap.url),
         ]

@@ -76,7 +76,9 @@ def look() -> Iterator[Look]:
     with fresh_connection():
         is_paused = Endpoint.objects.filter(paused_until__gt=Now()).exists()
         is_probing = Endpoint.objects.filter(paused_until__lte=Now()).exists()
-        has_dead = any(model._default_manager.filter(status=Status.DEAD).exists() for model in (Customer, Activity))
+        has_dead = any(
+            model._default_manager.filter(status=Status.DEAD).exists() for model in (Customer, Activity)
+        )
         if not is_probing or has_dead:
             yield Look(exit_code=run("status"), is_in_trouble=is_paused or has_dead)
 
@@ -92,7 +94,8 @@ def drain() -> list[str]:
                 undriven.append("`track360 requeue --all` failed")
             run("deliver")
             if not any(
-                model._default_manager.exclude(status=Status.DELIVERED).exists() for model in (Customer, Activity)
+                model._default_manager.exclude(status=Status.DELIVERED).exists()
+                for model in (Customer, Activity)
             ):
                 break
     return undriven
@@ -135,10 +138,10 @@ def error_columns() -> str:
 
 def host() -> Host:
     """Return how to ask the host's tables about a doubt."""
-    from django.contrib.auth.models import User  # noqa: PLC0415  models need settings
-    from django.contrib.sessions.models import Session  # noqa: PLC0415  the same
+    from django.contrib.auth.models import User
+    from django.contrib.sessions.models import Session
 
-    from example_project.cashier.models import Deposit  # noqa: PLC0415  the same
+    from example_project.cashier.models import Deposit
 
     def has_effect(effect: Effect) -> bool:
         customer = Customer.objects.filter(customer_id=effect["customer_id"])

@@ -46,7 +46,14 @@ class Producer:
     def work(self, seconds: float) -> None:
         """Do one thing after the other until the time is over."""
         deadline = time.monotonic() + seconds
-        ways = (self.commit, self.commit, self.in_autocommit, self.roll_back, self.with_savepoint, self.slowly)
+        ways = (
+            self.commit,
+            self.commit,
+            self.in_autocommit,
+            self.roll_back,
+            self.with_savepoint,
+            self.slowly,
+        )
         while time.monotonic() < deadline:
             self.count += 1
             self.pending = []
@@ -120,7 +127,7 @@ class Producer:
         from django.contrib.auth.models import User
 
         somebody = self._somebody()
-        if somebody is None or self.lot.random() < 0.3:  # noqa: PLR2004  a third are signups
+        if somebody is None or self.lot.random() < 0.3:
             user = User.objects.create(username=f"{self.name}-{self.count}", first_name=self._marker())
             self._report(user, op)
         else:
@@ -131,7 +138,9 @@ class Producer:
         from django.contrib.sessions.models import Session
         from django.utils import timezone
 
-        Session.objects.create(session_key=op, session_data="", expire_date=timezone.now() + timedelta(days=1))
+        Session.objects.create(
+            session_key=op, session_data="", expire_date=timezone.now() + timedelta(days=1)
+        )
         self.journal.begin(op, self.pending, is_autocommit=False)
 
     # The things; given an operation's name, they are noted as one that commits by itself.
@@ -139,7 +148,7 @@ class Producer:
     def _some_things(self) -> None:
         for _ in range(self.lot.randint(1, 3)):
             somebody = self._somebody()
-            if somebody is None or self.lot.random() < 0.3:  # noqa: PLR2004  as above
+            if somebody is None or self.lot.random() < 0.3:
                 somebody = self._sign_up()
             self.lot.choice((self._bet, self._bet, self._deposit, self._update))(somebody)
 

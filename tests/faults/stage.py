@@ -20,7 +20,14 @@ from tests.misbehaving import MisbehavingServer
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 SETTINGS: Final = "tests.faults.settings"
 CELERY: Final = ("-m", "celery", "-A", "example_project")
-WORKER: Final = (*CELERY, "worker", "--concurrency=2", "--loglevel=DEBUG", "--without-gossip", "--without-mingle")
+WORKER: Final = (
+    *CELERY,
+    "worker",
+    "--concurrency=2",
+    "--loglevel=DEBUG",
+    "--without-gossip",
+    "--without-mingle",
+)
 
 
 class Stage:

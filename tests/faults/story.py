@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -64,12 +63,12 @@ def tell(seed: int, database: str, seconds: float = SECONDS, keep: Path | None =
 
 def _set_up(place: Stage) -> None:
     """Configure Django for this stage, with a log of our own at DEBUG, and make the tables."""
-    import django  # noqa: PLC0415  its settings are read now
+    import django
 
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
     django.setup()
     logging.basicConfig(filename=place.directory / "operator.log", level=logging.DEBUG, force=True)
-    from tests.faults import operate  # noqa: PLC0415  models need settings
+    from tests.faults import operate
 
     operate.migrate()
 
@@ -78,7 +77,7 @@ def _play(
     place: Stage, seed: int, database: str, seconds: float
 ) -> tuple[chaos.Operator, tuple[chaos.Act, ...]]:
     """Start everybody, and carry out the plan."""
-    from tests.faults import operate  # noqa: PLC0415  models need settings
+    from tests.faults import operate
 
     for name in (*WORKERS, "beat"):
         place.start_worker(name)
@@ -107,7 +106,7 @@ def _judge(
     place: Stage, operator: chaos.Operator, seed: int, database: str, acts: tuple[chaos.Act, ...]
 ) -> Result:
     """End the workers, drain as an operator would, and compare."""
-    from tests.faults import invariants, operate, truth  # noqa: PLC0415  models need settings
+    from tests.faults import invariants, operate, truth
 
     for worker in place.workers.values():
         worker.terminate(30)
@@ -163,10 +162,6 @@ def _keep(place: Stage, folder: Path) -> None:
     with (folder / "api.txt").open("w") as file:
         for each in place.api.exchanges:
             keys = [record.key for record in each.records]
-            file.write(f"{each.number} {each.received_at:.3f} {each.answered_at} {each.endpoint} {each.fault.name} {keys}\n")
-
-
-if __name__ == "__main__":
-    _seed, _database = int(sys.argv[1]), sys.argv[2]
-    _folder = Path(sys.argv[3]) if len(sys.argv) > 3 else None  # noqa: PLR2004  the third is optional
-    print(tell(_seed, _database, keep=_folder).as_json())  # noqa: T201  what the caller reads
+            file.write(
+                f"{each.number} {each.received_at:.3f} {each.answered_at} {each.endpoint} {each.fault.name} {keys}\n"
+            )
