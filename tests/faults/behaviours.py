@@ -71,6 +71,12 @@ def redirect(target: str, code: int = 302) -> Fault:
 
 
 OBEY: Final = status(200)
+LATE: Final = Fault(
+    name="status 200, a little late",
+    script=lambda: (Step.READ, 0.3, answer(), Step.KEEP),
+    is_processed=True,
+    is_clear=True,
+)
 # An answer that comes whole, and a connection that ends without announcement: the next request meets its corpse.
 LEAVE: Final = Fault(
     name="keep-alive closed", script=misbehaving.answer_and_leave, is_processed=True, is_clear=True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from tests.faults.stage import Stage
 
 # After a signal, what was under way may still arrive.
 AFTERMATH_SECONDS: Final = 0.5
+# When everybody has started.
+FIRST_SECONDS: Final = 2.5
 # How long a worker may take over a cold shutdown.
 COLD_SECONDS: Final = 5.0
 FLAP_SECONDS: Final = 0.4
@@ -37,19 +40,24 @@ class Act:
 
 
 def plan(seed: int, seconds: float, database: str) -> tuple[Act, ...]:
-    """Return the acts of a seed, in order: each mood of the API and the processes' fates, mixed."""
+    """Return the acts of a seed, in order: the API's moods and the fates of processes and servers in turns."""
     lot = random.Random(seed)
-    possible = [name for name in ACTS if database == "postgres" or name not in POSTGRES_ONLY]
-    names: list[str] = []
+    fates = _in_turns(lot, [name for name in FATES if database == "postgres" or name not in POSTGRES_ONLY])
+    moods = _in_turns(lot, list(MOODS))
     acts: list[Act] = []
-    at = 2.5
-    while at < seconds:
-        # Each act comes once before any comes twice.
-        names = names or list(possible)
-        name = names.pop(lot.randrange(len(names)))
-        acts.append(Act(at=round(at, 1), name=name, lot=lot.randrange(10**6)))
-        at += lot.uniform(0.4, 1.2)
+    at = FIRST_SECONDS
+    for names in itertools.cycle((moods, fates)):
+        if at >= seconds:
+            break
+        acts.append(Act(at=round(at, 1), name=next(names), lot=lot.randrange(10**6)))
+        at += lot.uniform(0.2, 0.8)
     return tuple(acts)
+
+
+def _in_turns(lot: random.Random, names: list[str]) -> Iterator[str]:
+    """Yield names for ever, each once before any comes twice."""
+    while True:
+        yield from lot.sample(names, len(names))
 
 
 class Operator:
@@ -70,7 +78,7 @@ class Operator:
 
     def perform(self, act: Act) -> None:
         """Do one act."""
-        ACTS[act.name](self, random.Random(act.lot))
+        (MOODS | FATES)[act.name](self, random.Random(act.lot))
 
     def tick(self) -> None:
         """Continue what was stopped for long enough; start again what has died."""
@@ -170,9 +178,9 @@ class Operator:
 
     # The API.
 
-    def api_obeys(self, _lot: random.Random) -> None:
-        """Let the API be well."""
-        self._set_mood(api.obey)
+    def api_obeys(self, lot: random.Random) -> None:
+        """Let the API be well, and now and then a little slow: whoever dies then, dies during a request."""
+        self._set_mood(api.one_of([behaviours.OBEY, behaviours.LATE], lot.random()))
 
     def api_does_anything(self, lot: random.Random) -> None:
         """Let the API do any of its faults, by lot."""
@@ -222,6 +230,7 @@ class Operator:
             ),
             behaviours.busy(behaviours.in_seconds(3600), 503),
             behaviours.redirect(self.stage.trap.url),
+            *[behaviours.LATE] * 20,
         ]
 
     # Hands.
@@ -262,9 +271,13 @@ def children_of(pid: int) -> Iterator[int]:
     yield from map(int, listing.read_text().split() if listing.exists() else ())
 
 
-ACTS: Final[dict[str, Callable[[Operator, random.Random], None]]] = {
-    name.replace("_", " "): function
-    for name, function in vars(Operator).items()
-    if not name.startswith("_") and name not in {"perform", "tick", "heal"}
-}
+def _named(names: Iterable[str]) -> dict[str, Callable[[Operator, random.Random], None]]:
+    return {name.replace("_", " "): getattr(Operator, name) for name in names}
+
+
+_PUBLIC: Final = [name for name in vars(Operator) if not name.startswith("_")]
+MOODS: Final = _named(name for name in _PUBLIC if name.startswith("api_"))
+FATES: Final = _named(
+    name for name in _PUBLIC if not name.startswith("api_") and name not in {"perform", "tick", "heal"}
+)
 POSTGRES_ONLY: Final = frozenset({"restart database"})

@@ -7,6 +7,7 @@ by a forged history in `test_invariants`.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -145,13 +146,12 @@ def _lost(history: History, customers: _Arrivals, activities: _Arrivals) -> Iter
         if key not in activities and key not in dead:
             yield f"activity {key} was committed and is neither accepted nor dead"
     for customer_id, wanted in history.truth.customers.items():
-        key = (customer_id,)
-        if key in dead:
+        if (customer_id,) in dead:
             continue
-        if key not in customers:
+        if (customer_id,) not in customers:
             yield f"customer {customer_id} was committed and is neither accepted nor dead"
             continue
-        last = customers[key][-1].record.values
+        last = customers[customer_id,][-1].record.values
         for name, values in wanted.fields.items():
             if last.get(name) != values[-1]:
                 yield f"customer {customer_id}: {name} was {values[-1]} last, the API has {last.get(name)}"
@@ -183,7 +183,7 @@ def _place(value: object, values: Sequence[str]) -> int:
 def _repeated(arrivals: _Arrivals, history: History) -> Iterator[str]:
     """The same body is accepted again only when the answer was unclear, or somebody died or stopped in between."""
     for key, each in arrivals.items():
-        for before, after in zip(each, each[1:], strict=False):
+        for before, after in itertools.pairwise(each):
             is_same = before.record.text == after.record.text
             if is_same and not _is_excused(before.exchange, after.exchange, history.disturbances):
                 yield (

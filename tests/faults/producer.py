@@ -104,12 +104,10 @@ class Producer:
         with transaction.atomic():
             self._some_things()
             kept = list(self.pending)
-            try:
-                with transaction.atomic():
-                    self._some_things()
-                    raise RollBackError
-            except RollBackError:
-                self.pending = kept
+            with transaction.atomic():
+                self._some_things()
+                transaction.set_rollback(True)
+            self.pending = kept
             self._some_things()
             self._leave_witness(op)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from example_project.settings import *  # noqa: F403  the host's own, changed below
-from example_project.settings import BEAT_SCHEDULE, CELERY_BEAT_SCHEDULE, TRACK360
+from example_project.settings import CELERY_BEAT_SCHEDULE, TRACK360
+from track360_django.tasks import BEAT_SCHEDULE
 
 DEBUG = False
 
