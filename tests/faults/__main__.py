@@ -78,8 +78,8 @@ def _tell_many(options: argparse.Namespace) -> int:
         database = options.database or DATABASES[seed % len(DATABASES)]
         results.append(tell_apart(seed, database, options.seconds))
         print(report(results[-1]), flush=True)  # noqa: T201  progress for a person
-    if options.write:
-        page.write(results)
+        if options.write:
+            page.write(results)
     return 0 if all(result.is_clean for result in results) else 1
 
 

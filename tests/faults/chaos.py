@@ -20,8 +20,8 @@ from tests.faults.stage import Stage
 
 # After a signal, what was under way may still arrive.
 AFTERMATH_SECONDS: Final = 0.5
-# When everybody has started.
-FIRST_SECONDS: Final = 2.5
+# When the producers have started; the workers are ready by then.
+FIRST_SECONDS: Final = 1.5
 # How long a worker may take over a cold shutdown.
 COLD_SECONDS: Final = 5.0
 FLAP_SECONDS: Final = 0.4

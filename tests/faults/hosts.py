@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime as RealDateTime  # noqa: N812  its name is taken over below
 from typing import Any, Final
 
 import django
@@ -35,21 +36,21 @@ def drain(_argument: str = "") -> None:
 
 def shift_clock(seconds: float) -> None:
     """Let this process believe that it is so much later; the monotonic clock is right, as on a real machine."""
-    real, real_time, real_time_ns = dt.datetime, time.time, time.time_ns
+    real_time, real_time_ns = time.time, time.time_ns
     shift = dt.timedelta(seconds=seconds)
 
     class _Kind(type):
         def __instancecheck__(cls, instance: object) -> bool:
-            return isinstance(instance, real)
+            return isinstance(instance, RealDateTime)
 
-    class _Shifted(real, metaclass=_Kind):
+    class _Shifted(RealDateTime, metaclass=_Kind):
         @classmethod
         def now(cls, tz: dt.tzinfo | None = None) -> Any:
-            return real.now(tz) + shift
+            return RealDateTime.now(tz) + shift
 
         @classmethod
         def utcnow(cls) -> Any:
-            return real.now(dt.UTC).replace(tzinfo=None) + shift
+            return RealDateTime.now(dt.UTC).replace(tzinfo=None) + shift
 
     time.time = lambda: real_time() + seconds
     time.time_ns = lambda: real_time_ns() + int(seconds * 10**9)

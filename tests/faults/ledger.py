@@ -15,7 +15,7 @@ from tests.faults.truth import CustomerTruth, Truth, activity
 from track360_django.models import Activity, Customer, Lane, Status
 
 # A guard against a test that hangs, no measure of anything.
-PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 300.0
 
 
 def wait_until(is_so: Callable[[], object], what: str) -> None:

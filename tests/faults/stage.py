@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from example_project import servers
-from example_project.processes import Process, private_directory, spawn
+from example_project.processes import Process, private_directory, spawn, wait_until
 from tests.faults.api import TOKEN, FaultServer
 from tests.misbehaving import MisbehavingServer
 
@@ -94,6 +94,12 @@ class Stage:
         words = ("-m", "tests.faults.producer", name, journal, str(seed), f"{seconds:.2f}")
         self.producers[name] = self._spawn(name, *words)
 
+    def wait_for_workers(self) -> None:
+        """Wait until all workers that were started take tasks: on a busy machine that lasts."""
+        for name, worker in self.workers.items():
+            if name != "beat":
+                wait_until(lambda worker=worker: _is_ready(worker), worker, name)  # type: ignore[misc]  # bound now
+
     def texts(self) -> dict[str, str]:
         """Return all that was logged or went through the broker, by name."""
         return {path.name: path.read_text(errors="replace") for path in sorted(self.directory.glob("*.log"))}
@@ -115,6 +121,12 @@ def stage(database: str) -> Iterator[Stage]:
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(private_directory())
         yield Stage(directory, database, stack)
+
+
+def _is_ready(worker: Process) -> bool:
+    return (
+        worker.log is not None and worker.log.exists() and " ready." in worker.log.read_text(errors="replace")
+    )
 
 
 class _Monitor:

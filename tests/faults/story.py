@@ -80,6 +80,7 @@ def _play(
 
     for name in (*WORKERS, "beat"):
         place.start_worker(name)
+    place.wait_for_workers()
     begun = time.monotonic()
     operator = chaos.Operator(place, seed, begun + seconds)
     for _ in range(PRODUCERS):

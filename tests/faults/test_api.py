@@ -225,6 +225,32 @@ def test_retry_after_a_year_is_an_hour(
     assert Activity.objects.filter(due_at__gt=almost, due_at__lt=over, status=Status.PENDING).exists()
 
 
+def test_retry_after_as_a_date_is_compared_with_the_answers_own(
+    fault_api: FaultServer, customer: Customer
+) -> None:
+    """An API and a worker whose clocks are two hours apart understand each other."""
+    bet(customer)
+    headers = {"Date": behaviours.in_seconds(-7200), "Retry-After": behaviours.in_seconds(-7200 + 1200)}
+    fault_api.plan = api.always(behaviours.status(503, headers=headers))
+
+    delivery.drain()
+
+    soon, late = Now() + timedelta(minutes=19), Now() + timedelta(minutes=21)
+    assert Activity.objects.filter(due_at__gt=soon, due_at__lt=late).exists()
+
+
+def test_senseless_date_of_an_answer_is_none(fault_api: FaultServer, customer: Customer) -> None:
+    """An answer that says no date, or nonsense, was sent now."""
+    bet(customer)
+    headers = {"Date": behaviours.GARBAGE, "Retry-After": behaviours.in_seconds(1200)}
+    fault_api.plan = api.always(behaviours.status(503, headers=headers))
+
+    delivery.drain()
+
+    soon, late = Now() + timedelta(minutes=19), Now() + timedelta(minutes=21)
+    assert Activity.objects.filter(due_at__gt=soon, due_at__lt=late).exists()
+
+
 @pytest.mark.parametrize("header", ["-60", behaviours.GARBAGE, "1e99", "", behaviours.in_seconds(-3600)])
 def test_senseless_retry_after_is_none(fault_api: FaultServer, customer: Customer, header: str) -> None:
     """A negative, past or senseless Retry-After leaves the schedule as it is."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,11 @@ class Aside:
             connection.close()
 
 
+def has_received(fault_api: FaultServer, count: int) -> bool:
+    """Tell whether there were so many requests."""
+    return len(fault_api.exchanges) >= count
+
+
 def retried(work: Callable[[], None], isolation: str = "") -> int:
     """Do a transaction of the host as often as the database wants; return how often it failed."""
     for failures in range(20):
@@ -91,7 +97,7 @@ def test_database_restarted_while_delivering_loses_nothing(
     )
     disturbances = []
     for count in (2, 6):
-        wait_until(lambda count=count: len(fault_api.exchanges) >= count, "the worker is sending")
+        wait_until(partial(has_received, fault_api, count), "the worker is sending")
         connection.close()
         begin = time.monotonic()
         postgres_server.restart()
@@ -132,7 +138,7 @@ def test_serialization_failure_and_retry_make_one_activity(fault_api: FaultServe
 
         failures.append(retried(work, isolation))
 
-    for thread in [Aside(lambda name=name: pay(name)) for name in ("a", "b")]:
+    for thread in [Aside(partial(pay, name)) for name in ("a", "b")]:
         thread.join()
     delivery.drain()
 
@@ -163,7 +169,7 @@ def test_deadlock_and_retry_lose_nothing(fault_api: FaultServer) -> None:
         failures.append(retried(work))
 
     pairs = ((first, second, "a"), (second, first, "b"))
-    for thread in [Aside(lambda pair=pair: change(*pair)) for pair in pairs]:
+    for thread in [Aside(partial(change, *pair)) for pair in pairs]:
         thread.join()
     delivery.drain()
 
@@ -192,7 +198,7 @@ def test_deposit_and_update_of_one_customer_at_once_need_no_retry(fault_api: Fau
 
         failures.append(retried(work))
 
-    for thread in [Aside(lambda name=name: pay(name)) for name in ("a", "b")]:
+    for thread in [Aside(partial(pay, name)) for name in ("a", "b")]:
         thread.join()
     delivery.drain()
 
@@ -314,9 +320,11 @@ def test_read_only_database_costs_no_page_and_fails_money_loudly(
     try:
         landing = client.get("/?tracking_data=2001_1000_abcdefg")
         answers = customer_signed_up.send(sender=None, user=user)
-        with transaction.atomic():
-            customer_signed_up.send(sender=None, user=user)
-            assert User.objects.filter(pk=user.pk).exists(), "the host's transaction is still usable"
+        if connection.vendor == "postgresql":
+            # A transaction of SQLite begins with the lock for writing: the host itself would not come so far.
+            with transaction.atomic():
+                customer_signed_up.send(sender=None, user=user)
+                assert User.objects.filter(pk=user.pk).exists(), "the host's transaction is still usable"
         with pytest.raises(DatabaseError):
             activities.report("Bet", customer=user, value=5, currency="USD", eventid="b")
         with pytest.raises(DatabaseError):
@@ -455,7 +463,7 @@ def test_update_and_bet_of_two_customers_crosswise_need_no_retry(fault_api: Faul
         failures.append(retried(work))
 
     pairs = ((first, second, "a"), (second, first, "b"))
-    for thread in [Aside(lambda pair=pair: change(*pair)) for pair in pairs]:
+    for thread in [Aside(partial(change, *pair)) for pair in pairs]:
         thread.join()
     delivery.drain()
 
