@@ -23,6 +23,7 @@ SECONDS: Final = 12.0
 PRODUCERS: Final = 3
 WORKERS: Final = ("w1", "w2")
 TICK_SECONDS: Final = 0.1
+CRON_RUNS: Final = 5
 # How often a second of the story stands for the hours that schedule and pauses want.
 PASS_SECONDS: Final = 0.5
 
@@ -96,10 +97,22 @@ def _play(
             passed = now
             operate.let_time_pass()
         time.sleep(TICK_SECONDS)
+    _deliver_in_trouble(operator, seed, seconds)
     operator.heal()
     for producer in place.producers.values():
         producer.wait(60)
     return operator, acts
+
+
+def _deliver_in_trouble(operator: chaos.Operator, seed: int, seconds: float) -> None:
+    """Deliver from cron while the API does anything: on a busy machine workers may have done little so far."""
+    from tests.faults import operate
+
+    operator.perform(chaos.Act(at=seconds, name="api does anything", lot=seed))
+    for _ in range(CRON_RUNS):
+        operate.let_time_pass()
+        with operate.fresh_connection():
+            operate.run("deliver")
 
 
 def _judge(
