@@ -164,7 +164,8 @@ class Client:
             status=status,
             error=f"{answers.explain(reason, status)} {self._excerpt(content, bodies)}".strip(),
             retry_after=answers.parse_retry_after(
-                response.headers.get("Retry-After"), answers.sent_at(response.headers.get("Date"), time.time())
+                response.headers.get("Retry-After"),
+                answers.sent_at(response.headers.get("Date"), time.time()),
             ),
         )
 

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from tests.faults.api import ACTIVITIES, FaultServer
 from tests.faults.invariants import History, Row, Verdict, check
 from tests.faults.truth import CustomerTruth, Truth, activity
+from track360_django import wakeup
 from track360_django.models import Activity, Customer, Lane, Status
 
 # A guard against a test that hangs, no measure of anything.
@@ -24,6 +25,12 @@ def wait_until(is_so: Callable[[], object], what: str) -> None:
     while not is_so():
         assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s: {what}"
         time.sleep(0.02)
+
+
+def wake() -> None:
+    """Publish one hint for certain; on a busy machine a healthy broker may be given up for a moment."""
+    while not wakeup.wake():
+        wakeup.reset()
 
 
 def expire_leases() -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from tests.faults import api, behaviours
 from tests.faults.api import FaultServer
-from tests.faults.ledger import accepted, found, is_all_delivered, wait_until
+from tests.faults.ledger import accepted, found, is_all_delivered, wait_until, wake
 from tests.rows import make_activities, make_customer, make_customers
-from track360_django import wakeup
 
 if TYPE_CHECKING:
     from example_project.servers import Process, RedisServer
@@ -33,18 +32,12 @@ def queued(redis: RedisServer) -> int:
     return int(redis.command("LLEN", "celery").strip().lstrip(b":"))
 
 
-def publish(count: int) -> None:
-    """Publish so many hints; on a busy machine the broker may be given up for a moment."""
-    for _ in range(count):
-        if not wakeup.wake():
-            wakeup.reset()
-
-
 def test_flushed_hints_are_made_up_for_by_the_sweep(
     fault_api: FaultServer, redis_server: RedisServer, spawn_host: SpawnHost
 ) -> None:
     """All hints in the queue are flushed: the next sweep delivers what they announced."""
     make_activities(make_customer("c1"), 3)
+    wake()
     assert queued(redis_server) > 0
     redis_server.command("FLUSHALL")
     worker = start(spawn_host, *WORKER, name="worker")
@@ -86,7 +79,7 @@ def test_ten_thousand_hints_send_nothing_twice(
     for customer in make_customers(20):
         make_activities(customer, 2)
     while queued(redis_server) < HINTS:
-        publish(1000)
+        wake()
 
     worker = start(spawn_host, *WORKER, name="worker", settings="example_project.settings")
 

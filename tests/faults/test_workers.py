@@ -12,9 +12,9 @@ import pytest
 from tests.faults import api, behaviours
 from tests.faults.api import CUSTOMERS, FaultServer
 from tests.faults.chaos import children_of
-from tests.faults.ledger import accepted, expire_leases, found, is_all_delivered, wait_until
+from tests.faults.ledger import accepted, expire_leases, found, is_all_delivered, wait_until, wake
 from tests.rows import make_activities, make_customer, make_customers
-from track360_django import activities, delivery, wakeup
+from track360_django import activities, delivery
 from track360_django.models import Activity, Customer, Lane, Status
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_eight_children_of_one_worker_send_4000_events_once(
     """Eight children of a Celery worker, woken at once, share the lanes: nothing is sent twice."""
     report_crowd(400, 10)
     for _ in range(20):
-        wakeup.wake()
+        wake()
 
     start_worker(spawn_host, children=8)
 
@@ -108,6 +108,7 @@ def test_killed_pool_child_loses_nothing(
     fault_api.plan = api.first(1, silence if is_taken else behaviours.not_taken(silence))
     worker = start_worker(spawn_host)
     make_activities(make_customer("c1"), 3)
+    wake()
     wait_until(lambda: fault_api.exchanges, "the child has sent the customer")
 
     killed = time.monotonic()
@@ -116,7 +117,7 @@ def test_killed_pool_child_loses_nothing(
 
     assert Lane.objects.exclude(owner="").count() == 1
     expire_leases()
-    wakeup.wake()
+    wake()
     wait_until(is_all_delivered, "the next child delivers")
     assert worker.is_running
     assert found(fault_api, [(killed, killed)]) == []
@@ -129,7 +130,7 @@ def test_warm_shutdown_loses_nothing_and_gives_the_lane_back(
     """SIGTERM in the middle of a batch: the worker settles what it sent, and no lane waits for a lease to end."""
     fault_api.plan = api.always(behaviours.LATE)
     report_crowd(40, 2)
-    wakeup.wake()
+    wake()
     worker = start_worker(spawn_host)
     wait_until(lambda: fault_api.exchanges, "the worker is sending")
 
@@ -148,7 +149,7 @@ def test_worker_killed_between_batches_repeats_one_batch_at_most(
     """What was settled before the death is not sent again."""
     fault_api.plan = api.always(behaviours.LATE)
     report_crowd(40, 2)
-    wakeup.wake()
+    wake()
     worker = start_worker(spawn_host)
     wait_until(lambda: len(fault_api.exchanges) >= 4, "the worker is sending")
 
