@@ -24,13 +24,19 @@ postgres_key: Final = pytest.StashKey[servers.PostgresServer]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--database`."""
+    """Add `--database`, and what says how many stories of faults are told."""
     parser.addoption(
         "--database",
         choices=DATABASES,
         default=os.environ.get("TRACK360_TEST_DATABASE") or "sqlite",
         help="Where the suite runs: sqlite (default, or TRACK360_TEST_DATABASE), an embedded postgres, or mariadb or "
         "pgbouncer (in front of the embedded postgres), which .ci/databases fetches.",
+    )
+    parser.addoption(
+        "--fault-seeds", type=int, default=0, metavar="N", help="tests/faults: tell the stories of N seeds."
+    )
+    parser.addoption(
+        "--fault-seed", type=int, default=None, metavar="SEED", help="tests/faults: the first, or only, seed."
     )
 
 

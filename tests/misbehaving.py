@@ -238,7 +238,11 @@ class MisbehavingServer:
             script = iter(self.behaviour())
             first = next(script, None)
             first = next(script, None) if first is Step.READ else first
-        for step in itertools.chain(() if first is None else (first,), script):
+        return self._perform(connection, itertools.chain(() if first is None else (first,), script))
+
+    def _perform(self, connection: socket.socket, script: Script) -> bool:
+        """Do what a script says once its request was read; tell whether the connection stays for another."""
+        for step in script:
             if self._is_stopping.is_set():
                 return False
             match step:

@@ -164,7 +164,7 @@ def test_guarantees_name_tests_that_exist() -> None:
     """Each promise names a test, and each test that is named is in the suite."""
     defined = {
         name
-        for path in (ROOT / "tests").glob("test_*.py")
+        for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
     }
     promises = [

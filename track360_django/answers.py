@@ -113,6 +113,14 @@ def without_response(kind: type[Exception], *, is_overdue: bool, is_sent: bool) 
     return Answer(verdict=Verdict.RETRY, reason="connection", error=hint)
 
 
+def sent_at(value: str | None, now: float) -> float:
+    """Return when an answer was sent by its own `Date`, or now: the clock of this machine may be an hour ahead."""
+    try:
+        return email.utils.parsedate_to_datetime(value or "").timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return now
+
+
 def parse_retry_after(value: str | None, now: float) -> float | None:
     """Return a `Retry-After` header in seconds from now; None for a missing, past or senseless one."""
     if value is None:

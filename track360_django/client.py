@@ -163,7 +163,10 @@ class Client:
             reason=reason,
             status=status,
             error=f"{answers.explain(reason, status)} {self._excerpt(content, bodies)}".strip(),
-            retry_after=answers.parse_retry_after(response.headers.get("Retry-After"), time.time()),
+            retry_after=answers.parse_retry_after(
+                response.headers.get("Retry-After"),
+                answers.sent_at(response.headers.get("Date"), time.time()),
+            ),
         )
 
     def _judge_success(

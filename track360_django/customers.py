@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import DEFAULT_DB_ALIAS, router, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.db.models import Model
 
 from track360_django import attribution, conf, identity, outbox, payloads, wakeup
@@ -202,7 +202,10 @@ def _id_of(user: Any, brand: str) -> str:
 
 
 def _locked(customer_id: str, brand: str, using: str) -> Customer | None:
-    rows = Customer.objects.using(using).select_for_update()
+    # Where the database knows the difference: a deposit of this customer, whose transaction checks the foreign key when
+    # it commits, need not wait for us, and two that wait for each other crosswise would be a deadlock.
+    is_shared = connections[using].features.has_select_for_no_key_update
+    rows = Customer.objects.using(using).select_for_update(no_key=is_shared)
     return rows.filter(brand=brand, customer_id=customer_id).first()
 
 
