@@ -7,6 +7,8 @@ Redis at its usual address.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,9 @@ def database_from_url(url: str) -> dict[str, Any]:
             "OPTIONS": options,
         }
     if parts.scheme in {"mysql", "mariadb"}:
+        if not importlib.util.find_spec("MySQLdb") and importlib.util.find_spec("pymysql"):
+            # Django's driver is mysqlclient, which needs a compiler; this one stands in for it.
+            importlib.import_module("pymysql").install_as_MySQLdb()
         options = dict(parse_qsl(parts.query))
         return {
             "ENGINE": "django.db.backends.mysql",
