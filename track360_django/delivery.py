@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 BUDGET_SECONDS: Final = 20.0
 # So many pages of activities go before customers are looked for again: a signup doesn't wait behind a backlog.
 PAGES: Final = 2
+# A worker that spends more than this share of its time waiting for answers can do something else meanwhile.
+WAITING: Final = 0.5
 # More threads than any worker has use for; each has a connection to the database.
 MAX_THREADS: Final = 64
 
@@ -94,15 +96,13 @@ class _Crew:
             helper.join()
         return [helper.report for helper in self.others]
 
-    def _call_others(self) -> None:
-        """Share a backlog with more threads of this process, and with another worker."""
-        if self.has_backlog:
-            return
-        self.has_backlog = True
-        if self.on_backlog is not None:
+    def _call_others(self, waiting: float) -> None:
+        """Share a backlog with another worker, and with more threads of this process where it mostly waits."""
+        if not self.has_backlog and self.on_backlog is not None:
             self.on_backlog()
-        if connections[self.using].in_atomic_block:
-            # Other connections would not see what this transaction wrote.
+        self.has_backlog = True
+        if self.others or waiting < WAITING or connections[self.using].in_atomic_block:
+            # Threads share one processor's time; and other connections would not see what a transaction wrote.
             return
         threads = max(conf.for_brand(brand).CONCURRENCY for brand in self.brands)
         self.others = [_Helper(self) for _ in range(min(threads, MAX_THREADS) - 1)]
@@ -121,14 +121,14 @@ class _Helper(threading.Thread):
     def run(self) -> None:
         """Deliver until no lane is free; what goes wrong is told, and the lane is narrowed, as in any worker."""
         try:
-            _deliver_lanes(self.crew, self.report, on_backlog=lambda: None)
+            _deliver_lanes(self.crew, self.report, on_backlog=lambda _: None)
         except Exception:
             logger.exception("track360: a thread of delivery ended; its lane is free for the next worker.")
         finally:
             connections.close_all()
 
 
-def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[], None]) -> None:
+def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[float], None]) -> None:
     """Take lane after lane, until none has anything to do or the time is up."""
     unmoved: set[int] = set()
     has_looked = False
@@ -149,12 +149,12 @@ def _owner() -> str:
     return f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
-def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[], None]) -> bool:
+def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[float], None]) -> bool:
     """Deliver one lane, customers before activities, until nothing moves; tell whether anything did."""
     customers, activities = (Round(lane=lane, name=name, report=report) for name in EndpointName)
     try:
         _bury_suspect(lane)
-        is_more, pages = True, 1
+        begun, is_more, pages = time.monotonic(), True, 1
         while is_more and time.monotonic() < deadline:
             is_more = lane.has_customers and customers.work(deadline, pages=pages)
             if lane.has_activities or customers.settled:
@@ -162,7 +162,8 @@ def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[],
             # What was due when the lane was taken is known; from now on anything may be.
             lane.has_customers = lane.has_activities = True
             if is_more:
-                on_backlog()
+                waited = customers.waited + activities.waited
+                on_backlog(waited / (time.monotonic() - begun))
                 pages = PAGES
         _leave(lane, customers, activities, is_drained=not is_more)
     except LeaseLostError:

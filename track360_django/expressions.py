@@ -22,7 +22,7 @@ class _Among(Lookup):
 
 def is_among(name: str, numbers: Iterable[int]) -> Lookup:
     """Return the condition that a whole number is one of these; there must be one at least."""
-    return _Among(F(name), ",".join(str(int(number)) for number in numbers))
+    return _Among(F(name), ",".join(map(str, map(int, numbers))))
 
 
 def is_behind(names: Sequence[str], values: Sequence[Any]) -> Func:

@@ -53,7 +53,7 @@ def insert_new(row: Model, *, using: str) -> bool | None:
     columns = ", ".join(quote(field.column) for field in given)
     marks = ", ".join("%s" for _ in given)
     statement = connection.ops.insert_statement(on_conflict=OnConflict.IGNORE)
-    suffix = connection.ops.on_conflict_suffix_sql(list(given), OnConflict.IGNORE, [], [])
+    suffix: str = connection.ops.on_conflict_suffix_sql(list(given), OnConflict.IGNORE, [], [])
     sql = f"{statement} {quote(row._meta.db_table)} ({columns}) VALUES ({marks}) {suffix}"
     with connection.cursor() as cursor:
         cursor.execute(sql, [field.get_db_prep_save(value, connection) for field, value in given.items()])

@@ -292,11 +292,10 @@ def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -
             accepted_version=accepted.version,
             delivered_at=Now(),
         )
-        if count != len(accepted.pks):
+        is_blocked = model is Customer and bool(_release_activities(accepted.pks, lane.using))
+        if count != len(accepted.pks) or is_blocked:
             transaction.set_rollback(True, using=lane.using)
             return False
-        if model is Customer:
-            _release_activities(accepted.pks, lane.using)
     return True
 
 
@@ -319,6 +318,10 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
         for outcome in outcomes:
             groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
         for kind, pks in groups.items():
+            if model is Customer and kind[0] is Status.DELIVERED:
+                # One whose activities can't be released with it is not settled either.
+                locked |= (blocked := _release_activities(pks, lane.using))
+                pks = [pk for pk in pks if pk not in blocked]  # noqa: PLW2901
             if pks:
                 _write(model, lane.using, pks, *kind)
     return locked
@@ -392,11 +395,15 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
     if status is Status.DELIVERED:
         changes |= {"accepted_version": version, "delivered_at": Now()}
     model._default_manager.using(using).filter(is_among("pk", pks)).update(**changes)
-    if status is Status.DELIVERED and model is Customer:
-        _release_activities(pks, using)
 
 
-def _release_activities(customers: Sequence[int], using: str) -> None:
-    """Make activities due that were held until their customer was accepted."""
-    held = Activity.objects.using(using).filter(customer_id__in=customers, status=Status.HELD)
-    held.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")
+def _release_activities(customers: Sequence[int], using: str) -> set[int]:
+    """Make activities due that were held until their customers were accepted; return whose activities are locked."""
+    rows = Activity.objects.using(using)
+    parked = rows.filter(customer_id__in=customers, status=Status.HELD).values_list("pk", "customer_id")
+    held = dict(parked)
+    locked = _lock(Activity, using, list(held))
+    if free := [pk for pk in held if pk not in locked]:
+        released = rows.filter(is_among("pk", free))
+        released.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")
+    return {held[pk] for pk in locked}

@@ -67,12 +67,13 @@ def pack_activities(page: Sequence[DueActivity]) -> Packed:
     """Return activities with the body they were written down with, those of unaccepted customers held."""
     packed = Packed()
     for row in page:
+        pk, version, attempts, is_too_old, customer_version, eventname, eventid, body = row
         # See Note [Due] in models: held and released under the same lease.
-        if not row.customer_version:
-            packed.aside.append(_held(row, "customer_not_accepted"))
+        if customer_version:
+            names = (eventname, eventid)
+            packed.parcels.append(Parcel(pk, version, attempts, is_too_old, names, body))
         else:
-            names = (row.eventname, row.eventid)
-            packed.parcels.append(Parcel(row.pk, row.version, row.attempts, row.is_too_old, names, row.body))
+            packed.aside.append(_held(row, "customer_not_accepted"))
     return packed
 
 
@@ -81,7 +82,8 @@ def batches(parcels: Iterable[Parcel], max_records: int, max_bytes: int) -> Iter
     batch: list[Parcel] = []
     size = 0
     for parcel in parcels:
-        weight = len(parcel.body.encode()) + 1
+        body = parcel.body
+        weight = len(body if body.isascii() else body.encode()) + 1
         if batch and (size + weight > max_bytes or len(batch) >= max_records):
             yield batch
             batch, size = [], 0

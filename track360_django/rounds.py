@@ -87,6 +87,8 @@ class Round:
     is_stopped: bool = False
     is_blocked: bool = False
     gate: Gate | None = None
+    # Seconds spent waiting for answers.
+    waited: float = 0.0
     knocked: float = 0.0
     noted: float = 0.0
     mark: Mark | None = None
@@ -164,7 +166,9 @@ class Round:
         if not self.lane.may_send():
             lanes.renew(self.lane)
         self.report.requests += 1
+        begun = time.monotonic()
         answer = self.client.post(_path_of(self.name), [parcel.body for parcel in batch])
+        self.waited += time.monotonic() - begun
         match answer.verdict:
             case Verdict.ACCEPTED:
                 self._accept(batch)
