@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from track360_django import drafts, outbox, wakeup
 from track360_django.declarations import ModelActivity, declarations, mend, register, unregister
 from track360_django.drafts import Draft
-from track360_django.models import Activity, Status
+from track360_django.models import Activity, Customer, Status
 from track360_django.payloads import FieldValue, Moment, Number
 
 __all__ = [
@@ -81,8 +81,8 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         fields=fields,
     )
     using = router.db_for_write(Activity)
-    wanted = drafts.write_down(draft, using)
-    if outbox.add_activity(wanted, using=using):
+    wanted, is_news = drafts.write(draft, using)
+    if is_news:
         wakeup.after_commit(using=using)
     stored = drafts.read(wanted, using)
     drafts.compare(stored, wanted, is_time_given=createtime is not None, using=using)
@@ -110,11 +110,15 @@ def report_many(rows: Iterable[Mapping[str, Any]]) -> int:
     while chunk := [drafts.draft_of(row) for row in islice(remaining, MANY)]:
         with transaction.atomic(using=using):
             owners = drafts.owners_of(chunk, using)
-            activities = [drafts.build(draft, owners[drafts.key_of(draft.customer)]) for draft in chunk]
+            activities = [_belonging_to(owners[drafts.key_of(draft.customer)], draft) for draft in chunk]
             outbox.add_activities(activities, using=using)
             wakeup.after_commit(using=using)
         total += len(chunk)
     return total
+
+
+def _belonging_to(customer: Customer, draft: Draft) -> Activity:
+    return drafts.attach(drafts.build(draft, customer.brand, customer.customer_id), customer)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Value
 from django.db.models.functions import Now as DjangoNow
+from django.db.models.sql import Query
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,3 +31,11 @@ class Now(DjangoNow):
 def from_now(wait: timedelta) -> Combinable:
     """Return a time from now by the database's clock."""
     return Now() + Value(wait)
+
+
+def sql_of(time: Any, using: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the words for a time by the database's clock, and their parameters, for a statement written by hand."""
+    query = Query(None)
+    compiler = query.get_compiler(using)
+    sql, params = compiler.compile(time.resolve_expression(query))
+    return sql, tuple(params)

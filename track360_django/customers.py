@@ -99,7 +99,7 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
     changed = _wire_fields(fields, brand)
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using):
-        customer = _locked(_id_of(user, brand), brand, using)
+        customer = _locked(id_of(user, brand), brand, using)
         if customer is None:
             # Nobody said that this is their signup, so no touch of today may claim it.
             customer = outbox.add_customer(_build(user, brand, None, None, "update", fields), using=using)
@@ -136,7 +136,7 @@ def of(owner: Any, brand: str, *, using: str) -> Customer:
     `owner` is a user, a row of `Customer`, or a customer id as text. `UNKNOWN_CUSTOMERS="hold"`, staff, and ids that
     no user has get a held row: their activities wait for `report`.
     """
-    return find(owner, brand, using=using) or _register(owner, _id_of(owner, brand), brand, using)
+    return find(owner, brand, using=using) or _register(owner, id_of(owner, brand), brand, using)
 
 
 def find(owner: Any, brand: str, *, using: str) -> Customer | None:
@@ -147,7 +147,7 @@ def find(owner: Any, brand: str, *, using: str) -> Customer | None:
 def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Customer]:
     """Return the rows of some owners under the keys they were given with; who has none yet is left out."""
     found = {key: owner for key, owner in owners.items() if isinstance(owner, Customer)}
-    ids = {key: _id_of(owner, brand) for key, owner in owners.items() if key not in found}
+    ids = {key: id_of(owner, brand) for key, owner in owners.items() if key not in found}
     wanted = sorted(set(ids.values()))
     for start in range(0, len(wanted), FIND_BATCH):
         rows = Customer.objects.using(using).filter(
@@ -184,13 +184,15 @@ def _is_served(user: Any, touches: Touches | None) -> bool:
     )
 
 
-def _id_of(user: Any, brand: str) -> str:
+def id_of(user: Any, brand: str) -> str:
     """
-    Return the customer id of a user; a text or a number is an id itself.
+    Return the customer id of a user or a row of `Customer`; a text or a number is an id itself.
 
     Raises:
         PayloadError: No table keeps it as it is.
     """
+    if isinstance(user, Customer):
+        return user.customer_id
     if not isinstance(user, str | int | UUID | get_user_model()):
         message = (
             f"customer leads to a value of type {type(user).__name__}: name a path to the user, or an id."
@@ -221,7 +223,7 @@ def _build(  # noqa: PLR0913, PLR0917  a customer has that many sides
     first, last = (touches.first, touches.last) if touches else (None, None)
     credited = first if conf.for_brand(brand).ATTRIBUTION == "first" else last
     params = dict(tracking) if tracking else dict(credited.params) if credited else {}
-    customer_id = _id_of(user, brand)
+    customer_id = id_of(user, brand)
     payloads.CustomerRecord(customer_id=customer_id, tracking=params).as_dict(UTC)
     is_user = isinstance(user, get_user_model())
     return Customer(

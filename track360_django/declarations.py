@@ -91,10 +91,15 @@ class ModelActivity:
         if not self.is_due(row):
             return None
         using = router.db_for_write(Activity)
+        record = self.write(row, using)
+        return record if record.pk else drafts.read(record, using)
+
+    def write(self, row: Model, using: str) -> Activity:
+        """Write a row's activity down, or compare it with the one that is there; the record may have no key yet."""
         try:
             draft = self._draft(row)
-            wanted = drafts.write_down(draft, using)
-            if outbox.add_activity(wanted, using=using):
+            wanted, is_news = drafts.write(draft, using)
+            if is_news:
                 wakeup.after_commit(using=using)
                 return wanted
             stored = drafts.read(wanted, using)
@@ -302,7 +307,7 @@ def _on_saved(
     for declaration in _declarations.get(sender, ()):
         if declaration.is_due(instance):
             row = row or _as_saved(instance, update_fields)
-            declaration.report(row)
+            declaration.write(row, router.db_for_write(Activity))
 
 
 def _as_saved(row: Model, update_fields: frozenset[str] | None) -> Model:

@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 BUDGET_SECONDS: Final = 20.0
 # So many pages of activities go before customers are looked for again: a signup doesn't wait behind a backlog.
 PAGES: Final = 2
-# A worker that spends more than this share of its time waiting for answers can do something else meanwhile.
-WAITING: Final = 0.5
 # More threads than any worker has use for; each has a connection to the database.
 MAX_THREADS: Final = 64
 
@@ -41,6 +39,7 @@ def drain(
     budget_seconds: float = BUDGET_SECONDS,
     using: str = "",
     on_backlog: Callable[[], object] | None = None,
+    linger_seconds: float = 0.0,
 ) -> Report:
     """
     Deliver what is due, lane by lane, until nothing is or the budget is spent.
@@ -50,7 +49,8 @@ def drain(
     Args:
         budget_seconds: No new page is begun after so long; the one under way is finished.
         using: Alias of the database; the one that the host's routers write customers to, if left out.
-        on_backlog: Called once when there is more than one worker can send quickly, to call another worker.
+        on_backlog: Called once when there is more than one batch, to call another worker.
+        linger_seconds: The last look for something to do is taken no earlier than so long after the first.
 
     Returns:
         Counts of what was done. What the network or Track360 does is in the tables, not in an exception.
@@ -62,8 +62,13 @@ def drain(
         return Report()
     using = using or router.db_for_write(Customer)
     doorbell.answer(using=using)
+    now = time.monotonic()
     crew = _Crew(
-        brands=brands, using=using, deadline=time.monotonic() + budget_seconds, on_backlog=on_backlog
+        brands=brands,
+        using=using,
+        deadline=now + budget_seconds,
+        last_look=now + linger_seconds,
+        on_backlog=on_backlog,
     )
     try:
         report = crew.work()
@@ -80,6 +85,7 @@ class _Crew:
     brands: Sequence[str]
     using: str
     deadline: float
+    last_look: float
     on_backlog: Callable[[], object] | None
     report: Report = field(default_factory=Report)
     others: list[_Helper] = field(default_factory=list)
@@ -96,13 +102,15 @@ class _Crew:
             helper.join()
         return [helper.report for helper in self.others]
 
-    def _call_others(self, waiting: float) -> None:
-        """Share a backlog with another worker, and with more threads of this process where it mostly waits."""
-        if not self.has_backlog and self.on_backlog is not None:
-            self.on_backlog()
+    def _call_others(self) -> None:
+        """Share a backlog with more threads of this process, and with another worker."""
+        if self.has_backlog:
+            return
         self.has_backlog = True
-        if self.others or waiting < WAITING or connections[self.using].in_atomic_block:
-            # Threads share one processor's time; and other connections would not see what a transaction wrote.
+        if self.on_backlog is not None:
+            self.on_backlog()
+        if connections[self.using].in_atomic_block:
+            # Other connections would not see what this transaction wrote.
             return
         threads = max(conf.for_brand(brand).CONCURRENCY for brand in self.brands)
         self.others = [_Helper(self) for _ in range(min(threads, MAX_THREADS) - 1)]
@@ -121,14 +129,14 @@ class _Helper(threading.Thread):
     def run(self) -> None:
         """Deliver until no lane is free; what goes wrong is told, and the lane is narrowed, as in any worker."""
         try:
-            _deliver_lanes(self.crew, self.report, on_backlog=lambda _: None)
+            _deliver_lanes(self.crew, self.report, on_backlog=lambda: None)
         except Exception:
             logger.exception("track360: a thread of delivery ended; its lane is free for the next worker.")
         finally:
             connections.close_all()
 
 
-def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[float], None]) -> None:
+def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[], None]) -> None:
     """Take lane after lane, until none has anything to do or the time is up."""
     unmoved: set[int] = set()
     has_looked = False
@@ -137,6 +145,8 @@ def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[float],
         if lane is not None:
             if not _work(lane, crew.deadline, report, on_backlog):
                 unmoved.add(lane.pk)
+        elif (wait := crew.last_look - time.monotonic()) > 0:
+            time.sleep(wait)
         elif has_looked or not lanes.ensure_lanes(crew.brands, using=crew.using):
             return
         else:
@@ -149,22 +159,20 @@ def _owner() -> str:
     return f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
-def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[float], None]) -> bool:
+def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[], None]) -> bool:
     """Deliver one lane, customers before activities, until nothing moves; tell whether anything did."""
-    customers, activities = (Round(lane=lane, name=name, report=report) for name in EndpointName)
+    customers, activities = (
+        Round(lane=lane, name=name, report=report, on_backlog=on_backlog) for name in EndpointName
+    )
     try:
         _bury_suspect(lane)
-        begun, is_more, pages = time.monotonic(), True, 1
+        is_more = True
         while is_more and time.monotonic() < deadline:
-            is_more = lane.has_customers and customers.work(deadline, pages=pages)
+            is_more = lane.has_customers and customers.work(deadline, pages=PAGES)
             if lane.has_activities or customers.settled:
-                is_more = activities.work(deadline, pages=pages) or is_more
+                is_more = activities.work(deadline, pages=PAGES) or is_more
             # What was due when the lane was taken is known; from now on anything may be.
             lane.has_customers = lane.has_activities = True
-            if is_more:
-                waited = customers.waited + activities.waited
-                on_backlog(waited / (time.monotonic() - begun))
-                pages = PAGES
         _leave(lane, customers, activities, is_drained=not is_more)
     except LeaseLostError:
         logger.warning(

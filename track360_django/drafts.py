@@ -65,24 +65,53 @@ def owners_of(drafts: list[Draft], using: str) -> dict[tuple[type, Any], Custome
 
 
 def _owner_of(owner: Any, using: str) -> Customer:
+    _refuse_nobody(owner)
+    return customers.of(owner, brand_of(owner, using), using=using)
+
+
+def _refuse_nobody(owner: Any) -> None:
     if _is_nobody(owner):
         message = "customer leads to nobody: an activity belongs to a user or a customer id (API guide, customerid)."
         raise PayloadError(message, field="customerid", reason="no_customer")
-    return customers.of(owner, brand_of(owner, using), using=using)
 
 
 def _is_nobody(owner: Any) -> bool:
     return owner is None or owner == ""
 
 
+def write(draft: Draft, using: str) -> tuple[Activity, bool]:
+    """Write a draft down, after its customer if nobody reported them yet; return the record, and whether it is news."""
+    brand, customer_id = _key_of_owner(draft.customer, using)
+    activity = build(draft, brand, customer_id)
+    if outbox.add_beside_customer(activity, customer_id, using=using):
+        return activity, True
+    attach(activity, _customer_of(draft.customer, brand, using))
+    return activity, outbox.add_activity(activity, using=using)
+
+
 def write_down(draft: Draft, using: str) -> Activity:
-    """Return an unsaved record; who is registered for one that can't be reported is taken back."""
-    if not _is_nobody(draft.customer):
-        known = customers.find(draft.customer, brand_of(draft.customer, using), using=using)
-        if known is not None:
-            return build(draft, known)
-    with transaction.atomic(using=using):
-        return build(draft, _owner_of(draft.customer, using))
+    """Return an unsaved record; its customer is registered if nobody reported them yet."""
+    brand, customer_id = _key_of_owner(draft.customer, using)
+    activity = build(draft, brand, customer_id)
+    return attach(activity, _customer_of(draft.customer, brand, using))
+
+
+def _key_of_owner(owner: Any, using: str) -> tuple[str, str]:
+    """Return brand and customer id, which name a customer."""
+    _refuse_nobody(owner)
+    brand = brand_of(owner, using)
+    return brand, customers.id_of(owner, brand)
+
+
+def _customer_of(owner: Any, brand: str, using: str) -> Customer:
+    return customers.find(owner, brand, using=using) or customers.of(owner, brand, using=using)
+
+
+def attach(activity: Activity, customer: Customer) -> Activity:
+    """Return an unsaved activity as its customer's: held until they are accepted."""
+    activity.customer = customer
+    activity.status = Status.PENDING if customer.accepted_version else Status.HELD
+    return activity
 
 
 def brand_of(owner: Any, using: str) -> str:
@@ -97,27 +126,25 @@ def brand_of(owner: Any, using: str) -> str:
     return conf.brand_of(touches and touches.request)
 
 
-def build(draft: Draft, customer: Customer) -> Activity:
-    """Return an unsaved record with its body fixed."""
-    settings = conf.for_brand(customer.brand)
+def build(draft: Draft, brand: str, customer_id: str) -> Activity:
+    """Return an unsaved record with its body fixed, of nobody yet."""
+    settings = conf.for_brand(brand)
     if settings.EVENTS and draft.eventname not in settings.EVENTS:
         logger.warning(
             "track360: %r is not among the agreed EVENTS (API guide, KPI naming).", draft.eventname
         )
     record = payloads.ActivityRecord(
         eventname=draft.eventname,
-        eventid=_eventid_of(draft, customer),
-        customer_id=customer.customer_id,
+        eventid=_eventid_of(draft, customer_id),
+        customer_id=customer_id,
         createtime=identity.aware(draft.createtime or timezone.now()),
         value=draft.value,
         currency=draft.currency,
         fields={name: identity.aware(value) for name, value in _with_product(draft, settings).items()},
     )
-    body = parcels.before_send(record.as_dict(conf.time_zone(customer.brand)), customer.brand)
+    body = parcels.before_send(record.as_dict(conf.time_zone(brand)), brand)
     return Activity(
-        brand=customer.brand,
-        customer=customer,
-        status=Status.PENDING if customer.accepted_version else Status.HELD,
+        brand=brand,
         eventname=record.eventname,
         eventid=record.eventid,
         body=payloads.to_json(body),
@@ -138,13 +165,13 @@ def _with_product(draft: Draft, settings: conf.Settings) -> Mapping[str, FieldVa
     return {settings.PRODUCT_FIELD: draft.product, **draft.fields}
 
 
-def _eventid_of(draft: Draft, customer: Customer) -> str:
+def _eventid_of(draft: Draft, customer_id: str) -> str:
     if draft.eventid:
         eventid = str(draft.eventid)
     elif _is_day(draft.createtime):
         # In capitals, as on the wire: two spellings of a currency are one total.
         currency = payloads.currency(draft.currency)
-        parts = (draft.eventname, customer.customer_id, str(draft.createtime), draft.product, currency)
+        parts = (draft.eventname, customer_id, str(draft.createtime), draft.product, currency)
         eventid = "-".join(str(part) for part in parts if part)
     else:
         message = "eventid is missing: give one that stays the same for a retry, such as the transaction's reference."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from django.db import connections
 from django.db.models import Model
@@ -35,26 +36,70 @@ def insert_missing(
         table.bulk_create(rows, batch_size=batch_size, ignore_conflicts=True)
 
 
-def insert_new(row: Model, *, using: str) -> bool | None:
+def insert_beside(
+    row: Model, *, parent: type[Model], key: Mapping[str, Any], taken: Mapping[str, str], using: str
+) -> bool:
     """
-    Insert one row unless its unique key is in the table already, in one statement; tell whether it was inserted.
+    Insert one row with some columns taken from another table's, in one statement and without the ORM's work for it.
+
+    Args:
+        row: What is inserted; the database's defaults stand for what it leaves out.
+        parent: The other table.
+        key: Which of its rows.
+        taken: Column of the row to an expression of columns of the other one.
+        using: Alias of the database.
 
     Returns:
-        None on a database that can't tell: nothing was done.
+        False when nothing was inserted: there is no such parent, the row's unique key is in the table already, or the
+        database, which is MySQL, would not tell.
     """
     connection = connections[using]
     if connection.vendor == "mysql":
-        return None
-    fields = [field for field in row._meta.local_concrete_fields if not field.primary_key]
-    prepared = {field: field.pre_save(row, add=True) for field in fields}
-    # Where the database has a default and the row no value, the database decides.
-    given = {field: value for field, value in prepared.items() if not isinstance(value, DatabaseDefault)}
-    quote = connection.ops.quote_name
-    columns = ", ".join(quote(field.column) for field in given)
-    marks = ", ".join("%s" for _ in given)
-    statement = connection.ops.insert_statement(on_conflict=OnConflict.IGNORE)
-    suffix: str = connection.ops.on_conflict_suffix_sql(list(given), OnConflict.IGNORE, [], [])
-    sql = f"{statement} {quote(row._meta.db_table)} ({columns}) VALUES ({marks}) {suffix}"
+        return False
+    given = {
+        column: value
+        for attname, column in _columns(type(row))
+        # What is left out gets the default of the database.
+        if (value := row.__dict__.get(attname)) is not None
+        and not isinstance(value, DatabaseDefault)
+        and column not in taken
+    }
+    # Parameters are dear: what is the same in nearly all rows is part of the statement.
+    marks = {column: _mark(value) for column, value in given.items()}
+    sql = _statement(using, type(row), parent, tuple(marks.items()), tuple(taken.items()), tuple(key))
+    values = [value for column, value in given.items() if marks[column] == "%s"]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [field.get_db_prep_save(value, connection) for field, value in given.items()])
-        return bool(cursor.rowcount)
+        cursor.execute(sql, [*values, *key.values()])
+        return bool(cursor.rowcount == 1)
+
+
+@functools.cache
+def _columns(model: type[Model]) -> list[tuple[str, str]]:
+    fields = [field for field in model._meta.local_concrete_fields if not field.primary_key]
+    return [(field.attname, str(field.column)) for field in fields]
+
+
+def _mark(value: object) -> str:
+    if value == "":
+        return "''"
+    return str(value) if type(value) is int and value in {0, 1} else "%s"
+
+
+@functools.lru_cache(maxsize=64)
+def _statement(  # noqa: PLR0913, PLR0917  the parts of one statement
+    using: str,
+    model: type[Model],
+    parent: type[Model],
+    marks: tuple[tuple[str, str], ...],
+    taken: tuple[tuple[str, str], ...],
+    key: tuple[str, ...],
+) -> str:
+    operations = connections[using].ops
+    statement: str = operations.insert_statement(on_conflict=OnConflict.IGNORE)
+    suffix = operations.on_conflict_suffix_sql([], OnConflict.IGNORE, [], [])
+    columns, values = zip(*marks, *taken, strict=True)
+    return (
+        f"{statement} {model._meta.db_table} ({', '.join(columns)}) "  # noqa: S608  names of our own columns
+        f"SELECT {', '.join(values)} FROM {parent._meta.db_table} "
+        f"WHERE {' AND '.join(f'{column} = %s' for column in key)} {suffix}"
+    )

@@ -68,11 +68,6 @@ class Taken:
         return time.monotonic() < self.ends - SETTLING_SECONDS
 
 
-def is_held(lane: Taken) -> Exists:
-    """Return the condition that nobody took the lane over, by its fence."""
-    return Exists(Lane.objects.filter(pk=lane.pk, fence=lane.fence).exclude(owner=""))
-
-
 def lane_of(customer_id: str, lanes: int) -> int:
     """Return the lane of a new customer; stays the same in every process and on every machine."""
     return zlib.crc32(customer_id.encode()) % min(lanes, MAX_LANES)

@@ -6,6 +6,7 @@ Nothing here sends anything.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
 from django.db import connections, models, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 
-from track360_django import conf, lanes
+from track360_django import clock, conf, lanes, locks
 from track360_django.clock import Now, from_now
 from track360_django.expressions import is_among, is_behind
-from track360_django.insertion import insert_missing, insert_new
+from track360_django.insertion import insert_beside, insert_missing
 from track360_django.models import Activity, Customer, Status
 
 Record = Customer | Activity
@@ -59,7 +60,13 @@ class DueActivity(NamedTuple):
     eventid: str
     body: str
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what it is announced by."""
+        return self.eventname, self.eventid
+
     def __repr__(self) -> str:
+        # Never the body: error trackers show it.
         return f"<DueActivity {self.pk}>"
 
 
@@ -107,14 +114,33 @@ def add_activities(activities: Sequence[Activity], *, using: str) -> None:
     insert_missing(activities, using=using, batch_size=INSERT_BATCH)
 
 
+def add_beside_customer(activity: Activity, customer_id: str, *, using: str) -> bool:
+    """
+    Insert an activity whose customer is in the table, in one statement; tell whether that was all there was to do.
+
+    False, with nothing written, where the customer is not there yet, (brand, eventname, eventid) is, or the database
+    can't tell.
+    """
+    return insert_beside(
+        activity,
+        parent=Customer,
+        key={"brand": activity.brand, "customer_id": customer_id},
+        taken={
+            "customer_id": "id",
+            "lane": "lane",
+            "status": f"CASE WHEN accepted_version > 0 THEN '{Status.PENDING}' ELSE '{Status.HELD}' END",
+        },
+        using=using,
+    )
+
+
 def add_activity(activity: Activity, *, using: str) -> bool:
     """Insert one activity; tell whether it was news, or (brand, eventname, eventid) was there already."""
-    activity.lane = activity.customer.lane if activity.customer else 0
-    is_news = insert_new(activity, using=using)
-    if is_news is None:
-        key = {"brand": activity.brand, "eventname": activity.eventname, "eventid": activity.eventid}
+    key = {"brand": activity.brand, "eventname": activity.eventname, "eventid": activity.eventid}
+    with transaction.atomic(using=using):
         is_news = not Activity.objects.using(using).filter(**key).exists()
-        insert_missing([activity] if is_news else [], using=using)
+        if is_news:
+            add_activities([activity], using=using)
     return is_news
 
 
@@ -170,8 +196,11 @@ def park_customer(pk: int, *, using: str, reason: str) -> None:
 
 def drop_customer(pk: int, *, using: str) -> None:
     """Forget a held customer that is none (staff); its activities, if there are any, keep it."""
-    held = Customer.objects.using(using).filter(pk=pk, status=Status.HELD, activities__isnull=True)
-    if not held.delete()[0]:
+    # Whoever is held was never accepted, so none of their activities can have been delivered.
+    waiting = Activity.objects.filter(customer_id=OuterRef("pk")).exclude(status=Status.DELIVERED)
+    held = Customer.objects.using(using).filter(~Exists(waiting), pk=pk, status=Status.HELD)
+    # Without Django's own search for related rows, which would read all activities.
+    if not held._raw_delete(using):  # noqa: SLF001  there is no public name for it
         park_customer(pk, using=using, reason="not_a_customer")
 
 
@@ -269,34 +298,48 @@ def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -
     Write that a whole batch was accepted, in one statement under the fence: what happens to nearly all of them.
 
     Returns:
-        False when something was in the way (a lost lease, a record that changed or is held by a transaction of the
-        host): nothing was written, and `settle` knows what to do.
+        False when something was in the way, such as a lost lease or a record that changed: nothing was written, and
+        `settle` knows what to do.
+
+    Raises:
+        OperationalError: A transaction of the host holds a record; nothing was written.
     """
-    if not lane.is_safe():
+    connection = connections[lane.using]
+    if not lane.is_safe() or connection.in_atomic_block:
         return False
-    rows = model._default_manager.using(lane.using).filter(lanes.is_held(lane), version=accepted.version)
-    features = connections[lane.using].features
     with transaction.atomic(using=lane.using):
-        if features.has_select_for_update_skip_locked and features.update_can_self_select:
-            rows = rows.filter(pk__in=_unlocked(model, lane.using, accepted.pks).values("pk"))
-        elif features.has_select_for_update_skip_locked:
+        if not locks.wait_briefly(lane.using):
             return False
-        else:
-            rows = rows.filter(is_among("pk", accepted.pks))
-        count = rows.update(
-            status=Status.DELIVERED,
-            due_at=None,
-            reason="",
-            error="",
-            attempts=F("attempts") + 1,
-            accepted_version=accepted.version,
-            delivered_at=Now(),
-        )
+        # In plain SQL, for it runs for each batch: to build it anew costs as much as to execute it.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _ACCEPT.format(
+                    table=model._meta.db_table,
+                    now=_now_sql(lane.using),
+                    pks=",".join(map(str, map(int, accepted.pks))),
+                ),
+                [Status.DELIVERED, accepted.version, accepted.version, lane.pk, lane.fence],
+            )
+            count = cursor.rowcount
         is_blocked = model is Customer and bool(_release_activities(accepted.pks, lane.using))
         if count != len(accepted.pks) or is_blocked:
             transaction.set_rollback(True, using=lane.using)
             return False
     return True
+
+
+@functools.cache
+def _now_sql(using: str) -> str:
+    return clock.sql_of(Now(), using)[0]
+
+
+_ACCEPT: Final = """
+    UPDATE {table}
+    SET status = %s, due_at = NULL, reason = '', error = '', attempts = attempts + 1,
+        accepted_version = %s, delivered_at = {now}
+    WHERE id IN ({pks}) AND version = %s
+        AND EXISTS (SELECT 1 FROM track360_django_lane WHERE id = %s AND fence = %s AND owner <> '')
+"""
 
 
 def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) -> set[int]:
@@ -313,7 +356,7 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
     wanted = [pk for outcome in outcomes for pk in outcome.pks]
     with transaction.atomic(using=lane.using):
         lanes.renew(lane)
-        locked = _lock(model, lane.using, wanted)
+        locked = locks.find_locked(model, wanted, using=lane.using)
         groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for outcome in outcomes:
             groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
@@ -325,32 +368,6 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
             if pks:
                 _write(model, lane.using, pks, *kind)
     return locked
-
-
-def _lock(model: type[Record], using: str, pks: list[int]) -> set[int]:
-    """Lock the rows that nobody else holds; return the others. Without row locks there is nobody to wait for."""
-    features = connections[using].features
-    if not features.has_select_for_update_skip_locked or not pks:
-        return set()
-    free = set(_unlocked(model, using, pks).values_list("pk", flat=True))
-    others = set(pks) - free
-    if not others:
-        return others
-    # What was deleted meanwhile is held by nobody.
-    known = model._default_manager.using(using).filter(is_among("pk", others))
-    return set(known.values_list("pk", flat=True))
-
-
-def _unlocked(model: type[Record], using: str, pks: Sequence[int]) -> QuerySet[Any]:
-    """
-    Return the rows that nobody else holds, locked when they are read.
-
-    Where the database has it, by the weaker lock: a transaction of the host that has just written an activity holds
-    its customer by the foreign key, and is not in our way.
-    """
-    no_key = connections[using].features.has_select_for_no_key_update
-    rows = model._default_manager.using(using).select_for_update(skip_locked=True, no_key=no_key)
-    return rows.filter(is_among("pk", pks))
 
 
 def _kind(outcome: Outcome) -> tuple[Any, ...]:
@@ -402,7 +419,7 @@ def _release_activities(customers: Sequence[int], using: str) -> set[int]:
     rows = Activity.objects.using(using)
     parked = rows.filter(customer_id__in=customers, status=Status.HELD).values_list("pk", "customer_id")
     held = dict(parked)
-    locked = _lock(Activity, using, list(held))
+    locked = locks.find_locked(Activity, list(held), using=using)
     if free := [pk for pk in held if pk not in locked]:
         released = rows.filter(is_among("pk", free))
         released.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")

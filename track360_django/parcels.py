@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,46 +12,51 @@ from track360_django.models import Activity, Customer, Status
 from track360_django.outbox import DueActivity, Outcome
 
 
-class Parcel(NamedTuple):
-    """A record on its way: the very text that is sent, and what is needed to settle it."""
+class CustomerParcel(NamedTuple):
+    """A customer on its way: the very text that is sent, and what is needed to settle it."""
 
     pk: int
     version: int
     attempts: int
     is_too_old: bool
-    # customer_id, or eventname and eventid.
+    # What it is announced by: the customer id.
     names: tuple[str, ...]
     body: str
 
     def __repr__(self) -> str:
         # Never the body, which holds names: error trackers show it.
-        return f"<Parcel {self.pk}>"
+        return f"<CustomerParcel {self.pk}>"
+
+
+# An activity's body was fixed when it was written down: its row is all there is.
+Parcel = CustomerParcel | DueActivity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Packed:
     """One page: what goes, and what is held or dead before any attempt."""
 
-    parcels: list[Parcel] = field(default_factory=list)
+    parcels: Sequence[Parcel] = field(default_factory=list)
     aside: list[Outcome] = field(default_factory=list)
 
 
 def pack_customers(page: Sequence[Customer], brand: str) -> Packed:
     """Return customers as they are now, built from their users in one query."""
-    packed = Packed()
+    parcels: list[Parcel] = []
+    aside: list[Outcome] = []
     users = identity.users_of(page, brand)
     for customer in page:
         user = users.get(customer.user_pk)
         # Nobody claimed what the safety net wrote: look again before it goes out by itself.
         if customer.status == Status.HELD and (reason := identity.why_not_a_customer(user, brand)):
-            packed.aside.append(_held(customer, reason))
+            aside.append(_held(customer, reason))
             continue
         try:
             body = body_of(customer, user)
         except PayloadError as error:
-            packed.aside.append(dead(customer, reason=error.reason, error=str(error)))
+            aside.append(dead(customer, reason=error.reason, error=str(error)))
             continue
-        parcel = Parcel(
+        parcel = CustomerParcel(
             pk=customer.pk,
             version=customer.version,
             attempts=customer.attempts,
@@ -59,32 +64,35 @@ def pack_customers(page: Sequence[Customer], brand: str) -> Packed:
             names=(customer.customer_id,),
             body=body,
         )
-        packed.parcels.append(parcel)
-    return packed
+        parcels.append(parcel)
+    return Packed(parcels=parcels, aside=aside)
 
 
 def pack_activities(page: Sequence[DueActivity]) -> Packed:
     """Return activities with the body they were written down with, those of unaccepted customers held."""
-    packed = Packed()
-    for row in page:
-        pk, version, attempts, is_too_old, customer_version, eventname, eventid, body = row
-        # See Note [Due] in models: held and released under the same lease.
-        if customer_version:
-            names = (eventname, eventid)
-            packed.parcels.append(Parcel(pk, version, attempts, is_too_old, names, body))
-        else:
-            packed.aside.append(_held(row, "customer_not_accepted"))
-    return packed
+    # See Note [Due] in models: held and released under the same lease.
+    return Packed(
+        parcels=[row for row in page if row.customer_version],
+        aside=[_held(row, "customer_not_accepted") for row in page if not row.customer_version],
+    )
 
 
-def batches(parcels: Iterable[Parcel], max_records: int, max_bytes: int) -> Iterator[list[Parcel]]:
+def batches(parcels: Sequence[Parcel], max_records: int, max_bytes: int) -> Iterator[Sequence[Parcel]]:
     """Cut parcels into requests of at most so many records and bytes, each with one at least."""
+    for start in range(0, len(parcels), max_records):
+        chunk = parcels[start : start + max_records]
+        weights = [len(parcel.body.encode()) + 1 for parcel in chunk]
+        if sum(weights) <= max_bytes:
+            yield chunk
+        else:
+            yield from _cut(chunk, weights, max_bytes)
+
+
+def _cut(parcels: Sequence[Parcel], weights: Sequence[int], max_bytes: int) -> Iterator[Sequence[Parcel]]:
     batch: list[Parcel] = []
     size = 0
-    for parcel in parcels:
-        body = parcel.body
-        weight = len(body if body.isascii() else body.encode()) + 1
-        if batch and (size + weight > max_bytes or len(batch) >= max_records):
+    for parcel, weight in zip(parcels, weights, strict=True):
+        if batch and size + weight > max_bytes:
             yield batch
             batch, size = [], 0
         batch.append(parcel)

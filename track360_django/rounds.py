@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
@@ -83,12 +83,12 @@ class Round:
     lane: Taken
     name: EndpointName
     report: Report
+    # Called for each page that is more than one batch, before it is sent.
+    on_backlog: Callable[[], None]
     settled: int = 0
     is_stopped: bool = False
     is_blocked: bool = False
     gate: Gate | None = None
-    # Seconds spent waiting for answers.
-    waited: float = 0.0
     knocked: float = 0.0
     noted: float = 0.0
     mark: Mark | None = None
@@ -109,6 +109,8 @@ class Round:
             if not page or not self._is_let_through():
                 return False
             is_full = len(page) >= limit
+            if len(page) > self._width():
+                self.on_backlog()
             # Asked before it is settled: then it is no longer due.
             self.mark = outbox.mark_of(page[-1], self.lane) if is_full else None
             self._send_page(page, deadline)
@@ -166,9 +168,7 @@ class Round:
         if not self.lane.may_send():
             lanes.renew(self.lane)
         self.report.requests += 1
-        begun = time.monotonic()
         answer = self.client.post(_path_of(self.name), [parcel.body for parcel in batch])
-        self.waited += time.monotonic() - begun
         match answer.verdict:
             case Verdict.ACCEPTED:
                 self._accept(batch)
@@ -264,7 +264,7 @@ class Round:
         outcomes = _by_version(batch)
         if len(outcomes) == 1:
             with contextlib.suppress(OperationalError, InterfaceError):
-                # If the connection broke, it may have been written or not; settling it (again) tells.
+                # If the connection broke, it may have been written or not; settling it again harms nobody.
                 if outbox.settle_accepted(self._model, self.lane, outcomes[0]):
                     self._note(outcomes[0])
                     return

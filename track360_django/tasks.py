@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from celery import shared_task
+from celery import current_app, shared_task
 
 from track360_django import conf, wakeup
 
@@ -26,7 +26,9 @@ def deliver() -> None:
     """Deliver what is due; when the time budget ends first, ask for another worker and stop."""
     from track360_django import delivery  # noqa: PLC0415  see the module's docstring
 
-    if not delivery.drain(on_backlog=wakeup.wake).is_finished:
+    # A host whose tasks run within its requests has nobody else to look, and no time to wait.
+    linger = 0.0 if current_app.conf.task_always_eager else wakeup.LINGER_SECONDS
+    if not delivery.drain(on_backlog=wakeup.wake, linger_seconds=linger).is_finished:
         wakeup.wake()
 
 

@@ -33,6 +33,10 @@ BREAKER_SECONDS: Final = 30.0
 # Keeps a queue that nobody reads from growing for ever. Celery compares it with the worker's own clock, so it is wide:
 # a worker an hour ahead would throw away every hint and every sweep.
 EXPIRES_SECONDS: Final = 7_200
+# A worker that is woken looks a last time no earlier than so long after it began. So for a shorter time after a hint
+# a process need not even ask whether the next one is needed: what it commits meanwhile is seen by that last look.
+LINGER_SECONDS: Final = 0.03
+QUIET_SECONDS: Final = 0.02
 # How many connections are kept for the next hint: more threads than that rarely publish at once.
 MAX_IDLE: Final = 4
 # How far back a transaction's callbacks are searched for our own: a double hint is harmless, a long search is not.
@@ -52,10 +56,17 @@ def after_commit(*, using: str) -> None:
 @functools.cache
 def _call_of(using: str) -> Callable[[], None]:
     """Return the one callback of a database: it is recognised by being the same."""
+    quiet_until = 0.0
 
     def call() -> None:
-        if _may_publish() and _is_news(using):
+        nonlocal quiet_until
+        if time.monotonic() < quiet_until or not _may_publish():
+            return
+        if app_or_default().conf.task_always_eager:
             wake()
+        elif not _is_news(using) or wake():
+            # Somebody was woken who has not looked yet, and looks again after `LINGER_SECONDS`.
+            quiet_until = time.monotonic() + QUIET_SECONDS
 
     return call
 
