@@ -28,8 +28,10 @@ HINTS: Final = 2
 COUNTS: Final = {
     "naive": (1_000, 500, 150),
     "keep-alive": (1_500, 600, 150),
-    "raw": (50_000, 20_000, 15_000),
+    "raw": (50_000, 20_000, 10_000),
+    "bare": (50_000, 20_000, 10_000),
     "segment": (10_000, 6_000, 2_000),
+    "segment-filled": (10_000, 6_000, 2_000),
     "ours": (50_000, 40_000, 20_000),
 }
 AIMS: Final = {
@@ -104,7 +106,7 @@ class Loop:
 
     def fill(self, stage: Stage, count: int) -> None:
         """Write rows, or have the client's queue filled."""
-        if self.name == "raw":
+        if self.name in {"raw", "bare"}:
             rows.empty(RawRecord)
             rows.fill_raw(count)
         else:
@@ -116,7 +118,7 @@ class Loop:
 
     def is_marked(self) -> bool:
         """Tell whether each row is marked; what is in memory has no mark."""
-        return self.name != "raw" or not RawRecord.objects.filter(is_sent=False).exists()
+        return self.name not in {"raw", "bare"} or not RawRecord.objects.filter(is_sent=False).exists()
 
 
 @dataclass
@@ -147,7 +149,8 @@ class Ours:
 
 def contestants() -> tuple[Contestant, ...]:
     """Return who takes part."""
-    return Naive("naive"), Naive("keep-alive"), Loop("raw"), Loop("segment"), Ours()
+    loops = [Loop(name) for name in ("raw", "bare", "segment", "segment-filled")]
+    return Naive("naive"), Naive("keep-alive"), *loops, Ours()
 
 
 def run(stage: Stage, options: Options) -> Result:

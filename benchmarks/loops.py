@@ -1,9 +1,11 @@
 """
 The contestants that are no Celery workers, each a process that waits for its turn: `python -m benchmarks.loops raw`.
 
-- `raw`: reads 500 rows, posts them in one request, marks them, until none are left. It promises nothing: no order, no
-  lease, no retry; two of them would send everything twice.
-- `segment`: Segment's client with its own batching, fed beforehand. Its queue is memory: it dies with the process.
+- `raw`: reads 500 rows, posts them in one request, marks them, until none are left, with Django and requests. It
+  promises nothing: no order, no lease, no retry; two of them would send everything twice.
+- `bare`: the same without Django and requests: what the machine's wires allow.
+- `segment`: Segment's client with its own batching, as it is used. Its queue is memory: it dies with the process.
+- `segment-filled`: the same, its queue filled before the clock starts.
 - `drain`: this package without Celery, which tells how long it took and how much memory.
 """
 
@@ -24,6 +26,7 @@ from urllib.parse import urlsplit
 
 import django
 import redis
+import requests
 
 PAGE: Final = 500
 HEADERS: Final = {"Content-Type": "application/json", "x-api-key": "benchmark-token"}
@@ -44,6 +47,22 @@ def words(name: str) -> Iterator[dict[str, Any]]:
 
 
 def raw() -> None:
+    """Read, post, mark, with the means of a Django project."""
+    from benchmarks.project.models import RawRecord  # noqa: PLC0415  after django.setup()
+
+    url = os.environ["TRACK360_BASE_URL"] + "/tracking/events/activities"
+    api = requests.Session()
+    for _ in words("raw"):
+        due = RawRecord.objects.filter(is_sent=False).order_by("pk").values_list("pk", "body")
+        last = 0
+        while rows := list(due.filter(pk__gt=last)[:PAGE]):
+            body = "[" + ",".join(row[1] for row in rows) + "]"
+            api.post(url, data=body.encode(), headers=HEADERS, timeout=60).raise_for_status()
+            last = rows[-1][0]
+            RawRecord.objects.filter(pk__in=[row[0] for row in rows]).update(is_sent=True)
+
+
+def bare() -> None:
     """Read, post, mark. psycopg and http.client: nothing between the loop and its wires."""
     import psycopg  # noqa: PLC0415  only here
 
@@ -54,7 +73,7 @@ def raw() -> None:
     api = http.client.HTTPConnection(urlsplit(os.environ["TRACK360_BASE_URL"]).netloc)
     page = f"SELECT id, body FROM {table} WHERE NOT is_sent AND id > %s ORDER BY id LIMIT {PAGE}"
     mark = f"UPDATE {table} SET is_sent = true WHERE id = ANY(%s)"
-    for _ in words("raw"):
+    for _ in words("bare"):
         last = 0
         while rows := database.execute(page, (last,)).fetchall():
             body = "[" + ",".join(row[1] for row in rows) + "]"
@@ -68,11 +87,27 @@ def raw() -> None:
 
 
 def segment() -> None:
+    """Tell Segment's client of each record, one after the other, while its own consumer sends."""
+    from segment.analytics.client import Client  # noqa: PLC0415  only here
+
+    count = 0
+    for word in words("segment"):
+        if word["word"] == "fill":
+            count = word["count"]
+        else:
+            client = Client("benchmark", host=os.environ["TRACK360_BASE_URL"], max_queue_size=count + 1)
+            for number in range(count):
+                client.track(str(number), "Payment", _properties(number))
+            client.flush()
+            client.join()
+
+
+def segment_filled() -> None:
     """Feed the queue of Segment's client when asked to, and start its own consumer on the word."""
     from segment.analytics.client import Client  # noqa: PLC0415  only here
 
     client: Any = None
-    for word in words("segment"):
+    for word in words("segment-filled"):
         if word["word"] == "fill":
             # Without `send` it makes messages and starts no consumer.
             client = Client("benchmark", host=os.environ["TRACK360_BASE_URL"], send=False)
@@ -123,7 +158,13 @@ def _properties(number: int) -> dict[str, str]:
     }
 
 
-LOOPS: Final[dict[str, Callable[[], None]]] = {"raw": raw, "segment": segment, "drain": drain}
+LOOPS: Final[dict[str, Callable[[], None]]] = {
+    "raw": raw,
+    "bare": bare,
+    "segment": segment,
+    "segment-filled": segment_filled,
+    "drain": drain,
+}
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING)

@@ -46,7 +46,7 @@ class Way:
     repetitions: int
 
     def save(self, model: type[Payment], user: User) -> None:
-        """Save as many rows of a model."""
+        """Save as many rows of a model, one directly after the other."""
         with transaction.atomic() if self.is_atomic else contextlib.nullcontext():
             for _ in range(self.rows):
                 model.objects.create(user=user, amount=25)
@@ -56,6 +56,7 @@ WAYS: Final = (
     Way(condition="one row, autocommit", rows=1, is_atomic=False, repetitions=60),
     Way(condition="one row in a transaction", rows=1, is_atomic=True, repetitions=60),
     Way(condition="100 rows in a transaction", rows=100, is_atomic=True, repetitions=5),
+    Way(condition="200 rows one after the other, autocommit", rows=200, is_atomic=False, repetitions=5),
 )
 
 

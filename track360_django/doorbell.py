@@ -30,7 +30,7 @@ def ring(*, using: str) -> bool:
             return True
     if _bell(using).exists():
         return False
-    insert_missing([Doorbell(pk=_ONLY_ROW)], using=using, unchanged="rung_at")
+    insert_missing([Doorbell(pk=_ONLY_ROW, rung_at=Now())], using=using, unchanged="rung_at")
     return True
 
 
