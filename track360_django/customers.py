@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.db.models import Model
 
-from track360_django import attribution, conf, identity, outbox, payloads, wakeup
+from track360_django import attribution, conf, databases, identity, outbox, payloads, wakeup
 from track360_django.attribution import Touch, Touches
 from track360_django.clock import from_now
 from track360_django.exceptions import PayloadError
@@ -162,6 +162,11 @@ def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
     user = owner if isinstance(owner, Model) else identity.find_user(customer_id, brand)
     # No touch of today: who deposits may have signed up long ago, and a click after the signup changes nothing.
     customer = _build(customer_id if user is None else user, brand, None, None, PLACEHOLDER, {})
+    known = None if using == databases.home() else find(customer_id, brand, using=databases.home())
+    if known is not None:
+        # Their signup is in another database than the row that is reported: it says who brought them.
+        for name in ("tracking", "first_touch", "last_touch", "unattributed_reason", "regtime", "fields"):
+            setattr(customer, name, getattr(known, name))
     reason = _why_held(user, brand)
     if reason:
         customer.status, customer.due_at, customer.reason = Status.HELD, None, reason

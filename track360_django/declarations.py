@@ -12,7 +12,7 @@ from django.db import router, transaction
 from django.db.models import DecimalField, Field, Model, Q
 from django.db.models.signals import post_save
 
-from track360_django import alerts, conditions, conf, drafts, outbox, wakeup
+from track360_django import alerts, conditions, conf, databases, drafts, outbox, wakeup
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
@@ -90,7 +90,7 @@ class ModelActivity:
         """
         if not self.is_due(row):
             return None
-        using = router.db_for_write(Activity)
+        using = databases.of(row)
         record = self.write(row, using)
         return record if record.pk else drafts.read(record, using)
 
@@ -116,7 +116,7 @@ class ModelActivity:
         Returns:
             False when it still can't be reported; the record then says why.
         """
-        using = router.db_for_write(Activity)
+        using = quarantined._state.db or databases.home()
         try:
             wanted = self._read_again(quarantined, using)
         except PayloadError as error:
@@ -127,7 +127,7 @@ class ModelActivity:
 
     def _read_again(self, quarantined: Activity, using: str) -> Activity:
         # From where it was corrected: a replica may lag behind.
-        rows = self.model._base_manager.using(router.db_for_write(self.model))
+        rows = self.model._base_manager.using(router.db_for_write(self.model, instance=quarantined))
         row = rows.filter(pk=quarantined.source_pk).first()
         if row is None:
             message = (
@@ -307,7 +307,8 @@ def _on_saved(
     for declaration in _declarations.get(sender, ()):
         if declaration.is_due(instance):
             row = row or _as_saved(instance, update_fields)
-            declaration.write(row, router.db_for_write(Activity))
+            if row is instance or declaration.is_due(row):
+                declaration.write(row, databases.of(row))
 
 
 def _as_saved(row: Model, update_fields: frozenset[str] | None) -> Model:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, connections, router
+from django.db import DatabaseError, InterfaceError, connections
 
-from track360_django import alerts, conf, doorbell, lanes, outbox, parcels
+from track360_django import alerts, conf, databases, doorbell, lanes, outbox, parcels
 from track360_django.lanes import LeaseLostError, Taken
 from track360_django.models import Activity, Customer, EndpointName, Status
 from track360_django.rounds import Report, Round
@@ -48,7 +48,7 @@ def drain(
 
     Args:
         budget_seconds: No new page is begun after so long; the one under way is finished.
-        using: Alias of the database; the one that the host's routers write customers to, if left out.
+        using: Alias of the database; all that have our tables, one after the other, if left out.
         on_backlog: Called once when there is more than one batch, to call another worker.
         linger_seconds: The last look for something to do is taken no earlier than so long after the first.
 
@@ -60,22 +60,31 @@ def drain(
     brands = [brand for brand in conf.brands() if conf.for_brand(brand).ENABLED]
     if not brands:
         return Report()
-    using = using or router.db_for_write(Customer)
-    doorbell.answer(using=using)
     now = time.monotonic()
-    crew = _Crew(
-        brands=brands,
-        using=using,
-        deadline=now + budget_seconds,
-        last_look=now + linger_seconds,
-        on_backlog=on_backlog,
-    )
-    try:
-        report = crew.work()
-    finally:
-        for other in crew.join():
-            crew.report.add(other)
+    report = Report()
+    for alias in (using,) if using else databases.all_known():
+        crew = _Crew(
+            brands=brands,
+            using=alias,
+            deadline=now + budget_seconds,
+            last_look=now + linger_seconds,
+            on_backlog=on_backlog,
+        )
+        report.add(_drain_one(crew, is_needed=bool(using) or alias == databases.home()))
     return report
+
+
+def _drain_one(crew: _Crew, *, is_needed: bool) -> Report:
+    """Drain one database; a fault of one that is not needed stops no delivery of the others."""
+    try:
+        doorbell.answer(using=crew.using)
+        return crew.work()
+    except DatabaseError as error:
+        if is_needed:
+            raise
+        databases.leave_alone(crew.using)
+        logger.warning("track360: the database %r can't be drained (%s).", crew.using, type(error).__name__)
+        return crew.report
 
 
 @dataclass(kw_only=True)
@@ -92,15 +101,14 @@ class _Crew:
     has_backlog: bool = False
 
     def work(self) -> Report:
-        """Deliver in this thread."""
-        _deliver_lanes(self, self.report, on_backlog=self._call_others)
+        """Deliver in this thread and, with a backlog, in others; return what all of them did."""
+        try:
+            _deliver_lanes(self, self.report, on_backlog=self._call_others)
+        finally:
+            for helper in self.others:
+                helper.join()
+                self.report.add(helper.report)
         return self.report
-
-    def join(self) -> list[Report]:
-        """Wait for the other threads; return what they did."""
-        for helper in self.others:
-            helper.join()
-        return [helper.report for helper in self.others]
 
     def _call_others(self) -> None:
         """Share a backlog with more threads of this process, and with another worker."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from django.db import router
 from django.db.models import Value
 
+from track360_django import databases
 from track360_django.clock import Now
 from track360_django.expressions import is_among
 from track360_django.models import Activity, Status
@@ -22,7 +22,10 @@ def prune(*, older_than: timedelta, using: str = "") -> int:
     What was reported by hand is deleted. What came from a row of the host loses its body and keeps its id: the row
     may be saved again at any time, and without the memory of it it would be paid for again.
     """
-    using = using or router.db_for_write(Activity)
+    return sum(_prune(older_than, alias) for alias in ((using,) if using else databases.all_known()))
+
+
+def _prune(older_than: timedelta, using: str) -> int:
     rows = Activity.objects.using(using)
     is_over = rows.filter(status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)).exclude(
         body=""

@@ -12,11 +12,10 @@ from types import FrameType
 from typing import Any, Final
 
 from django.core.management.base import OutputWrapper
-from django.db import InterfaceError, OperationalError, close_old_connections, router
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from track360_django import conf, delivery
 from track360_django.delivery import Report
-from track360_django.models import Activity
 
 HELP: Final = (
     "Deliver what is due, without Celery: once, or again and again with --watch. The first interrupt lets the "
@@ -71,7 +70,7 @@ def _drain(stop: _Stop) -> Report:
     total = Report()
     deadline = time.monotonic() + delivery.BUDGET_SECONDS
     while not stop.is_wanted:
-        report = delivery.drain(budget_seconds=SLICE_SECONDS, using=router.db_for_write(Activity))
+        report = delivery.drain(budget_seconds=SLICE_SECONDS)
         total = _sum(total, report)
         if report.is_finished or time.monotonic() >= deadline:
             break

@@ -8,10 +8,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.core.management.base import OutputWrapper
-from django.db import router
 
 from track360_django import conf, retention
-from track360_django.models import Activity
 
 HELP: Final = "Delete activities that were accepted long ago. Customers and dead records stay."
 MAX_DAYS: Final = 36_500
@@ -27,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """Prune, and print how many."""
     days = conf.settings.RETENTION_DAYS if options["days"] is None else options["days"]
-    count = retention.prune(using=router.db_for_write(Activity), older_than=timedelta(days=days))
+    count = retention.prune(older_than=timedelta(days=days))
     out.write(f"activities pruned: {count}")
 
 

@@ -1,0 +1,106 @@
+"""Several databases: a record is written beside the row it reports, and delivered from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connections, transaction
+
+from example_project.cashier.models import Account, Deposit
+from example_project.settings import database_from_url
+from track360_django import customers, databases, delivery
+from track360_django.models import Activity, Customer, Status
+
+if TYPE_CHECKING:
+    from pytest_django import DjangoDbBlocker
+
+    from track360_django.sandbox.server import SandboxServer
+
+OTHER = "other"
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", OTHER])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def other_database(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Add a second database with all tables."""
+    path = tmp_path_factory.mktemp("other") / "other.sqlite3"
+    known: dict[str, Any] = connections.settings
+    default = connections["default"].settings_dict
+    known[OTHER] = {**default, **database_from_url(f"sqlite:///{path}"), "TEST": default["TEST"]}
+    with django_db_blocker.unblock():
+        call_command("migrate", database=OTHER, verbosity=0)
+    databases.forget()
+    yield
+    connections[OTHER].close()
+    del connections[OTHER], known[OTHER]
+    databases.forget()
+
+
+@pytest.fixture
+def account() -> Account:
+    """Return an account in the other database, of a user who signed up in the first."""
+    user = User.objects.create_user("alex")
+    customers.report(user, tracking={"tracking_data": "2001_1000_abcdefg"})
+    User.objects.using(OTHER).create(pk=user.pk, username="alex")
+    return Account.objects.using(OTHER).create(user_id=user.pk)
+
+
+def pay(account: Account) -> Deposit:
+    """Complete a deposit in the other database."""
+    return Deposit.objects.using(OTHER).create(
+        account=account, amount=25, currency="USD", status=Deposit.Status.COMPLETED
+    )
+
+
+def test_record_is_written_beside_its_row(account: Account, track360_sandbox: SandboxServer) -> None:
+    """A deposit in another database is reported from there, with the attribution of the signup in the first."""
+    pay(account)
+
+    assert Activity.objects.using(OTHER).count() == 1
+    assert Activity.objects.using("default").count() == 0
+    delivery.drain()
+    record = track360_sandbox.store.customer(str(account.user_id))
+    assert record is not None
+    assert record["tracking_data"] == "2001_1000_abcdefg"
+    assert len(track360_sandbox.store.activities()) == 1
+    assert Activity.objects.using(OTHER).get().status == Status.DELIVERED
+    assert Customer.objects.using("default").get().status == Status.DELIVERED
+
+
+def test_record_is_rolled_back_with_its_row(account: Account) -> None:
+    """A transaction of the other database that is rolled back leaves nothing in either."""
+    with transaction.atomic(using=OTHER):
+        pay(account)
+        transaction.set_rollback(True, using=OTHER)
+
+    assert not Activity.objects.using(OTHER).exists()
+    assert not Activity.objects.using("default").exists()
+
+
+def test_database_that_can_not_be_written_to_stops_no_delivery(
+    account: Account, track360_sandbox: SandboxServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is wrong with another database is told, and the first one is delivered."""
+    with connections[OTHER].cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+    try:
+        delivery.drain()
+    finally:
+        with connections[OTHER].cursor() as cursor:
+            cursor.execute("PRAGMA query_only = OFF")
+        databases.forget()
+
+    assert Customer.objects.using("default").get().status == Status.DELIVERED
+
+
+def test_host_with_one_database_is_asked_nothing(settings: Any) -> None:
+    """Home is where the routers write customers to."""
+    assert databases.home() == "default"
+    assert databases.all_known() == ("default", OTHER)
