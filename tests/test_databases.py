@@ -243,8 +243,8 @@ def test_every_text_column_is_exact() -> None:
 @pytest.mark.rowlocks
 @pytest.mark.parametrize(
     "changes",
-    [{"eventname": "x" * 101}, {"eventid": "x" * 256}, {"lane": -1}, {"customer_id": 2**40}],
-    ids=["name-too-long", "id-too-long", "out-of-range", "customer-gone"],
+    [{"eventname": "x" * 101}, {"eventid": "x" * 256}, {"lane": -1}],
+    ids=["name-too-long", "id-too-long", "out-of-range"],
 )
 @pytest.mark.django_db(transaction=True)
 def test_row_that_does_not_fit_is_refused_whole(changes: dict[str, Any]) -> None:
