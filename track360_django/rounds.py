@@ -154,6 +154,8 @@ class Round:
             if self.is_stopped:
                 return
             self._send(batch, deadline)
+            if time.monotonic() >= deadline:
+                return
 
     def _pack(self, page: Sequence[Customer] | Sequence[DueActivity]) -> parcels.Packed:
         if self.name is EndpointName.CUSTOMERS:
