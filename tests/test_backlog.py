@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from tests.rows import make_activities, make_customer, make_customers
-from track360_django import activities, delivery, pace, retention, rounds, signals
-from track360_django.models import Activity, Customer, Pace, Status
+from track360_django import activities, delivery, lanes, outbox, pace, retention, rounds, signals
+from track360_django.models import Activity, Customer, Endpoint, Lane, Pace, Status
 
 if TYPE_CHECKING:
     from track360_django.sandbox.log import Entry
@@ -237,3 +238,158 @@ def test_last_look_is_no_earlier_than_asked_for(track360_sandbox: SandboxServer)
     later.join()
 
     assert len(track360_sandbox.store.activities()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bad_records_among_good_ones_pause_nothing(settings: Any, track360_sandbox: SandboxServer) -> None:
+    """Refusals with acceptances between them are no row of refusals, however fast they follow each other."""
+    settings_with(settings, LANES=1)
+    make_backlog(300, customers=1)
+    for number in (10, 60, 110, 160, 210, 260):
+        Activity.objects.filter(eventid=f"bet-{number}").update(body='{"eventname": "Bet"}')
+
+    delivery.drain()
+
+    statuses = Counter(Activity.objects.values_list("status", flat=True))
+    assert statuses == {Status.DELIVERED: 294, Status.DEAD: 6}
+    assert not Endpoint.objects.exclude(paused_until=None).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_follow_each_other_in_order(settings: Any, track360_sandbox: SandboxServer) -> None:
+    """Activities of a customer arrive in the order in which they were written, also those of one statement."""
+    settings_with(settings, BATCH_SIZE=5, LANES=1)
+    make_backlog(100, customers=1)
+
+    delivery.drain()
+
+    arrived = [record.record["eventid"] for record in track360_sandbox.store.snapshot().activities]
+    assert arrived == [f"bet-{number}" for number in range(100)]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_acceptance_that_is_late_holds_its_lane(track360_sandbox: SandboxServer) -> None:
+    """Until a customer's acceptance is committed nobody takes the lane: they could park what it has to release."""
+    customer = make_customer("c1")
+    lanes.ensure_lanes(["default"], using="default")
+    lane = lanes.take(["default"], owner="w1", using="default")
+    assert lane is not None
+    accepted = outbox.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)
+    is_waiting = threading.Event()
+
+    def take() -> None:
+        is_waiting.set()
+        lanes.take(["default"], owner="heir", using="default")
+        connection.close()
+
+    def stall(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
+        result = execute(sql, params, many, context)
+        if sql.lstrip().startswith("UPDATE track360_django_customer"):
+            heir.start()
+            is_waiting.wait(20)
+            time.sleep(0.5)
+            taken.append(Lane.objects.using("default").get(pk=lane.pk).owner)
+        return result
+
+    heir = threading.Thread(target=take)
+    taken: list[str] = []
+    Lane.objects.filter(pk=lane.pk).update(leased_until=Now() - timedelta(seconds=1))
+    with connection.execute_wrapper(stall):
+        is_settled = outbox.settle_accepted(Customer, lane, accepted)
+    heir.join()
+
+    assert (is_settled, taken) == (True, ["w1"])
+    assert Customer.objects.get().status == Status.DELIVERED
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_pruning_leaves_alone_what_the_host_is_correcting(track360_sandbox: SandboxServer) -> None:
+    """A record that a transaction makes due again while it is pruned keeps its body."""
+    make_backlog(2, customers=1)
+    delivery.drain()
+    corrected = Activity.objects.get(eventid="bet-0")
+    holds, done = threading.Event(), threading.Event()
+
+    def correct() -> None:
+        with transaction.atomic():
+            outbox.correct_activity(corrected.pk, "{}", using="default")
+            holds.set()
+            done.wait(20)
+        connection.close()
+
+    host = threading.Thread(target=correct)
+    host.start()
+    assert holds.wait(20)
+
+    pruned = retention.prune(older_than=timedelta(seconds=-60))
+
+    done.set()
+    host.join()
+    assert pruned == 1
+    assert list(Activity.objects.values_list("body", "status")) == [("{}", Status.PENDING)]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_record_in_the_hands_of_the_host_is_not_sent_again_while_it_is(
+    settings: Any, track360_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent and could not be settled goes out again when the host lets go, not each half minute."""
+    monkeypatch.setattr(rounds, "LOCKED_SECONDS", 0.3)
+    settings_with(settings, LANES=1)
+    make_backlog(3, customers=1)
+    holds, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Activity.objects.select_for_update().get(eventid="bet-1")
+            holds.set()
+            done.wait(60)
+        connection.close()
+
+    host = threading.Thread(target=hold)
+    host.start()
+    assert holds.wait(20)
+    for _ in range(3):
+        delivery.drain()
+        Lane.objects.exclude(leased_until=None).update(leased_until=Now() - timedelta(seconds=1))
+    requests = len(requests_of_activities(track360_sandbox))
+    done.set()
+    host.join()
+    delivery.drain()
+
+    assert requests == 1
+    assert set(Activity.objects.values_list("status", flat=True)) == {Status.DELIVERED}
+
+
+@pytest.mark.django_db
+def test_activity_whose_customer_is_gone_is_dead_with_its_reason(track360_sandbox: SandboxServer) -> None:
+    """Nothing waits for ever for a customer who was dropped at the same moment: a person sees it."""
+    make_backlog(1, customers=1)
+    Customer.objects.all()._raw_delete("default")
+
+    delivery.drain()
+
+    assert list(Activity.objects.values_list("status", "reason")) == [(Status.DEAD, "customer_gone")]
+
+
+@pytest.mark.django_db
+def test_release_of_held_activities_finds_them_by_an_index(track360_sandbox: SandboxServer) -> None:
+    """Settling a customer doesn't read all activities."""
+    make_backlog(1, customers=1)
+    asked: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
+        asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        outbox._release_activities([1, 2], "default")
+
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"{connection.ops.explain_query_prefix()} {asked[0][0]}", asked[0][1])
+        assert "track360_activity_waiting" in str(cursor.fetchall())

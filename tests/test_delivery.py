@@ -32,7 +32,7 @@ from track360_django.models import Activity, Customer, Endpoint, EndpointName, L
 if TYPE_CHECKING:
     from track360_django.sandbox.server import SandboxServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def requests_to(sandbox: SandboxServer, endpoint: str) -> list[int]:

@@ -29,7 +29,7 @@ from django.core.exceptions import FieldError
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
-from track360_django import activities, conf, delivery, lanes, origin, signup
+from track360_django import activities, conf, delivery, lanes, origin, pace, signup
 from track360_django.paths import find_missing
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
@@ -212,16 +212,25 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
         )
     if key == "SIGNUP_SOURCES" and value != "auto":
         yield from _check_sources((value,) if isinstance(value, str) else value, where)
+    if key in FUNCTIONS and value is not None:
+        yield from _check_function(key, value, where)
+    if key == "TIME_ZONE":
+        yield from _check_zone(value, where)
+    yield from _check_bounds(key, value, where)
+
+
+def _check_bounds(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
     if key == "LANES" and value > lanes.MAX_LANES:
         hint = f"Use at most {lanes.MAX_LANES}: more than a worker each help nobody."
         yield _error("E003", f"{where}['LANES'] is too large; {lanes.MAX_LANES} are used.", hint)
     if key == "CONCURRENCY" and value > delivery.MAX_THREADS:
         hint = f"Use at most {delivery.MAX_THREADS}: each is a connection to the database."
         yield _error("E003", f"{where}['CONCURRENCY'] is too large; {delivery.MAX_THREADS} are used.", hint)
-    if key in FUNCTIONS and value is not None:
-        yield from _check_function(key, value, where)
-    if key == "TIME_ZONE":
-        yield from _check_zone(value, where)
+    if key == "REQUESTS_PER_SECOND" and value is not None and value < pace.LEAST_PER_SECOND:
+        hint = "Use a larger number: a worker can't keep its lane for the time between two such requests."
+        yield _error(
+            "E003", f"{where}['REQUESTS_PER_SECOND'] is too small; {pace.LEAST_PER_SECOND} is used.", hint
+        )
     if key.endswith("_TIMEOUT_SECONDS") and value > MAX_TIMEOUT_SECONDS:
         hint = f"Use at most {MAX_TIMEOUT_SECONDS}; nothing is gained by waiting longer for one request."
         yield _error(

@@ -58,6 +58,8 @@ class Taken:
     # Which endpoints had something to do when the lane was taken.
     has_customers: bool
     has_activities: bool
+    # Whether the last worker left it because the host held records that had been sent.
+    has_rested: bool
 
     def may_send(self) -> bool:
         """Tell whether an attempt that begins now ends within the lease."""
@@ -163,6 +165,7 @@ def _taken(lane: Lane, using: str) -> Taken:
         ends=time.monotonic() + lease,
         has_customers=bool(getattr(lane, "has_customers", True)),
         has_activities=bool(getattr(lane, "has_activities", True)),
+        has_rested=not lane.owner and lane.leased_until is not None,
     )
 
 

@@ -145,8 +145,9 @@ class Activity(Delivery):
         verbose_name = _("activity")
         verbose_name_plural = _("activities")
         constraints: ClassVar = [
+            # First what differs most: to find its place, a key is compared column by column.
             models.UniqueConstraint(
-                fields=["brand", "eventname", "eventid"], name="track360_activity_unique"
+                fields=["eventid", "eventname", "brand"], name="track360_activity_unique"
             ),
         ]
         indexes: ClassVar = [

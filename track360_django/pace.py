@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, Value, When
@@ -11,6 +11,9 @@ from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, Value
 from track360_django.clock import Now
 from track360_django.insertion import insert_missing
 from track360_django.models import Pace
+
+# A turn that is farther away than this would outlast the lease of a lane.
+LEAST_PER_SECOND: Final = 0.1
 
 
 def take_turn(brand: str, *, requests_per_second: float, at_most_seconds: float, using: str) -> float | None:

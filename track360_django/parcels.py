@@ -73,8 +73,15 @@ def pack_activities(page: Sequence[DueActivity]) -> Packed:
     # See Note [Due] in models: held and released under the same lease.
     return Packed(
         parcels=[row for row in page if row.customer_version],
-        aside=[_held(row, "customer_not_accepted") for row in page if not row.customer_version],
+        aside=[_set_aside(row) for row in page if not row.customer_version],
     )
+
+
+def _set_aside(row: DueActivity) -> Outcome:
+    if row.customer_version is not None:
+        return _held(row, "customer_not_accepted")
+    error = "Its customer was taken for none (staff, say) and dropped at the same moment: report the activity again."
+    return dead(row, reason="customer_gone", error=error)
 
 
 def batches(parcels: Sequence[Parcel], max_records: int, max_bytes: int) -> Iterator[Sequence[Parcel]]:
@@ -101,7 +108,7 @@ def _cut(parcels: Sequence[Parcel], weights: Sequence[int], max_bytes: int) -> I
         yield batch
 
 
-def dead(record: Customer | Activity, *, reason: str, error: str) -> Outcome:
+def dead(record: Customer | Activity | DueActivity, *, reason: str, error: str) -> Outcome:
     """Return the outcome of a record that can't be sent as it is."""
     return Outcome(
         pks=(record.pk,),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from django.db import transaction
 from django.db.models import Value
 
-from track360_django import databases
+from track360_django import databases, locks
 from track360_django.clock import Now
 from track360_django.expressions import is_among
 from track360_django.models import Activity, Status
@@ -31,8 +32,18 @@ def _prune(older_than: timedelta, using: str) -> int:
         body=""
     )
     total = 0
-    while pks := list(is_over.order_by("delivered_at").values_list("pk", flat=True)[:PRUNE_BATCH]):
-        batch = rows.filter(is_among("pk", pks))
-        total += batch.exclude(source="").update(body="")
-        total += batch.filter(source="").delete()[0]
-    return total
+    skipped: set[int] = set()
+    while True:
+        page = is_over.exclude(pk__in=skipped).order_by("delivered_at")
+        batch = list(page.values_list("pk", flat=True)[:PRUNE_BATCH])
+        if not batch:
+            return total
+        with transaction.atomic(using=using):
+            # What the host holds is being changed: it stays for the next time, and nobody waits.
+            locked = locks.find_locked(Activity, batch, using=using)
+            skipped |= locked
+            free = [pk for pk in batch if pk not in locked]
+            if free:
+                # Asked again, now that they are ours: a correction may have made one due again.
+                still = is_over.filter(is_among("pk", free))
+                total += still.filter(source="").delete()[0] + still.exclude(source="").update(body="")

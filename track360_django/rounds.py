@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections, transaction
 
 from track360_django import (
     alerts,
@@ -24,6 +24,7 @@ from track360_django import (
     conf,
     endpoints,
     lanes,
+    locks,
     outbox,
     pace,
     parcels,
@@ -104,7 +105,9 @@ class Round:
         for _ in range(pages):
             if self.is_stopped or time.monotonic() >= deadline:
                 break
-            limit = self._width() if self.lane.losses else BATCHES * self._width()
+            limit = self._width() * (
+                1 if self.lane.losses or self.name is EndpointName.CUSTOMERS else BATCHES
+            )
             page = self._next_page(limit)
             if not page or not self._is_let_through():
                 return False
@@ -113,7 +116,10 @@ class Round:
                 self.on_backlog()
             # Asked before it is settled: then it is no longer due.
             self.mark = outbox.mark_of(page[-1], self.lane) if is_full else None
-            self._send_page(page, deadline)
+            if self.lane.has_rested:
+                page = self._without_locked(page)
+            if page:
+                self._send_page(page, deadline)
             if not is_full:
                 return False
         return not self.is_stopped
@@ -125,6 +131,15 @@ class Round:
         find = outbox.due_customers if self.name is EndpointName.CUSTOMERS else outbox.due_activities
         max_age = timedelta(days=self.settings.MAX_AGE_DAYS)
         return find(self.lane, limit=limit, after=self.mark, max_age=max_age)
+
+    def _without_locked(
+        self, page: Sequence[Customer] | Sequence[DueActivity]
+    ) -> Sequence[Customer] | Sequence[DueActivity]:
+        """Leave out what the host still holds: it was sent, could not be settled, and would be sent once more."""
+        with transaction.atomic(using=self.lane.using):
+            locked = locks.find_locked(self._model, [row.pk for row in page], using=self.lane.using)
+        self.is_blocked = self.is_blocked or bool(locked)
+        return [row for row in page if row.pk not in locked]  # type: ignore[return-value]  # of the same kind
 
     def _is_let_through(self) -> bool:
         """Ask at the endpoint's gate, again after a while: what happens meanwhile is known from its own answers."""
@@ -185,9 +200,9 @@ class Round:
 
     def _wait_for_turn(self, deadline: float) -> bool:
         """Wait as long as the brand's pace asks for; tell whether the turn comes in time."""
-        limit = self.settings.REQUESTS_PER_SECOND
-        if limit is None:
+        if self.settings.REQUESTS_PER_SECOND is None:
             return True
+        limit = max(self.settings.REQUESTS_PER_SECOND, pace.LEAST_PER_SECOND)
         wait = pace.take_turn(
             self.lane.brand,
             requests_per_second=limit,
@@ -242,6 +257,8 @@ class Round:
     def _refuse(self, parcel: Parcel, answer: Answer) -> None:
         """Put one refused record aside; but if record after record is refused, it is the endpoint that is wrong."""
         refusals = endpoints.note_refusal(self.endpoint)
+        # The next acceptance is told at once: it is what ends a row of refusals.
+        self.noted = 0.0
         if refusals > policy.REFUSALS_TO_PAUSE:
             # The next probe takes another record: this one may be bad in itself.
             self._settle(_again([parcel], answer))

@@ -53,6 +53,14 @@ def after_commit(*, using: str) -> None:
     transaction.on_commit(call, using=using, robust=True)
 
 
+def _take_back(using: str) -> None:
+    """Leave the bell unrung when no broker took the hint: another process may have more luck."""
+    from track360_django import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
+
+    with contextlib.suppress(DatabaseError):
+        doorbell.answer(using=using)
+
+
 @functools.cache
 def _call_of(using: str) -> Callable[[], None]:
     """Return the one callback of a database: it is recognised by being the same."""
@@ -64,9 +72,13 @@ def _call_of(using: str) -> Callable[[], None]:
             return
         if app_or_default().conf.task_always_eager:
             wake()
-        elif not _is_news(using) or wake():
-            # Somebody was woken who has not looked yet, and looks again after `LINGER_SECONDS`.
-            quiet_until = time.monotonic() + QUIET_SECONDS
+            return
+        # Before the question: whoever is woken begins later than now, and looks again after `LINGER_SECONDS`.
+        begun = time.monotonic()
+        if not _is_news(using) or wake():
+            quiet_until = begun + QUIET_SECONDS
+        else:
+            _take_back(using)
 
     return call
 
