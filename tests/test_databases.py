@@ -25,7 +25,7 @@ from tests.host.replica import ALIAS
 from tests.rows import make_activities, make_customer, overdue
 from tests.test_flows import land
 from tests.test_middleware import configure
-from track360_django import activities, customers, delivery, lanes, outbox, retention
+from track360_django import activities, customers, delivery, due, lanes, outbox, retention
 from track360_django.insertion import insert_missing
 from track360_django.models import Activity, Customer, Status
 from track360_django.sandbox.server import SandboxServer
@@ -312,7 +312,7 @@ def test_due_work_is_found_by_its_index() -> None:
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):
-        page = outbox.due_activities(lane, limit=500, after=None, max_age=timedelta(days=7))
+        page = due.activities(lane, limit=500, after=None, max_age=timedelta(days=7))
 
     ((sql, params),) = asked
     with connection.cursor() as cursor:

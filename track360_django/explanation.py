@@ -87,6 +87,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         what="Track360 did not accept it within MAX_AGE_DAYS",
         advice="Correct what the error names",
     ),
+    "customer_gone": Meaning(
+        what="its customer was taken for none and dropped when it was written",
+        advice="Report the activity again",
+    ),
     "kills_its_worker": Meaning(
         what="each worker that took it died",
         advice="Look at what BEFORE_SEND, CUSTOMER_FIELDS or RESPONSE_CHECK do with it",

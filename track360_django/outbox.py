@@ -10,15 +10,15 @@ import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from datetime import timedelta
+from typing import Any, Final, TypeVar
 
 from django.db import connections, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 
 from track360_django import clock, conf, lanes, locks
 from track360_django.clock import Now, from_now
-from track360_django.expressions import is_among, is_behind
+from track360_django.expressions import is_among
 from track360_django.insertion import insert_beside, insert_missing
 from track360_django.models import Activity, Customer, Status
 
@@ -46,44 +46,6 @@ class Outcome:
     error: str = ""
     wait: timedelta | None = None
     is_attempt: bool = True
-
-
-class DueActivity(NamedTuple):
-    """
-    An activity that is due: what its delivery needs, and no more.
-
-    `customer_version` is 0 before the customer's acceptance, None for a customer who is gone.
-    """
-
-    pk: int
-    version: int
-    attempts: int
-    is_too_old: bool
-    customer_version: int | None
-    eventname: str
-    eventid: str
-    body: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return what it is announced by."""
-        return self.eventname, self.eventid
-
-    def __repr__(self) -> str:
-        # Never the body: error trackers show it.
-        return f"<DueActivity {self.pk}>"
-
-
-class Mark(NamedTuple):
-    """
-    A place in the order of what is due.
-
-    Within one drain it keeps the search from walking over what it has just settled. Never keep it between drains: a
-    row of a longer transaction may appear behind it.
-    """
-
-    due_at: datetime
-    pk: int
 
 
 # Adding records, in the host's transaction.
@@ -253,54 +215,7 @@ def requeue(records: QuerySet[R]) -> int:
     return dead.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error="")
 
 
-# Pages and outcomes.
-
-
-def due_customers(lane: lanes.Taken, *, limit: int, after: Mark | None, max_age: timedelta) -> list[Customer]:
-    """Return the next due customers of a lane, oldest first, with `is_too_old` beside each."""
-    rows = _due(Customer.objects.all(), lane, after).annotate(is_too_old=_is_too_old(max_age))
-    return list(rows.order_by("due_at", "pk")[:limit])
-
-
-def due_activities(
-    lane: lanes.Taken, *, limit: int, after: Mark | None, max_age: timedelta
-) -> list[DueActivity]:
-    """Return the next due activities of a lane, oldest first: no more of each than its delivery needs."""
-    rows = (
-        _due(Activity.objects.all(), lane, after)
-        .annotate(is_too_old=_is_too_old(max_age), customer_version=F("customer__accepted_version"))
-        .order_by("due_at", "pk")
-        .values_list(*DueActivity._fields)
-    )
-    return [DueActivity._make(row) for row in rows[:limit]]
-
-
-def mark_of(record: Customer | DueActivity, lane: lanes.Taken) -> Mark | None:
-    """
-    Return where in the order of what is due a record stands; ask before it is settled.
-
-    None on SQLite, where nothing has to be passed over, and texts of different length stand for the same time.
-    """
-    if connections[lane.using].vendor == "sqlite":
-        return None
-    model = Customer if isinstance(record, Customer) else Activity
-    rows = model._default_manager.using(lane.using).filter(pk=record.pk)
-    due_at = rows.values_list("due_at", flat=True).first()
-    return Mark(due_at, record.pk) if due_at else None
-
-
-def _due(rows: QuerySet[R], lane: lanes.Taken, after: Mark | None) -> QuerySet[R]:
-    due = rows.using(lane.using).filter(brand=lane.brand, lane=lane.number, due_at__lte=Now())
-    if after is None:
-        return due
-    # The second condition is for databases that find no way into an index by the first.
-    return due.filter(is_behind(("due_at", "pk"), (after.due_at, after.pk)), due_at__gte=after.due_at)
-
-
-def _is_too_old(max_age: timedelta) -> Case:
-    return Case(
-        When(queued_at__lt=Now() - Value(max_age), then=Value(value=True)), default=Value(value=False)
-    )
+# Outcomes.
 
 
 def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -> bool:

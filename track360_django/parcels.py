@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from track360_django import conf, identity, payloads
+from track360_django.due import DueActivity
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
-from track360_django.outbox import DueActivity, Outcome
+from track360_django.outbox import Outcome
 
 
 class CustomerParcel(NamedTuple):

@@ -22,6 +22,7 @@ from track360_django import (
     alerts,
     clients,
     conf,
+    due,
     endpoints,
     lanes,
     locks,
@@ -34,10 +35,11 @@ from track360_django import (
 )
 from track360_django.answers import Answer, Verdict
 from track360_django.client import Client
+from track360_django.due import DueActivity, Mark
 from track360_django.endpoints import Gate
 from track360_django.lanes import Taken
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
-from track360_django.outbox import DueActivity, Mark, Outcome
+from track360_django.outbox import Outcome
 from track360_django.parcels import Parcel
 
 logger = logging.getLogger(__name__)
@@ -115,7 +117,7 @@ class Round:
             if len(page) > self._width():
                 self.on_backlog()
             # Asked before it is settled: then it is no longer due.
-            self.mark = outbox.mark_of(page[-1], self.lane) if is_full else None
+            self.mark = due.mark_of(page[-1], self.lane) if is_full else None
             if self.lane.has_rested:
                 page = self._without_locked(page)
             if page:
@@ -128,7 +130,7 @@ class Round:
         return policy.width(self.lane.losses, self.settings.BATCH_SIZE)
 
     def _next_page(self, limit: int) -> Sequence[Customer] | Sequence[DueActivity]:
-        find = outbox.due_customers if self.name is EndpointName.CUSTOMERS else outbox.due_activities
+        find = due.customers if self.name is EndpointName.CUSTOMERS else due.activities
         max_age = timedelta(days=self.settings.MAX_AGE_DAYS)
         return find(self.lane, limit=limit, after=self.mark, max_age=max_age)
 
