@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from tests.rows import make_activities, make_customer, make_customers
 from track360_django import activities, delivery, lanes, outbox, pace, retention, rounds, signals
+from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, Lane, Pace, Status
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from celery.app import app_or_default
 from django.db import connection
-from django.db.models.functions import Now
 
 from example_project import celery
 from tests.rows import make_customer, make_customers
 from track360_django import delivery, doorbell, wakeup
+from track360_django.clock import Now
 from track360_django.models import Doorbell
 
 if TYPE_CHECKING:

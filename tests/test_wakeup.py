@@ -14,7 +14,7 @@ from celery.app import app_or_default
 from django.db import transaction
 
 from tests.rows import make_customer, make_customers
-from track360_django import wakeup
+from track360_django import doorbell, wakeup
 from track360_django.models import Customer
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ def test_restarted_broker_is_used_again(private_redis: RedisServer, app_on: Call
 
     make_customer("c2")
     wakeup.reset()
+    # A sweep has looked meanwhile.
+    doorbell.answer(using="default")
     make_customer("c3")
 
     assert queued(private_redis) >= 1

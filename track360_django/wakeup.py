@@ -122,6 +122,7 @@ def reset() -> None:
     """Forget what this process knows of the broker, good or bad; the next hint tries it afresh."""
     _breaker.close()
     _channel.forget()
+    _call_of.cache_clear()
 
 
 def _may_publish() -> bool:
