@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from example_project.cashier.models import Account, Deposit
 from example_project.settings import database_from_url
-from track360_django import customers, databases, delivery
+from track360_django import customers, databases, delivery, tasks
 from track360_django.models import Activity, Customer, Status
 
 if TYPE_CHECKING:
@@ -36,11 +36,15 @@ def other_database(
     known[OTHER] = {**default, **database_from_url(f"sqlite:///{path}"), "TEST": default["TEST"]}
     with django_db_blocker.unblock():
         call_command("migrate", database=OTHER, verbosity=0)
-    databases.forget()
     yield
     connections[OTHER].close()
     del connections[OTHER], known[OTHER]
-    databases.forget()
+
+
+@pytest.fixture(autouse=True)
+def listed(settings: Any) -> None:
+    """Have the host say that the other database has our tables."""
+    settings.TRACK360 = {**settings.TRACK360, "DATABASES": [OTHER]}
 
 
 @pytest.fixture
@@ -91,16 +95,55 @@ def test_database_that_can_not_be_written_to_stops_no_delivery(
     with connections[OTHER].cursor() as cursor:
         cursor.execute("PRAGMA query_only = ON")
     try:
-        delivery.drain()
+        with pytest.raises(DatabaseError):
+            delivery.drain()
     finally:
         with connections[OTHER].cursor() as cursor:
             cursor.execute("PRAGMA query_only = OFF")
-        databases.forget()
 
+    assert "can't be drained" in caplog.text
     assert Customer.objects.using("default").get().status == Status.DELIVERED
 
 
-def test_host_with_one_database_is_asked_nothing(settings: Any) -> None:
-    """Home is where the routers write customers to."""
-    assert databases.home() == "default"
-    assert databases.all_known() == ("default", OTHER)
+def test_database_that_is_not_listed_is_left_alone(account: Account, settings: Any) -> None:
+    """A host that says nothing has its records where its routers write customers to."""
+    settings.TRACK360 = {**settings.TRACK360, "DATABASES": []}
+
+    pay(account)
+
+    assert databases.all_known() == ("default",)
+    assert Activity.objects.using("default").count() == 1
+    assert not Activity.objects.using(OTHER).exists()
+
+
+def test_customer_of_the_first_database_is_another_row_in_the_second(
+    account: Account, track360_sandbox: SandboxServer
+) -> None:
+    """A row of one database is never taken for a row of the other that has the same key."""
+    stranger = Customer.objects.using(OTHER).create(brand="default", customer_id="stranger", lane=0)
+    first = Customer.objects.using("default").get()
+    Customer.objects.using("default").filter(pk=first.pk).update(id=stranger.pk)
+    first = Customer.objects.using("default").get()
+
+    found = customers.find(first, "default", using=OTHER)
+
+    assert found is None
+    assert customers.of(first, "default", using=OTHER).customer_id == first.customer_id
+
+
+def test_signup_after_the_deposit_releases_it_there(settings: Any, track360_sandbox: SandboxServer) -> None:
+    """Who is held in another database for want of a report goes out when the report is there."""
+    settings.TRACK360 = {**settings.TRACK360, "UNKNOWN_CUSTOMERS": "hold"}
+    user = User.objects.create_user("alex")
+    User.objects.using(OTHER).create(pk=user.pk, username="alex")
+    pay(Account.objects.using(OTHER).create(user_id=user.pk))
+    tasks.sweep()
+    before = len(track360_sandbox.store.activities())
+
+    customers.report(user, tracking={"tracking_data": "2001_1000_abcdefg"})
+    tasks.sweep()
+
+    record = track360_sandbox.store.customer(str(user.pk))
+    assert record is not None
+    assert (before, record["tracking_data"]) == (0, "2001_1000_abcdefg")
+    assert len(track360_sandbox.store.activities()) == 1

@@ -26,6 +26,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  Django's name
 from django.core.exceptions import FieldError
+from django.db import connections
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
@@ -209,6 +210,11 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
     if key == "TRACKING_PARAMS" and not value:
         yield _error(
             "E008", f"{where}['TRACKING_PARAMS'] is empty.", 'Name one at least, such as "tracking_data".'
+        )
+    if key == "DATABASES" and (unknown := sorted(set(value) - set(connections.settings))):
+        message = f"{where}['DATABASES'] names {', '.join(map(repr, unknown))}, which is no database of this project."
+        yield _error(
+            "E008", message, "Use aliases of Django's DATABASES that have the tables of track360_django."
         )
     if key == "SIGNUP_SOURCES" and value != "auto":
         yield from _check_sources((value,) if isinstance(value, str) else value, where)

@@ -73,6 +73,8 @@ class Settings:
     BATCH_SIZE: int = 500
     BATCH_BYTES: int = 262_144
     LANES: int = 8
+    # Other databases with our tables: what is reported there is written there.
+    DATABASES: Sequence[str] = ()
     CONCURRENCY: int = 4
     REQUESTS_PER_SECOND: float | None = None
     CONNECT_TIMEOUT_SECONDS: float = 3.0

@@ -23,6 +23,9 @@ PLACEHOLDER: Final = "activity"
 # How many ids one query asks for: SQLite takes no more than a thousand parameters.
 FIND_BATCH: Final = 500
 
+# What a signup froze, and what was reported with it.
+_SNAPSHOT: Final = ("tracking", "first_touch", "last_touch", "unattributed_reason", "regtime", "fields")
+
 K = TypeVar("K")
 
 
@@ -146,7 +149,12 @@ def find(owner: Any, brand: str, *, using: str) -> Customer | None:
 
 def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Customer]:
     """Return the rows of some owners under the keys they were given with; who has none yet is left out."""
-    found = {key: owner for key, owner in owners.items() if isinstance(owner, Customer)}
+    # A row of another database has another key here.
+    found = {
+        key: owner
+        for key, owner in owners.items()
+        if isinstance(owner, Customer) and owner._state.db in {using, None}
+    }
     ids = {key: id_of(owner, brand) for key, owner in owners.items() if key not in found}
     wanted = sorted(set(ids.values()))
     for start in range(0, len(wanted), FIND_BATCH):
@@ -159,18 +167,36 @@ def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Cus
 
 
 def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
-    user = owner if isinstance(owner, Model) else identity.find_user(customer_id, brand)
+    is_user = isinstance(owner, Model) and not isinstance(owner, Customer)
+    user = owner if is_user else identity.find_user(customer_id, brand)
     # No touch of today: who deposits may have signed up long ago, and a click after the signup changes nothing.
     customer = _build(customer_id if user is None else user, brand, None, None, PLACEHOLDER, {})
     known = None if using == databases.home() else find(customer_id, brand, using=databases.home())
     if known is not None:
         # Their signup is in another database than the row that is reported: it says who brought them.
-        for name in ("tracking", "first_touch", "last_touch", "unattributed_reason", "regtime", "fields"):
+        for name in _SNAPSHOT:
             setattr(customer, name, getattr(known, name))
-    reason = _why_held(user, brand)
+    is_reported = known is not None and known.status != Status.HELD
+    reason = None if is_reported else _why_held(user, brand)
     if reason:
         customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
     return outbox.add_customer(customer, using=using)
+
+
+def release_reported(*, using: str) -> int:
+    """
+    Release customers who are held in another database than home, and were reported at home; return how many.
+
+    Their signup came after what they did there.
+    """
+    held = Customer.objects.using(using).filter(status=Status.HELD, due_at=None).order_by("pk")[:FIND_BATCH]
+    released = 0
+    for row in held:
+        known = find(row.customer_id, row.brand, using=databases.home())
+        if known is not None and known.status != Status.HELD:
+            changes = {name: getattr(known, name) for name in _SNAPSHOT}
+            released += outbox.release_customer(row.pk, using=using, **changes)
+    return released
 
 
 def _why_held(user: Any | None, brand: str) -> str | None:

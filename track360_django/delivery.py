@@ -60,31 +60,21 @@ def drain(
     brands = [brand for brand in conf.brands() if conf.for_brand(brand).ENABLED]
     if not brands:
         return Report()
-    now = time.monotonic()
+    aliases = (using,) if using else databases.all_known()
     report = Report()
-    for alias in (using,) if using else databases.all_known():
-        crew = _Crew(
-            brands=brands,
-            using=alias,
-            deadline=now + budget_seconds,
-            last_look=now + linger_seconds,
-            on_backlog=on_backlog,
-        )
-        report.add(_drain_one(crew, is_needed=bool(using) or alias == databases.home()))
+    failure: Exception | None = None
+    for alias in aliases:
+        crew = _Crew(brands=brands, using=alias, linger_seconds=linger_seconds, on_backlog=on_backlog)
+        try:
+            # Each has its part of the time: none waits for ever behind the backlog of another one.
+            crew.work(budget_seconds / len(aliases))
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("track360: the database %r can't be drained (%s).", alias, type(error).__name__)
+            failure = failure or error
+        report.add(crew.report)
+    if failure is not None:
+        raise failure
     return report
-
-
-def _drain_one(crew: _Crew, *, is_needed: bool) -> Report:
-    """Drain one database; a fault of one that is not needed stops no delivery of the others."""
-    try:
-        doorbell.answer(using=crew.using)
-        return crew.work()
-    except DatabaseError as error:
-        if is_needed:
-            raise
-        databases.leave_alone(crew.using)
-        logger.warning("track360: the database %r can't be drained (%s).", crew.using, type(error).__name__)
-        return crew.report
 
 
 @dataclass(kw_only=True)
@@ -93,22 +83,26 @@ class _Crew:
 
     brands: Sequence[str]
     using: str
-    deadline: float
-    last_look: float
+    linger_seconds: float
     on_backlog: Callable[[], object] | None
+    deadline: float = 0.0
+    last_look: float = 0.0
     report: Report = field(default_factory=Report)
     others: list[_Helper] = field(default_factory=list)
     has_backlog: bool = False
 
-    def work(self) -> Report:
-        """Deliver in this thread and, with a backlog, in others; return what all of them did."""
+    def work(self, budget_seconds: float) -> None:
+        """Deliver in this thread and, with a backlog, in others; `report` is what all of them did."""
+        doorbell.answer(using=self.using)
+        # From now on, and not from before: to answer may have taken a connection.
+        self.deadline = time.monotonic() + budget_seconds
+        self.last_look = time.monotonic() + self.linger_seconds
         try:
             _deliver_lanes(self, self.report, on_backlog=self._call_others)
         finally:
             for helper in self.others:
                 helper.join()
                 self.report.add(helper.report)
-        return self.report
 
     def _call_others(self) -> None:
         """Share a backlog with more threads of this process, and with another worker."""

@@ -14,7 +14,17 @@ from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from track360_django import attribution, conf, customers, identity, outbox, parcels, payloads, wakeup
+from track360_django import (
+    attribution,
+    conf,
+    customers,
+    databases,
+    identity,
+    outbox,
+    parcels,
+    payloads,
+    wakeup,
+)
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
 from track360_django.payloads import FieldValue, Moment, Number
@@ -119,9 +129,10 @@ def brand_of(owner: Any, using: str) -> str:
     if isinstance(owner, Customer):
         return owner.brand
     if len(conf.brands()) > 1 and isinstance(owner, Model):
-        reported = Customer.objects.using(using).filter(user_pk=str(owner.pk)).order_by("pk").first()
-        if reported is not None:
-            return reported.brand
+        for alias in dict.fromkeys((using, databases.home())):
+            reported = Customer.objects.using(alias).filter(user_pk=str(owner.pk)).order_by("pk").first()
+            if reported is not None:
+                return reported.brand
     touches = attribution.current()
     return conf.brand_of(touches and touches.request)
 

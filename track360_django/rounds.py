@@ -309,12 +309,14 @@ class Round:
 
     def _settle_once(self, outcomes: Sequence[Outcome]) -> set[int]:
         """Settle as soon as the database answers, while the lease lasts; return what another transaction holds."""
+        # What a failed try renewed was rolled back.
+        ends = self.lane.ends
         while True:
             try:
                 return outbox.settle(self._model, self.lane, outcomes)
             except (OperationalError, InterfaceError):
                 connection = connections[self.lane.using]
-                if connection.in_atomic_block or time.monotonic() > self.lane.ends:
+                if connection.in_atomic_block or time.monotonic() > ends:
                     raise
                 connection.close_if_unusable_or_obsolete()
                 time.sleep(SETTLE_AGAIN_SECONDS)

@@ -26,15 +26,20 @@ def deliver() -> None:
     """Deliver what is due; when the time budget ends first, ask for another worker and stop."""
     from track360_django import delivery  # noqa: PLC0415  see the module's docstring
 
-    # A host whose tasks run within its requests has nobody else to look, and no time to wait.
-    linger = 0.0 if current_app.conf.task_always_eager else wakeup.LINGER_SECONDS
-    if not delivery.drain(on_backlog=wakeup.wake, linger_seconds=linger).is_finished:
+    if current_app.conf.task_always_eager:
+        # A host whose tasks run within its requests has nobody else to call, and no time to wait.
+        delivery.drain()
+    elif not delivery.drain(on_backlog=wakeup.wake, linger_seconds=wakeup.LINGER_SECONDS).is_finished:
         wakeup.wake()
 
 
 @shared_task(name="track360_django.tasks.sweep", ignore_result=True, acks_late=False)
 def sweep() -> None:
     """Deliver what no wake-up announced: retries that are due, what a dead worker left, what a broker lost."""
+    from track360_django import customers, databases  # noqa: PLC0415  see the module's docstring
+
+    for alias in databases.all_known()[1:]:
+        customers.release_reported(using=alias)
     deliver()
 
 
