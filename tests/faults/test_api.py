@@ -18,7 +18,8 @@ from tests.rows import make_activities, make_customer, overdue
 from track360_django import activities, delivery, outbox
 from track360_django.models import Activity, Customer, Endpoint, Lane, Status
 
-pytestmark = pytest.mark.django_db
+# What an answer means is the same on every database.
+pytestmark = [pytest.mark.django_db, pytest.mark.standalone]
 
 # DESIGN's table, written down once more: what is not here is refused between 400 and 499, and retried elsewhere.
 ACCEPTED: Final = {200, 201, 202, 204}
