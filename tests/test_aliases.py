@@ -147,3 +147,36 @@ def test_signup_after_the_deposit_releases_it_there(settings: Any, track360_sand
     assert record is not None
     assert (before, record["tracking_data"]) == (0, "2001_1000_abcdefg")
     assert len(track360_sandbox.store.activities()) == 1
+
+
+def test_sweep_delivers_home_though_another_database_is_broken(
+    settings: Any, track360_sandbox: SandboxServer
+) -> None:
+    """A second database that fails is told after the first one was delivered, and not instead of it."""
+    customers.report("c1")
+    settings.TRACK360 = {**settings.TRACK360, "DATABASES": [OTHER]}
+    table = Customer._meta.db_table
+    with connections[OTHER].cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO {table}_away")
+    try:
+        with pytest.raises(DatabaseError):
+            tasks.sweep()
+    finally:
+        with connections[OTHER].cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
+
+    assert track360_sandbox.store.customer("c1") is not None
+
+
+def test_held_customers_of_long_ago_hide_no_later_one(
+    settings: Any, track360_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Customers whom nobody ever reports do not keep the sweep from one who was."""
+    monkeypatch.setattr(customers, "FIND_BATCH", 3)
+    for number in range(7):
+        Customer.objects.using(OTHER).create(
+            brand="default", customer_id=f"held-{number}", lane=0, status=Status.HELD, due_at=None
+        )
+    customers.report("held-6")
+
+    assert customers.release_reported(using=OTHER) == 1

@@ -393,3 +393,23 @@ def test_release_of_held_activities_finds_them_by_an_index(track360_sandbox: San
             cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"{connection.ops.explain_query_prefix()} {asked[0][0]}", asked[0][1])
         assert "track360_activity_waiting" in str(cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_machine_without_threads_delivers_all_the_same(
+    settings: Any, track360_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that may start no thread, as under a limit of its container, delivers the backlog in its own."""
+    settings_with(settings, BATCH_SIZE=5)
+    make_backlog(60)
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "track360-delivery":
+            message = "can't start new thread"
+            raise RuntimeError(message)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert delivery.drain().delivered == 60

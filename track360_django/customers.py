@@ -189,13 +189,16 @@ def release_reported(*, using: str) -> int:
 
     Their signup came after what they did there.
     """
-    held = Customer.objects.using(using).filter(status=Status.HELD, due_at=None).order_by("pk")[:FIND_BATCH]
-    released = 0
-    for row in held:
-        known = find(row.customer_id, row.brand, using=databases.home())
-        if known is not None and known.status != Status.HELD:
-            changes = {name: getattr(known, name) for name in _SNAPSHOT}
-            released += outbox.release_customer(row.pk, using=using, **changes)
+    held = Customer.objects.using(using).filter(status=Status.HELD, due_at=None).order_by("pk")
+    released = last = 0
+    while page := list(held.filter(pk__gt=last).only("pk", "brand", "customer_id")[:FIND_BATCH]):
+        last = page[-1].pk
+        for brand in {row.brand for row in page}:
+            ids = {row.pk: row.customer_id for row in page if row.brand == brand}
+            for pk, known in find_many(ids, brand, using=databases.home()).items():
+                if known.status != Status.HELD:
+                    changes = {name: getattr(known, name) for name in _SNAPSHOT}
+                    released += outbox.release_customer(pk, using=using, **changes)
     return released
 
 

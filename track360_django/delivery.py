@@ -48,12 +48,15 @@ def drain(
 
     Args:
         budget_seconds: No new page is begun after so long; the one under way is finished.
-        using: Alias of the database; all that have our tables, one after the other, if left out.
+        using: Alias of the database; home and all that `DATABASES` lists, one after the other, if left out.
         on_backlog: Called once when there is more than one batch, to call another worker.
         linger_seconds: The last look for something to do is taken no earlier than so long after the first.
 
     Returns:
         Counts of what was done. What the network or Track360 does is in the tables, not in an exception.
+
+    Raises:
+        DatabaseError, InterfaceError: A database can't be used; raised when the others were drained.
 
     Source: none, our choice: the API guide asks for pushes "as they occur" and names no order.
     """
@@ -115,9 +118,14 @@ class _Crew:
             # Other connections would not see what this transaction wrote.
             return
         threads = max(conf.for_brand(brand).CONCURRENCY for brand in self.brands)
-        self.others = [_Helper(self) for _ in range(min(threads, MAX_THREADS) - 1)]
-        for helper in self.others:
-            helper.start()
+        for _ in range(min(threads, MAX_THREADS) - 1):
+            helper = _Helper(self)
+            try:
+                helper.start()
+            except RuntimeError:
+                logger.warning("track360: no more threads can be started here; this one delivers by itself.")
+                return
+            self.others.append(helper)
 
 
 class _Helper(threading.Thread):

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from track360_django import (
@@ -95,7 +95,7 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
     activity = build(draft, brand, customer_id)
     if outbox.add_beside_customer(activity, customer_id, using=using):
         return activity, True
-    attach(activity, _customer_of(draft.customer, brand, using))
+    attach(activity, customers.of(draft.customer, brand, using=using))
     return activity, outbox.add_activity(activity, using=using)
 
 
@@ -103,7 +103,7 @@ def write_down(draft: Draft, using: str) -> Activity:
     """Return an unsaved record; its customer is registered if nobody reported them yet."""
     brand, customer_id = _key_of_owner(draft.customer, using)
     activity = build(draft, brand, customer_id)
-    return attach(activity, _customer_of(draft.customer, brand, using))
+    return attach(activity, customers.of(draft.customer, brand, using=using))
 
 
 def _key_of_owner(owner: Any, using: str) -> tuple[str, str]:
@@ -111,10 +111,6 @@ def _key_of_owner(owner: Any, using: str) -> tuple[str, str]:
     _refuse_nobody(owner)
     brand = brand_of(owner, using)
     return brand, customers.id_of(owner, brand)
-
-
-def _customer_of(owner: Any, brand: str, using: str) -> Customer:
-    return customers.find(owner, brand, using=using) or customers.of(owner, brand, using=using)
 
 
 def attach(activity: Activity, customer: Customer) -> Activity:
@@ -206,18 +202,20 @@ def _is_day(createtime: Moment | None) -> bool:
 
 def find(wanted: Activity, using: str) -> Activity | None:
     """Return the record that is in the table under the same id, None when there is none."""
+    return _same_id(wanted, using).first()
+
+
+def _same_id(wanted: Activity, using: str) -> QuerySet[Activity]:
     key = {"brand": wanted.brand, "eventname": wanted.eventname, "eventid": wanted.eventid}
-    return Activity.objects.using(using).filter(**key).first()
+    return Activity.objects.using(using).filter(**key)
 
 
 def read(wanted: Activity, using: str) -> Activity:
     """Return the record that is in the table under the same id; a locking read where the host's snapshot is older."""
-    key = {"brand": wanted.brand, "eventname": wanted.eventname, "eventid": wanted.eventid}
-    rows = Activity.objects.using(using).filter(**key)
-    stored = rows.first()
+    stored = find(wanted, using)
     if stored is None:
         with transaction.atomic(using=using):
-            stored = rows.select_for_update().get()
+            stored = _same_id(wanted, using).select_for_update().get()
     return stored
 
 

@@ -113,7 +113,7 @@ def _due_beyond(number: int, brand: str, using: str) -> set[int]:
 
 def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int] = ()) -> Taken | None:
     """
-    Take a free lane that has something due, for a minute (renewed with each batch).
+    Take a free lane that has something due, for a minute (renewed when little of it is left).
 
     Returns:
         None when there is none. A lane whose last owner never gave it back counts one more loss.

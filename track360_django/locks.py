@@ -51,8 +51,8 @@ def _unlocked(model: type[Model], pks: Sequence[int], using: str) -> QuerySet[An
     """
     Return the rows that nobody else holds, locked when they are read.
 
-    Where the database has it, by the weaker lock: a transaction of the host that has just written an activity holds
-    its customer by the foreign key, and is not in our way.
+    Where the database has it, by the weaker lock: it lets those pass who only refer to the row, such as a table of the
+    host with a foreign key to ours.
     """
     no_key = connections[using].features.has_select_for_no_key_update
     rows = model._default_manager.using(using).select_for_update(skip_locked=True, no_key=no_key)

@@ -1,5 +1,5 @@
 """
-The only writer of delivery state: records are added, due pages read, outcomes settled under the lane's fence.
+The only writer of delivery state: records are added, outcomes settled under the lane's fence.
 
 Nothing here sends anything.
 """
@@ -228,6 +228,7 @@ def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -
 
     Raises:
         OperationalError: A transaction of the host holds a record; nothing was written.
+        LeaseLostError: The lane has another owner; nothing was written.
     """
     connection = connections[lane.using]
     if not lane.is_safe() or connection.in_atomic_block:

@@ -38,9 +38,12 @@ def sweep() -> None:
     """Deliver what no wake-up announced: retries that are due, what a dead worker left, what a broker lost."""
     from track360_django import customers, databases  # noqa: PLC0415  see the module's docstring
 
-    for alias in databases.all_known()[1:]:
-        customers.release_reported(using=alias)
-    deliver()
+    try:
+        for alias in databases.all_known()[1:]:
+            customers.release_reported(using=alias)
+    finally:
+        # Whatever is wrong there, the others are delivered.
+        deliver()
 
 
 @shared_task(name="track360_django.tasks.prune", ignore_result=True, acks_late=False)

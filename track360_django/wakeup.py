@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from celery import Celery
 from celery.app import app_or_default
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, InterfaceError, connections, transaction
 from kombu import Connection, Producer
 
 from track360_django import conf
@@ -57,7 +57,7 @@ def _take_back(using: str) -> None:
     """Leave the bell unrung when no broker took the hint: another process may have more luck."""
     from track360_django import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
 
-    with contextlib.suppress(DatabaseError):
+    with contextlib.suppress(DatabaseError, InterfaceError):
         doorbell.answer(using=using)
 
 
@@ -88,7 +88,7 @@ def _is_news(using: str) -> bool:
 
     try:
         return doorbell.ring(using=using)
-    except DatabaseError as error:
+    except (DatabaseError, InterfaceError) as error:
         # The commit is done; one hint too many harms nobody.
         logger.warning(
             "track360: the doorbell can't be read (%s); the hint is published.", type(error).__name__
