@@ -1,18 +1,16 @@
-"""Declarations: how a model's rows become activities when saved, and how a bad one is kept and mended."""
+"""A declared model: how its rows become activities, and how a bad one is kept and mended."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from decimal import Decimal
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from django.core.exceptions import ValidationError
 from django.db import router, transaction
-from django.db.models import DecimalField, Field, Model, Q
-from django.db.models.signals import post_save
+from django.db.models import Model, Q
 
-from track360_django import alerts, conditions, conf, databases, drafts, outbox, wakeup
+from track360_django import alerts, conditions, databases, drafts, outbox, wakeup
+from track360_django.declarations.columns import as_stored
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
@@ -185,7 +183,7 @@ class ModelActivity:
             return getter(row)
         if path is None:
             return None
-        return _as_stored(row, path, follow(row, path))
+        return as_stored(row, path, follow(row, path))
 
     def _quarantine(self, row: Model, error: PayloadError, using: str) -> Activity:
         """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
@@ -230,105 +228,3 @@ class ModelActivity:
         except (PayloadError, UnicodeEncodeError):
             return default
         return default if "\0" in eventid else drafts.shorten(eventid)
-
-
-def _as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
-    """Return a column's value as the database will give it back: a float in a decimal column is a decimal there."""
-    column: Any = next((item for item in row._meta.concrete_fields if item.name == path), None)
-    if column is None or column.is_relation or not isinstance(column, Field):
-        return value
-    if hasattr(value, "resolve_expression"):
-        return _read_stored(row, column)
-    value = column.to_python(value)
-    if isinstance(column, DecimalField) and isinstance(value, Decimal) and value.is_finite():
-        rounded = round(value, column.decimal_places)
-        # Databases round halves differently: ours to know, not to guess.
-        return rounded if rounded == value else _read_stored(row, column)
-    return value
-
-
-def _read_stored(row: Model, column: Field[Any, Any]) -> Any:
-    rows = row._meta.model._base_manager.using(row._state.db)
-    return rows.values_list(column.name, flat=True).get(pk=row.pk)
-
-
-D = TypeVar("D", bound=type[ModelActivity])
-
-_declarations: dict[type[Model], list[ModelActivity]] = {}
-
-
-def register(model: type[Model]) -> Callable[[D], D]:
-    """
-    Return the decorator that declares how rows of a model are reported; a model may have several declarations.
-
-    Source: none, our choice: works like `django.contrib.admin.register`.
-    """
-
-    def decorate(declaration: D) -> D:
-        _declarations.setdefault(model, []).append(declaration(model))
-        post_save.connect(_on_saved, sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
-        return declaration
-
-    return decorate
-
-
-def unregister(model: type[Model], declaration: type[ModelActivity]) -> None:
-    """Take a declaration back: for tests, and for hosts that replace the one of another app."""
-    kept = [item for item in _declarations.get(model, []) if type(item) is not declaration]
-    _declarations[model] = kept
-    if not kept:
-        post_save.disconnect(sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
-
-
-def declarations() -> tuple[ModelActivity, ...]:
-    """Return all declarations, in the order of their registration."""
-    return tuple(declaration for group in _declarations.values() for declaration in group)
-
-
-def mend(quarantined: Activity, using: str) -> bool:
-    """Read a quarantined activity from its row again; tell whether it can be reported now. If not, it says why."""
-    for declaration in declarations():
-        if (declaration.model._meta.label, declaration.eventname) == (
-            quarantined.source,
-            quarantined.eventname,
-        ):
-            return declaration.mend(quarantined)
-    error = f"No app declares {quarantined.source} as {quarantined.eventname} any more: there is nothing to report."
-    outbox.explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
-    return False
-
-
-def _on_saved(
-    *, sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None = None, **_: Any
-) -> None:
-    if raw or not conf.settings.ENABLED:
-        return
-    row: Model | None = None
-    for declaration in _declarations.get(sender, ()):
-        if declaration.is_due(instance):
-            row = row or _as_saved(instance, update_fields)
-            if row is instance or declaration.is_due(row):
-                declaration.write(row, databases.of(row))
-
-
-def _as_saved(row: Model, update_fields: frozenset[str] | None) -> Model:
-    """Return a row as its table has it: a partial save may leave something else in memory."""
-    if update_fields is None:
-        return row
-    rows = row._meta.model._base_manager.using(row._state.db).filter(pk=row.pk)
-    columns: list[Any] = [
-        column
-        for column in row._meta.concrete_fields
-        if not {column.name, column.attname} & update_fields and column.attname in row.__dict__
-    ]
-    stored = rows.values(*(column.attname for column in columns)).first() if columns else None
-    if stored is None or all(_is_stored(row, column, stored[column.attname]) for column in columns):
-        return row
-    return rows.first() or row
-
-
-def _is_stored(row: Model, column: Any, stored: Any) -> bool:
-    try:
-        return bool(column.to_python(getattr(row, column.attname)) == stored)
-    except (ValidationError, TypeError, ValueError):
-        return False
