@@ -16,6 +16,7 @@ from track360_django.management.track360 import (
     deliver,
     explain,
     prune,
+    reconcile,
     requeue,
     resume,
     sandbox,
@@ -43,6 +44,7 @@ class Subcommand(Protocol):
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "status": status,
     "deliver": deliver,
+    "reconcile": reconcile,
     "requeue": requeue,
     "resume": resume,
     "explain": explain,
