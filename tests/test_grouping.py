@@ -305,7 +305,7 @@ def test_row_of_a_product_counts_once_and_is_reversed(
     made.save()
     delivery.drain()
 
-    accepted = [body["eventname"] for body in track360_sandbox.store.activities()]
+    accepted = [str(body["eventname"]) for body in track360_sandbox.store.activities()]
     assert len(accepted) == 2
     assert "Deposit" in accepted[0]
     assert "Chargeback" in accepted[1]
