@@ -184,7 +184,8 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
     if _says_the_same(stored, wanted, is_time_given=is_time_given):
         return
     is_unsent = stored.status == Status.DEAD and not stored.accepted_version
-    if is_unsent or conf.for_brand(stored.brand).CORRECTIONS == "resend":
+    is_resent = conf.for_brand(stored.brand).CORRECTIONS == "resend" and not _is_renamed(stored, wanted)
+    if is_unsent or is_resent:
         outbox.correct_activity(stored.pk, wanted.body, using=using)
         wakeup.after_commit(using=using)
     elif outbox.correct_unsent(stored, wanted.body, using=using):
@@ -197,6 +198,12 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
             stored.eventname,
             stored.eventid,
         )
+
+
+def _is_renamed(stored: Activity, wanted: Activity) -> bool:
+    """Tell whether two bodies differ in the event name, as a product makes it: for Track360 they are two activities."""
+    names = [json.loads(each.body).get("eventname") for each in (stored, wanted)]
+    return bool(names[0] != names[1])
 
 
 def _says_the_same(stored: Activity, wanted: Activity, *, is_time_given: bool) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Model
 
-from track360_django import drafts, parcels
+from track360_django import drafts
 from track360_django.drafts import Draft
 from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
@@ -48,8 +48,7 @@ def find_reported(declaration: ModelActivity, row: Model, using: str) -> Activit
         return None
     rows = Activity.objects.using(using).filter(
         eventid=drafts.shorten(declaration.id_of(row)),
-        # Under the name that its product gave it, where the name tells the product.
-        eventname__in=parcels.eventnames_of(declaration.eventname, declaration.product_of(row)),
+        eventname=declaration.eventname,
         source=declaration.model._meta.label,
         source_pk=str(declaration.pk_of(row)),
     )
