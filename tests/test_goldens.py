@@ -281,7 +281,9 @@ def every_shape(kind: str, settings: Settings) -> Iterator[Activity]:
         for currency in CURRENCIES:
             words = {"customer": customer, "currency": currency, "product": "Casino" if agreed else None}
             words |= amounts[currency]
-            yield activities.report(eventname, createtime=MOMENT, eventid=f"TX-{currency}", **words)
+            yield activities.report(
+                eventname, createtime=MOMENT, eventid=f"TX-{customer}-{currency}", **words
+            )
             yield activities.report(eventname, createtime=DAY, **words)
 
 

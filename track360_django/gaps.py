@@ -7,7 +7,6 @@ written.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from django.db.models import Model
 
-from track360_django import activities, balance, databases, drafts, parcels, records
+from track360_django import balance, databases, drafts, records
 from track360_django.balance import Balance
 from track360_django.declarations import ledger, reversals, writing
 from track360_django.declarations.ledger import Entry
@@ -78,9 +77,6 @@ class Search:
         # Where the records of these rows are.
         self._using = databases.of_rows(self.declaration.model, self.alias)
         self._missing: list[Any] = []
-        self._names = functools.lru_cache(
-            functools.partial(parcels.eventnames_of, self.declaration.eventname)
-        )
 
     def run(self) -> None:
         """Look at all rows, and report what is missing."""
@@ -122,11 +118,10 @@ class Search:
 
     def _record_of(self, entry: Entry, known: dict[str, list[_Record]]) -> _Record | None:
         """Return a row's record: of this KPI, and of this row, or of none as an explicit report's."""
-        names = self._names(entry.product)
         own = (self.gap.model, str(entry.pk))
         for record in known.get(drafts.shorten(entry.eventid), ()):
             is_own = not record["source"] or (record["source"], record["source_pk"]) == own
-            if is_own and record["eventname"] in names:
+            if is_own and record["eventname"] == self.declaration.eventname:
                 return record
         return None
 
@@ -160,25 +155,10 @@ class Search:
         rows = Activity.objects.using(self._using).filter(
             is_one_of("source_pk", map(str, pks)), source=self.gap.model, customer__isnull=False
         )
-        others = self._names_of_others()
-        renamed = {
-            source_pk
-            for source_pk, eventname, eventid in rows.values_list("source_pk", "eventname", "eventid")
-            if self.declaration.eventname in eventname
-            and eventname not in others
-            and not eventid.endswith(reversals.SUFFIX)
-        }
+        own = rows.filter(eventname=self.declaration.eventname).exclude(eventid__endswith=reversals.SUFFIX)
+        renamed = set(own.values_list("source_pk", flat=True))
         self.gap.renamed += len(renamed)
         return [pk for pk in pks if str(pk) not in renamed]
-
-    def _names_of_others(self) -> set[str]:
-        """Return the event names that other declarations give to rows of the same model."""
-        return {
-            name
-            for other in activities.declarations()
-            if other.model is self.declaration.model and other is not self.declaration
-            for name in names_of(other)
-        }
 
     # Rows that count no more.
 
@@ -215,16 +195,15 @@ class Search:
     def _reported_pages(self) -> Iterator[list[Activity]]:
         """Yield the declaration's own records from the first day on, without those of reversals."""
         rows = Activity.objects.using(self._using).filter(
-            source=self.gap.model, eventname__contains=self.declaration.eventname, customer__isnull=False
+            source=self.gap.model, eventname=self.declaration.eventname, customer__isnull=False
         )
         rows = rows.exclude(eventid__endswith=reversals.SUFFIX).exclude(
             status=Status.DEAD, accepted_version=0
         )
-        others = self._names_of_others()
         last = balance.first_pk_since(self.since.astimezone(balance.zone()).date(), self._using) - 1
         while page := list(rows.filter(pk__gt=last).order_by("pk").select_related("customer")[:PAGE]):
             last = page[-1].pk
-            yield [record for record in page if record.eventname not in others]
+            yield page
 
     def _reverse_record(self, reported: Activity) -> None:
         reversal = self._reversal_of(reported)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Model
 
-from track360_django import conf, drafts, parcels
+from track360_django import conf, drafts
 from track360_django.drafts import Draft
 from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
@@ -48,8 +48,7 @@ def find_reported(declaration: ModelActivity, row: Model, using: str) -> Activit
         return None
     rows = Activity.objects.using(using).filter(
         eventid=drafts.shorten(declaration.id_of(row)),
-        # Under the name that its product gave it, where the name tells the product.
-        eventname__in=parcels.eventnames_of(declaration.eventname, declaration.product_of(row)),
+        eventname=declaration.eventname,
         source=declaration.model._meta.label,
         source_pk=str(declaration.pk_of(row)),
     )
@@ -113,7 +112,8 @@ def draft_of_gone(declaration: ModelActivity, reported: Activity) -> Draft | Non
     field = conf.for_brand(reported.brand).PRODUCT_FIELD
     sign = -1 if is_negative(declaration) else 1
     return Draft(
-        eventname=reported.eventname if is_negative(declaration) else eventname_of(declaration),
+        # As it was sent: its product may be part of the name.
+        eventname=body["eventname"] if is_negative(declaration) else eventname_of(declaration),
         customer=reported.customer,
         value=Decimal(body["Value"]) * sign,
         currency=body.get("Currency"),
