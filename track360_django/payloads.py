@@ -227,6 +227,31 @@ def number(value: Number, *, name: str, places: int) -> str:
     return text.removeprefix("-") if decimal.is_zero() else text
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a value of a record is a number as `number` writes them."""
+    return isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value) is not None
+
+
+def zeros(record: Mapping[str, object], names: Iterable[str] = (), *, kept: str = "") -> dict[str, str]:
+    """
+    Return zero for each number among the values of an activity's record.
+
+    Args:
+        record: As it was sent.
+        names: Which additional fields are numbers; without any, those that read like one.
+        kept: A field that is none, however it reads.
+
+    Source: none, our choice: the guide doesn't say that a field that is left out is reset.
+    """
+    places = minor_units(str(record.get("Currency", "")))
+    wanted = {*(names or record), "Value"} - (ACTIVITY_FIELDS - {"Value"}) - {kept}
+    return {
+        name: number(0, name=name, places=places if "." in str(value) else 0)
+        for name, value in record.items()
+        if name in wanted and is_number(value)
+    }
+
+
 def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
     """
     Return a time as `YYYY-MM-DD HH:mm` in the agreed zone, a date as `YYYY-MM-DD`.
