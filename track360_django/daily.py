@@ -17,7 +17,18 @@ from typing import Any, Final
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from track360_django import alerts, clock, conf, customers, databases, drafts, outbox, payloads, wakeup
+from track360_django import (
+    alerts,
+    clock,
+    conf,
+    customers,
+    databases,
+    drafts,
+    outbox,
+    payloads,
+    records,
+    wakeup,
+)
 from track360_django.declarations import DailyActivity, daily_declarations, declarations
 from track360_django.declarations.totals import Total, add_up
 from track360_django.exceptions import PayloadError
@@ -280,7 +291,7 @@ class _Compilation:
         key = dict(zip(("brand", "eventname", "eventid"), _key_of(stored), strict=True))
         with transaction.atomic(using=self._using):
             corrected = Activity(**key, body=payloads.to_json(body))
-            drafts.compare(stored, corrected, is_time_given=True, using=self._using)
+            records.compare(stored, corrected, is_time_given=True, using=self._using)
             if self._show is not None:
                 self._show_sent(stored)
         return "changed"
