@@ -80,6 +80,7 @@ def _player_day() -> Any:
         eventname = "DailyStats"
 
         def rows(self, day: date) -> Iterator[dict[str, Any]]:
+            del day
             for number in range(1100):
                 yield {"customer": "c-1", "currency": "USD", "product": f"game {number}", "GGR": number + 1}
 

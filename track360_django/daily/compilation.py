@@ -196,7 +196,7 @@ class Compilation:
     def _now(self, stored: Activity, before: dict[str, Any], wanted: Wanted | None) -> dict[str, Any]:
         """Return what a record says now: a number that was sent and is not there any more is zero."""
         product_field = str(conf.for_brand(stored.brand).PRODUCT_FIELD)
-        zeros = payloads.zeros(before, self._declaration.kpis, kept=product_field)
+        zeros = payloads.zeros(before, self._declaration.numbers(), kept=product_field)
         if wanted is None:
             return before | zeros
         body: dict[str, Any] = json.loads(wanted.record.body)

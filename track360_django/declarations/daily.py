@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, ClassVar, TypeVar
 
@@ -30,7 +30,7 @@ class DailyActivity:
     """
 
     eventname: ClassVar[str] = ""
-    kpis: ClassVar[tuple[str, ...]] = ()
+    kpis: ClassVar[Sequence[str]] = ()
     window_days: ClassVar[int] = 7
     grace_minutes: ClassVar[int] = 15
     first_day: ClassVar[date | None] = None
@@ -70,6 +70,10 @@ class DailyActivity:
         kind = type(self)
         return drafts.shorten(self.source or f"{kind.__module__}.{kind.__qualname__}", 100)
 
+    def numbers(self) -> tuple[str, ...]:
+        """Return the names in `kpis`, of which one may be given as it is."""
+        return (self.kpis,) if isinstance(self.kpis, str) else tuple(self.kpis)
+
     def window(self, now: datetime) -> Iterator[date]:
         """Yield the days that are compiled at a time, oldest first: those of the window that are over everywhere."""
         last = last_day_over(now - timedelta(minutes=self.grace_minutes))
@@ -78,10 +82,19 @@ class DailyActivity:
             if self.first_day is None or day >= self.first_day:
                 yield day
 
+    @staticmethod
+    def attributes() -> tuple[str, ...]:
+        """Return the names of what a declaration may say."""
+        return tuple(name for name in DailyActivity.__annotations__ if not name.startswith("_"))
+
     def unknown_attributes(self) -> list[str]:
         """Return the names of plain public attributes that mean nothing here: most likely misspelt."""
-        known = vars(DailyActivity)
-        kinds = [kind for kind in type(self).__mro__ if issubclass(kind, DailyActivity)]
+        known = self.attributes()
+        kinds = [
+            kind
+            for kind in type(self).__mro__
+            if issubclass(kind, DailyActivity) and kind is not DailyActivity
+        ]
         names = {name for kind in kinds for name, value in vars(kind).items() if not callable(value)}
         return sorted(name for name in names if not name.startswith("_") and name not in known)
 

@@ -85,7 +85,7 @@ def add_up(declaration: DailyActivity, day: date, using: str) -> dict[Key, Total
             total = totals.setdefault(key, wanted)
             total.error = total.error or wanted.error
             if total.error is None:
-                _add(total, row, declaration.kpis)
+                _add(total, row, declaration.numbers())
     return totals
 
 
