@@ -19,7 +19,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings as HostSettings
 
-from example_project.cashier.models import Account
+from example_project.cashier.models import Account, Deposit
+from tests.pages import page
 from tests.test_middleware import configure
 from track360_django import activities, clock, customers, daily, signals, tasks
 from track360_django.daily.writer import CHUNK
@@ -204,6 +205,30 @@ def test_long_ids_are_of_their_day(ledger: Days) -> None:
 
     assert report() == {"changed": 2}
     assert [len(body["eventid"]) for body in bodies()] == [255, 255]
+
+
+def test_declaration_of_the_page_reports_the_deposits_of_a_day(settings: HostSettings) -> None:
+    """What a reader copies is right at both ends of a day."""
+    configure(settings, TIME_ZONE="America/New_York")
+    names: dict[str, Any] = {"__name__": "page"}
+    account = Account.objects.create(user=User.objects.create(username="alex"))
+    for at in ("03:59:59", "04:00", "12:00"):
+        Deposit.objects.create(
+            account=account,
+            amount=Decimal("10.50"),
+            currency="USD",
+            completed_at=datetime.fromisoformat(f"2025-07-21T{at}+00:00"),
+        )
+    Deposit.objects.filter(completed_at__hour=12).update(
+        completed_at=datetime(2025, 7, 22, 3, 59, 59, tzinfo=UTC)
+    )
+
+    exec(next(page("howto/report-daily-totals.md").blocks("python")).text, names)  # noqa: S102  our own page
+
+    (declaration,) = activities.daily_declarations()
+    activities.unregister_daily(type(declaration))
+    daily.report_day(declaration, DAY)
+    assert kpis() == {"Deposited": "21.00", "Deposits": "2"}
 
 
 # Compiled again.

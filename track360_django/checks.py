@@ -107,7 +107,7 @@ def check_declarations(**_: Any) -> list[CheckMessage]:
 def _check_daily(declaration: activities.DailyActivity) -> Iterator[CheckMessage]:
     kind = type(declaration)
     where = f"{kind.__module__}.{kind.__qualname__}"
-    eventname: str | None = declaration.eventname
+    eventname: Any = declaration.eventname
     if not 0 < len(eventname or "") <= payloads.MAX_EVENTNAME_CHARACTERS:
         message = f"{where} has no eventname of 1 to {payloads.MAX_EVENTNAME_CHARACTERS} characters: no day is compiled."
         yield _error(
