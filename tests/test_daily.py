@@ -310,6 +310,31 @@ def test_zeros_are_skipped_until_something_was_reported(
     assert report() == {"unchanged": 1}
 
 
+@pytest.fixture(params=[("GGR",), ()], ids=["kpis", "no-kpis"])
+def names_of_numbers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the declaration name its numbers, or not."""
+    monkeypatch.setattr(PlayerDay, "kpis", request.param)
+
+
+@pytest.mark.parametrize("shape", ["track360_django.products.suffix", "track360_django.products.prefix"])
+@pytest.mark.parametrize("name", ["GGR", "value"])
+@pytest.mark.usefixtures("names_of_numbers")
+def test_shaped_total_is_restated(ledger: Days, settings: HostSettings, shape: str, name: str) -> None:
+    """A product that is part of the KPI's name, or of the event name, is found again when its total changes."""
+    configure(settings, PRODUCT_FIELD=shape)
+    ledger[DAY] = [row(product="Casino", **{name: Decimal(2)}), row(product="Sports", **{name: Decimal(3)})]
+    ledger[DAY] += [row(product="Poker", **{name: Decimal(4)})]
+    assert report() == {"new": 3}
+    assert report() == {"unchanged": 3}
+
+    ledger[DAY] = [row(product="Casino", **{name: Decimal(7)}), row(product="Poker", **{name: 0.5})]
+
+    assert report() == {"changed": 2, "refused": 1}
+    amounts = [value for body in bodies() for value in body.values() if value[-3:-2] == "."]
+    assert sorted(amounts) == ["0.00", "4.00", "7.00"]
+    assert report() == {"unchanged": 2, "refused": 1}
+
+
 @pytest.mark.parametrize("currency", ["USD", "JPY", None])
 def test_total_that_is_gone_is_restated_with_zeros(
     ledger: Days, track360_outbox: Outbox, settings: HostSettings, currency: str | None
@@ -416,9 +441,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "empty-customer": (row("", GGR=1), "no_customer"),
     "customer-is-no-user": (row(Account(), GGR=1), "not_a_user"),
     "customer-with-nul": (row("c\0", GGR=1), "invalid_field"),
-    "currency": (row(currency="Dollar", GGR=1), "invalid_currency"),
+    "currency": (row(currency="$", GGR=1), "invalid_currency"),
+    "currency-of-nobody": (row(currency="XYZ", GGR=1), "unknown_currency"),
     "product": (row(product="Casino", GGR=1), "no_product_field"),
-    "product-is-no-text": (row(product=5, GGR=1), "invalid_field"),
+    "product-is-no-text": (row(product=[5], GGR=1), "invalid_field"),
     "detail-with-nul": (row(GGR=1, note="\0"), "invalid_field"),
     "reserved": (row(GGR=1, eventid="x"), "reserved_field"),
     "no-mapping": (("c-1", 5), "declaration"),

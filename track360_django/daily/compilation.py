@@ -58,6 +58,8 @@ class Compilation:
         self._writer = writer
         self._wanted: dict[Key, Wanted] = {}
         self._refused: dict[Key, PayloadError] = {}
+        # By brand and id: a product may shape the event name of what was reported before.
+        self._refused_ids: dict[tuple[str, str], PayloadError] = {}
         # A row can't be read, so a total that seems to be gone may be in it.
         self._is_partial = False
 
@@ -103,6 +105,7 @@ class Compilation:
     def _refuse(self, key: Key, error: PayloadError) -> None:
         if key in self._wanted:
             key = _beside(key)
+        self._refused_ids[key[0], key[2]] = error
         self._refused[key] = error
         self.report.refusals.append(f"{key[2]}: {error}")
 
@@ -141,8 +144,9 @@ class Compilation:
     def _compare(self, stored: Activity) -> None:
         """Deal with one record that this declaration wrote."""
         key = _key_of(stored)
-        if key in self._refused:
-            self._writer.explain(stored, self._dead(key, self._refused.pop(key)))
+        if error := self._refused.get(key) or self._refused_ids.get((key[0], key[2])):
+            self._refused.pop(key, None)
+            self._writer.explain(stored, self._dead(key, error))
             return
         wanted = self._wanted.pop(key, None)
         if stored.queued_at > self._began:
@@ -195,8 +199,8 @@ class Compilation:
 
     def _now(self, stored: Activity, before: dict[str, Any], wanted: Wanted | None) -> dict[str, Any]:
         """Return what a record says now: a number that was sent and is not there any more is zero."""
-        product_field = str(conf.for_brand(stored.brand).PRODUCT_FIELD)
-        zeros = payloads.zeros(before, self._declaration.numbers(), kept=product_field)
+        _, _, product = stored.source_pk.partition(" ")
+        zeros = payloads.zeros(before, product=product, agreed=conf.for_brand(stored.brand).CURRENCIES)
         if wanted is None:
             return before | zeros
         body: dict[str, Any] = json.loads(wanted.record.body)

@@ -7,13 +7,14 @@ from track360_django.declarations.daily import (
     unregister_daily,
 )
 from track360_django.declarations.model import ModelActivity
-from track360_django.declarations.registry import declarations, mend, register, unregister
+from track360_django.declarations.registry import declarations, declarations_of, mend, register, unregister
 
 __all__ = [
     "DailyActivity",
     "ModelActivity",
     "daily_declarations",
     "declarations",
+    "declarations_of",
     "mend",
     "register",
     "register_daily",

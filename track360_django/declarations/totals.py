@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import customers, drafts, payloads
+from track360_django import conf, customers, drafts, payloads
 from track360_django.declarations.daily import DailyActivity
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
@@ -65,7 +65,7 @@ class Total:
             product=self.product or None,
             fields={name: value for name, value in self.kpis.items() if name != VALUE} | self.details,
             source=declaration.label(),
-            source_pk=day.isoformat(),
+            source_pk=" ".join(part for part in (day.isoformat(), self.product) if part),
         )
 
 
@@ -112,9 +112,9 @@ def _key_of(row: Any, brand: str) -> Total:
             message = f"rows() yields mappings, not {type(row).__name__}: {{'customer': …, 'GGR': …}}."
             raise PayloadError(message, reason="declaration")  # noqa: TRY301  all of a row is refused in one place
         total.customer_id = _id_of(total.customer, brand)
-        total.product = _product_of(row)
+        total.product = payloads.product(row.get("product")) or ""
         total.currency = "?"
-        total.currency = payloads.currency(row.get("currency")) or ""
+        total.currency = payloads.currency(row.get("currency"), conf.for_brand(brand).CURRENCIES) or ""
     except PayloadError as error:
         total.error = error
     else:
@@ -133,15 +133,6 @@ def _id_of(owner: Any, brand: str) -> str:
     except ImproperlyConfigured as error:
         # One user without an id must not keep back what all others did.
         raise PayloadError(str(error), field="customerid", reason="no_customer") from None
-
-
-def _product_of(row: Mapping[str, Any]) -> str:
-    product = row.get("product")
-    if product is not None and not isinstance(product, str):
-        message = f"product takes text such as Casino, not a value of type {type(product).__name__}."
-        raise PayloadError(message, field="product", reason="invalid_field")
-    # The text itself: str() of an enumeration's member may be the member's name.
-    return str.__str__(product or "")
 
 
 def _add(total: Total, row: Mapping[str, Any], kpis: tuple[str, ...]) -> None:
