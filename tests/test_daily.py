@@ -952,7 +952,7 @@ def test_command_goes_on_behind_a_day_that_fails(ledger: Days) -> None:
         (("--from", "2025-07-22", "--to", "2025-07-21"), "comes after"),
         (("--date", "9999-12-31"), "is not over"),
         (("--from", "2025-07-21", "--to", "9999-12-31"), "is not over"),
-        (("--date", "21.7.2025"), "no date such as 2025-07-21"),
+        (("--date", "21.7.2025"), "write it as 2025-07-21"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

@@ -282,6 +282,7 @@ def test_python_of_a_page_compiles(each: Page) -> None:
         "reference/settings.md",
         "howto/declare-activities.md",
         "howto/install.md",
+        "howto/names-and-products.md",
         "howto/privacy.md",
         "howto/report-daily-totals.md",
         "howto/report-without-auth-package.md",

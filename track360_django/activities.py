@@ -69,7 +69,7 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         eventname: The KPI, named as agreed: "Deposit", "GGR", ...
         customer: The host's user, a `Customer`, or a customer id as text. Who was never reported is reported first.
         value: A Decimal or an int, never a float. Money (with a currency) gets its minor units.
-        currency: ISO code of three letters.
+        currency: ISO code of three letters, or one of `CURRENCIES`.
         createtime: When it happened: an aware datetime, or a date for a day's total. Now, if left out.
         eventid: Unique and the same for each retry, such as the transaction's reference. It may be left out for a
             day's total only: then it is made of event name, day, customer, product and currency.

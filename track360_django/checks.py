@@ -130,7 +130,8 @@ def _check_daily(declaration: activities.DailyActivity) -> Iterator[CheckMessage
 
 
 def _check_window(declaration: activities.DailyActivity, where: str) -> Iterator[CheckMessage]:
-    days, window = conf.settings.RETENTION_DAYS, declaration.window_days
+    days = conf.settings.RETENTION_DAYS
+    window: Any = declaration.window_days
     if not isinstance(window, int) or not 0 < window <= days:
         message = f"{where}: window_days = {window!r}, and bodies are kept for {days} days."
         hint = "Use 1 to RETENTION_DAYS: what was pruned can't be compared, so its corrections would be lost."

@@ -156,7 +156,9 @@ def build(draft: Draft, brand: str, customer_id: str) -> Activity:
         _warn_of_name(record.eventname, tuple(settings.EVENTS))
     return Activity(
         brand=brand,
-        eventname=str(shaped["eventname"]),
+        # The KPI as it was reported, whatever its product makes of the name: with it a row stays the same activity when
+        # its product, or the agreement on products, changes.
+        eventname=record.eventname,
         eventid=record.eventid,
         body=payloads.to_json(parcels.before_send(shaped, brand)),
         source=draft.source,

@@ -70,6 +70,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         what="a product is reported and no field was agreed for it",
         advice="Set PRODUCT_FIELD (API guide, Grouping by date or by KPI type)",
     ),
+    "product_field": Meaning(
+        what="PRODUCT_FIELD could not make the record tell its product",
+        advice="Correct the function, or agree on another field",
+    ),
+    "unknown_currency": Meaning(
+        what="the currency is none of ISO 4217 and none of CURRENCIES",
+        advice="Correct the row, or add the code to CURRENCIES",
+    ),
     "invalid_currency": Meaning(what="the currency is no ISO code of three letters", advice=_SEE_ERROR),
     "invalid_time": Meaning(what="a time can't be reported exactly", advice=_SEE_ERROR),
     "invalid_number": Meaning(what="a number can't be reported exactly", advice=_SEE_ERROR),

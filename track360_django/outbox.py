@@ -249,6 +249,13 @@ def replace_quarantined(pk: int, activity: Activity, *, using: str) -> None:
         add_activities([activity], using=using)
 
 
+def replace_dead(pk: int, activity: Activity, *, using: str) -> None:
+    """Put an activity in the place of a dead one that was never accepted, and is another customer's now."""
+    with transaction.atomic(using=using):
+        if Activity.objects.using(using).filter(pk=pk, status=Status.DEAD, accepted_version=0).delete()[0]:
+            add_activities([activity], using=using)
+
+
 def explain_quarantined(pk: int, *, reason: str, error: str, using: str) -> None:
     """Note why an activity still can't be written down."""
     quarantined = Activity.objects.using(using).filter(pk=pk, customer=None)

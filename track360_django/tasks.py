@@ -20,6 +20,7 @@ from track360_django import conf, wakeup
 SWEEP_SECONDS: Final = 30
 PRUNE_SECONDS: Final = 3600
 DAILY_SECONDS: Final = 3600
+RECONCILE_SECONDS: Final = 3600
 
 
 @shared_task(name=wakeup.DELIVER, ignore_result=True, acks_late=False)
@@ -64,6 +65,15 @@ def daily() -> None:
         compiler.report_windows()
 
 
+@shared_task(name="track360_django.tasks.reconcile", ignore_result=True, acks_late=False)
+def reconcile() -> None:
+    """Report rows of the last days that nobody announced: `bulk_create`, raw SQL, a process that died too early."""
+    from track360_django import reconcile as reconciliation  # noqa: PLC0415  see the module's docstring
+
+    if conf.settings.ENABLED:
+        reconciliation.fill()
+
+
 BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "track360-sweep": {
         "task": "track360_django.tasks.sweep",
@@ -78,6 +88,11 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "track360-daily": {
         "task": "track360_django.tasks.daily",
         "schedule": DAILY_SECONDS,
+        "options": {"expires": wakeup.EXPIRES_SECONDS},
+    },
+    "track360-reconcile": {
+        "task": "track360_django.tasks.reconcile",
+        "schedule": RECONCILE_SECONDS,
         "options": {"expires": wakeup.EXPIRES_SECONDS},
     },
 }

@@ -163,10 +163,6 @@ class ModelActivity:
         """Return when a row was reversed, None where the declaration doesn't know."""
         return self._read(row, "reversed_at")
 
-    def product_of(self, row: Model) -> Any:
-        """Return a row's product."""
-        return self._read(row, "product")
-
     def _read(self, row: Model, name: str) -> Any:
         return self._read_field(row, name, self._declared(name))
 

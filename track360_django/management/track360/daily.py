@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator, Mapping
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from track360_django import clock, daily, databases
 from track360_django.daily import DayReport
 from track360_django.declarations import DailyActivity, daily_declarations
 from track360_django.declarations.daily import last_day_over
+from track360_django.management.track360 import moments
 
 HELP: Final = (
     "Compile the declared day's totals, and report what is new or has changed. "
@@ -24,9 +25,11 @@ MAX_TOLD: Final = 10
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--date", type=_day, help="this day, such as 2025-07-21")
-    parser.add_argument("--from", type=_day, dest="first", metavar="DATE", help="all days from this one …")
-    parser.add_argument("--to", type=_day, dest="last", metavar="DATE", help="… to this one")
+    parser.add_argument("--date", type=moments.day, help="this day, such as 2025-07-21")
+    parser.add_argument(
+        "--from", type=moments.day, dest="first", metavar="DATE", help="all days from this one …"
+    )
+    parser.add_argument("--to", type=moments.day, dest="last", metavar="DATE", help="… to this one")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the JSON objects that would be sent, and write nothing"
     )
@@ -45,25 +48,30 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
             "@activities.register_daily above it."
         )
         raise CommandError(message, returncode=1)
-    is_dry_run = options["dry_run"]
+    show = out.write if options["dry_run"] else None
+    # What a dry run prints is for a program to read.
+    lines = err if options["dry_run"] else out
     problems: list[str] = []
-    doubled: set[tuple[str, str]] = set()
+    doubled: set[str] = set()
     for declaration, day in list(_days_of(options)):
         try:
-            report = daily.report_day(declaration, day, show=out.write if is_dry_run else None)
+            report = daily.report_day(declaration, day, show=show)
         except Exception as error:  # noqa: BLE001  the host's rows() may raise anything; the other days go on
             problems.append(f"{day} {declaration.eventname}: {type(error).__name__}: {error}")
-            continue
-        # What a dry run prints is for a program to read.
-        (err if is_dry_run else out).write(str(report))
-        problems += _problems_of(report)
-        doubled |= {(report.eventname, name) for name in report.doubled}
-    for eventname, name in sorted(doubled):
-        err.write(f"{eventname}: {name} is reported per event, too, and may count twice.")
+        else:
+            lines.write(str(report))
+            problems += _problems_of(report)
+            doubled |= {f"{report.eventname}: {name}" for name in report.doubled}
+    for name in sorted(doubled):
+        err.write(f"{name} is reported per event, too, and may count twice.")
+    _tell(problems)
+
+
+def _tell(problems: Sequence[str]) -> None:
     if problems:
         message = (
-            "Not everything could be compiled; what could is reported. Correct rows(), and run it again: nothing "
-            "is reported twice."
+            "Not everything could be compiled; what could is reported. Correct rows(), and run it again: nothing is "
+            "reported twice."
         )
         raise CommandError("\n".join((message, *problems)), returncode=1)
 
@@ -108,11 +116,3 @@ def _refuse_unfinished(last: date, last_over: date) -> None:
             f"one. The last day that can be compiled is {last_over}."
         )
         raise CommandError(message, returncode=2)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        message = f"{text!r} is no date such as 2025-07-21"
-        raise ArgumentTypeError(message) from None
