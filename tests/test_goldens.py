@@ -220,7 +220,7 @@ def test_total_of_a_day_is_the_guides_with_an_eventid(
     delivery.drain()
 
     (received,) = track360_sandbox.store.activities()
-    assert received.pop("eventid") == f"{eventname}-{CUSTOMER_ID}-2025-07-21-USD"
+    assert received.pop("eventid") == f"{eventname}-2025-07-21-{CUSTOMER_ID}-USD"
     assert received == example
 
 

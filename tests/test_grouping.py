@@ -130,7 +130,7 @@ def test_currency_that_was_agreed_names_the_total(settings: HostSettings) -> Non
     first, second = report(currency="usdt"), report(currency="USDT")
 
     assert first.pk == second.pk
-    assert first.eventid == "GGR-C-1-2025-07-21-USDT"
+    assert first.eventid == "GGR-2025-07-21-C-1-USDT"
     assert body_of(first)["Value"] == "50.000000"
 
 
@@ -176,7 +176,7 @@ def test_product_is_told_as_it_was_agreed(
 
     made = report(product="Casino")
 
-    assert (made.eventname, made.eventid) == ("GGR", "GGR-C-1-2025-07-21-Casino-USD")
+    assert (made.eventname, made.eventid) == ("GGR", "GGR-2025-07-21-C-1-Casino-USD")
     sent = {"eventid": made.eventid, "createtime": "2025-07-21", "customerid": "C-1", "Currency": "USD"}
     assert body_of(made) == {**body, **sent}
 

@@ -86,6 +86,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         what="an additional field has the name of one of the API's own",
         advice="Rename it, or use the argument of that name",
     ),
+    "eventid_taken": Meaning(
+        what="another record has its event id, and says something else",
+        advice="Report it in one way alone, or give it an id that is unique for the event name",
+    ),
+    "differing_field": Meaning(
+        what="rows of one day's total differ in something that can't be added up",
+        advice="Leave the field out of rows(), or let it be part of `product`",
+    ),
     "before_send": Meaning(what="BEFORE_SEND returned no record", advice="Correct the function"),
     "declaration": Meaning(what="the declaration failed for its row", advice="Correct the declaration"),
     "row_gone": Meaning(what="the row it came from is gone"),

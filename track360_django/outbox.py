@@ -262,6 +262,11 @@ def explain_quarantined(pk: int, *, reason: str, error: str, using: str) -> None
     quarantined.update(reason=reason, error=error[:500])
 
 
+def drop_quarantined(pk: int, *, using: str) -> None:
+    """Delete the dead record that stood for something that could not be written down, and is not there any more."""
+    Activity.objects.using(using).filter(pk=pk, customer=None).delete()
+
+
 def requeue(records: QuerySet[R]) -> int:
     """
     Give dead records another try from the start; return how many.

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from django.core.management.base import BaseCommand, OutputWrapper
 
 from track360_django.management.track360 import (
+    daily,
     deliver,
     explain,
     prune,
@@ -44,6 +45,7 @@ class Subcommand(Protocol):
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "status": status,
     "deliver": deliver,
+    "daily": daily,
     "reconcile": reconcile,
     "requeue": requeue,
     "resume": resume,
