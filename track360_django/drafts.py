@@ -230,7 +230,7 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
     if (
         is_pruned
         or stored.body == wanted.body
-        or _is_same(stored.body, wanted.body, is_time_given=is_time_given)
+        or is_same(stored.body, wanted.body, is_time_given=is_time_given)
     ):
         return
     is_unsent = stored.status == Status.DEAD and not stored.accepted_version
@@ -246,7 +246,7 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
         )
 
 
-def _is_same(stored: str, wanted: str, *, is_time_given: bool) -> bool:
+def is_same(stored: str, wanted: str, *, is_time_given: bool) -> bool:
     bodies = [json.loads(text) for text in (stored, wanted)]
     if not is_time_given:
         for body in bodies:
@@ -257,7 +257,7 @@ def _is_same(stored: str, wanted: str, *, is_time_given: bool) -> bool:
 def is_of_one_row(stored: Activity, wanted: Activity) -> bool:
     """Tell whether two records come from the same row of the host; a report without a row may be of any."""
     rows = [(each.source, each.source_pk) for each in (stored, wanted)]
-    return not stored.source or not wanted.source or rows[0] == rows[1]
+    return not stored.source_pk or not wanted.source_pk or rows[0] == rows[1]
 
 
 def refuse_taken(stored: Activity | None, wanted: Activity) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -57,6 +57,33 @@ def find_user(customer_id: str, brand: str) -> Any | None:
         return None
     # MySQL finds "alex" for "ALEX", who may be somebody else at Track360.
     return user if user is not None and str(follow(user, path)) == customer_id else None
+
+
+def find_users(customer_ids: Collection[str], brand: str) -> dict[str, Any]:
+    """Return the users who have these ids at Track360, by id, in one query where `CUSTOMER_ID` is a column."""
+    path = conf.for_brand(brand).CUSTOMER_ID
+    if not isinstance(path, str):
+        return {}
+    wanted = [customer_id for customer_id in customer_ids if _may_be_in_column(customer_id, path)]
+    try:
+        rows = _users().filter(**{f"{path.replace('.', '__')}__in": wanted})
+        users = list(with_relations(rows, (path, *_field_paths(brand).values()))) if wanted else []
+    except (FieldDoesNotExist, FieldError, ValidationError, ValueError, TypeError, OverflowError):
+        found = {customer_id: find_user(customer_id, brand) for customer_id in wanted}
+    else:
+        found = {str(follow(user, path)): user for user in users}
+    return {name: user for name, user in found.items() if user is not None and name in customer_ids}
+
+
+def _may_be_in_column(customer_id: str, path: str) -> bool:
+    """Tell whether a column of the user can hold a text at all; True where only the database can tell."""
+    try:
+        column: Any = get_user_model()._meta.pk if path == "pk" else get_user_model()._meta.get_field(path)
+        return column.to_python(customer_id) is not None
+    except (FieldDoesNotExist, AttributeError):
+        return True
+    except ValidationError:
+        return False
 
 
 def user_of(customer: Customer) -> Any | None:

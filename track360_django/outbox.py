@@ -63,6 +63,13 @@ def add_customer(customer: Customer, *, using: str) -> Customer:
     return read_customer(customer.brand, customer.customer_id, using=using)
 
 
+def add_customers(customers: Sequence[Customer], *, using: str) -> None:
+    """Insert customers, leaving alone those that their brand has already."""
+    for customer in customers:
+        customer.lane = lanes.lane_of(customer.customer_id, conf.for_brand(customer.brand).LANES)
+    insert_missing(customers, using=using, batch_size=INSERT_BATCH)
+
+
 def read_customer(brand: str, customer_id: str, *, using: str) -> Customer:
     """
     Return the row of a customer who was added in this transaction, or found there.
