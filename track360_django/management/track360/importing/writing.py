@@ -13,7 +13,7 @@ from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360.importing.entries import Entry
 from track360_django.management.track360.importing.outcome import Outcome
-from track360_django.management.track360.importing.records import SOURCE, draft_of, registration_of
+from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
 from track360_django.models import Activity, Customer, Status
 
 # SQLite takes no more than a thousand parameters.
