@@ -30,7 +30,7 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
     Returns:
         The record, and whether it is news. One that is none was neither read nor compared.
     """
-    brand, customer_id = drafts.ownerkey_of(draft.customer, using)
+    brand, customer_id = drafts.owner_key(draft.customer, using)
     activity = drafts.build(draft, brand, customer_id)
     is_news = outbox.add_beside_customer(activity, customer_id, using=using)
     if not is_news:
@@ -44,7 +44,7 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
 
 def write_down(draft: Draft, using: str) -> Activity:
     """Return an unsaved record; its customer is registered if nobody reported them yet."""
-    brand, customer_id = drafts.ownerkey_of(draft.customer, using)
+    brand, customer_id = drafts.owner_key(draft.customer, using)
     activity = drafts.build(draft, brand, customer_id)
     return drafts.attach(activity, customers.of(draft.customer, brand, using=using))
 
@@ -111,7 +111,7 @@ def _build_each(wanted: Sequence[Draft], using: str, refuse: Refuse) -> Iterator
         owner = drafts.key_of(draft.customer)
         try:
             if owner not in keys:
-                keys[owner] = drafts.ownerkey_of(draft.customer, using)
+                keys[owner] = drafts.owner_key(draft.customer, using)
             yield _Built(index, draft, drafts.build(draft, *keys[owner]))
         except PayloadError as error:
             refuse(index, error)

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, OutputWrapper
 from track360_django.management.track360 import (
     deliver,
     explain,
+    import_files,
     prune,
     requeue,
     resume,
@@ -43,6 +44,7 @@ class Subcommand(Protocol):
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "status": status,
     "deliver": deliver,
+    "import": import_files,
     "requeue": requeue,
     "resume": resume,
     "explain": explain,

@@ -102,9 +102,7 @@ class _Feed:
 
 def _row(lines: list[Line], cells: list[str], columns: Sequence[str]) -> Entry:
     if len(cells) != len(columns):
-        message = (
-            f"it has {len(cells)} cells and the header has {len(columns)}: look for a missing quotation mark or comma."
-        )
+        message = f"it has {len(cells)} cells and the header has {len(columns)}: look for a missing quotation mark or comma."
         return _unread(lines, UnreadableError(message))
     return _entry(lines, {name: cell for name, cell in zip(columns, cells, strict=True) if cell})
 
@@ -134,7 +132,9 @@ def parse_object(content: bytes) -> dict[str, Any]:
         message = "it is no JSON of this world: thousands of digits, or of brackets."
         raise UnreadableError(message) from None
     if not isinstance(value, dict):
-        message = 'it is JSON and no object: write {"customerId": ...} or {"eventname": ...}, one on each line.'
+        message = (
+            'it is JSON and no object: write {"customerId": ...} or {"eventname": ...}, one on each line.'
+        )
         raise UnreadableError(message)
     return value
 
@@ -161,7 +161,7 @@ def _unread(lines: Sequence[Line], error: PayloadError) -> Entry:
 
 
 def text_of(lines: Sequence[Line]) -> str:
-    """Return the text of some lines, so that a person can correct it; what is no UTF-8 shows as `\\xe9`."""
+    """Return the text of some lines, so that a person can correct it; bytes that are no UTF-8 are spelt out."""
     text = b"".join(line.content for line in lines).decode(errors="backslashreplace").rstrip("\r\n")
     return text[:EXCERPT_CHARACTERS] if any(line.is_too_long for line in lines) else text
 

@@ -15,6 +15,8 @@ from track360_django.exceptions import PayloadError
 # pruning keeps its id: the same file, imported again after any time, is not paid for again.
 SOURCE: Final = "import"
 
+# A tuple: what a file holds need not have a hash.
+_NOTHING: Final = (None, "")
 _CUSTOMER: Final = payloads.CUSTOMER_ARGUMENTS
 _ACTIVITY: Final = payloads.ACTIVITY_ARGUMENTS
 
@@ -35,7 +37,7 @@ def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
     known = {*payloads.CUSTOMER_FIELDS, *params}
     return Registration(
         user=customers.id_of(_id(fields, _CUSTOMER["user"]), brand),
-        tracking={name: fields[name] for name in params if fields.get(name) not in {None, ""}},
+        tracking={name: fields[name] for name in params if fields.get(name) not in _NOTHING},
         regtime=_time(regtime, brand) if regtime else None,
         fields={name: value for name, value in fields.items() if name not in known},
     )
@@ -53,12 +55,13 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
     _refuse_misspelt(fields, payloads.ACTIVITY_FIELDS)
     product = _product_field(brand)
     known = {*payloads.ACTIVITY_FIELDS, product}
-    given = {name: fields.get(field) for name, field in _ACTIVITY.items()}
+    given: dict[str, Any] = {name: fields.get(field) for name, field in _ACTIVITY.items()}
     given["customer"] = customers.id_of(_id(fields, _ACTIVITY["customer"]), brand)
-    given["eventid"] = _id(fields, _ACTIVITY["eventid"]) if given["eventid"] not in {None, ""} else None
+    if given["eventid"] not in _NOTHING:
+        given["eventid"] = _id(fields, _ACTIVITY["eventid"])
     given["createtime"] = _moment(given["createtime"], brand)
     # In CSV an empty cell is none; in JSON it may stand there.
-    values = {name: None if value == "" else value for name, value in given.items()}
+    values: Any = {name: None if value == "" else value for name, value in given.items()}
     return Draft(
         **values,
         product=fields.get(product) or None,
@@ -70,7 +73,8 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
 def _product_field(brand: str) -> str:
     """Return the field that holds the product: a day's total of another product is another total."""
     name = conf.for_brand(brand).PRODUCT_FIELD
-    return name if isinstance(name, str) else ""
+    # It may be something else than a name: then a record can't be taken apart again.
+    return name if isinstance(name, str) else ""  # type: ignore[redundant-expr]  # see above
 
 
 def _id(fields: Mapping[str, Any], name: str) -> str:
@@ -80,7 +84,9 @@ def _id(fields: Mapping[str, Any], name: str) -> str:
         message = f"{name} is missing: each line needs one (API guide, Field definitions)."
         raise PayloadError(message, field=name, reason="missing_field")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        message = f"{name} takes text, not a value of type {type(value).__name__}: put it into quotation marks."
+        message = (
+            f"{name} takes text, not a value of type {type(value).__name__}: put it into quotation marks."
+        )
         raise PayloadError(message, field=name, reason="invalid_field")
     return str(value)
 
@@ -100,7 +106,9 @@ def _time(value: Any, brand: str, *, name: str = _CUSTOMER["regtime"]) -> dateti
             found = found.replace(tzinfo=conf.time_zone(brand))
         return found.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        message = f"{name} is no time: write it as in the guide, 2025-07-21 08:46, or as 2025-07-21T08:46:00Z."
+        message = (
+            f"{name} is no time: write it as in the guide, 2025-07-21 08:46, or as 2025-07-21T08:46:00Z."
+        )
         raise PayloadError(message, field=name, reason="invalid_time") from None
 
 

@@ -123,7 +123,9 @@ def kind_of(names: Iterable[str]) -> Kind | None:
 
 def _refuse_columns(columns: Sequence[str]) -> None:
     if "" in columns or len(set(columns)) < len(columns):
-        message = "its header has a column without a name, or a name twice: nobody can tell which value is meant."
+        message = (
+            "its header has a column without a name, or a name twice: nobody can tell which value is meant."
+        )
         raise UnknownFormatError(message)
 
 

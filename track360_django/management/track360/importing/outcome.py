@@ -45,9 +45,14 @@ class Outcome:
     """What became of one batch."""
 
     counts: Counts = field(default_factory=Counts)
-    bad: list[BadLine] = field(default_factory=list)
+    _bad: list[BadLine] = field(default_factory=list)
+
+    @property
+    def bad(self) -> list[BadLine]:
+        """The entries that are not reported, in the order of the file."""
+        return sorted(self._bad, key=lambda bad: bad.entry.number)
 
     def refuse(self, entry: Entry, *, reason: str, message: str) -> None:
         """Note an entry that is not reported."""
-        self.bad.append(BadLine(entry, reason, message))
+        self._bad.append(BadLine(entry, reason, message))
         self.counts.bad += 1

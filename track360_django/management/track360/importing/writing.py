@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.db import router, transaction
-from django.utils import timezone
 
-from track360_django import conf, customers, drafts, identity, outbox, parcels, wakeup
+from track360_django import conf, customers, drafts, identity, outbox, parcels, records, wakeup
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360.importing.entries import Entry
-from track360_django.management.track360.importing.outcome import Outcome
 from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
+from track360_django.management.track360.importing.outcome import Outcome
 from track360_django.models import Activity, Customer, Status
-
-# SQLite takes no more than a thousand parameters.
-_FIND: int = 500
 
 
 def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
@@ -81,8 +77,8 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
         # Ids rise: what has a higher one afterwards is new.
         last = Activity.objects.using(using).order_by("-pk").values_list("pk", flat=True).first() or 0
         outbox.add_activities([each.activity for each in built], using=using)
-        _compare(built, brand, using, last, outcome)
         wakeup.after_commit(using=using)
+        _compare(built, using, last, outcome)
     outcome.counts.held = sum(owners[each.customer_id].status == Status.HELD for each in built)
     return outcome
 
@@ -96,18 +92,19 @@ def preview_activities(entries: Sequence[Entry], brand: str) -> tuple[Outcome, l
     known = customers.find_many(ids, brand, using=using)
     newcomers = customers.placeholders([each for each in ids if each not in known], brand, using=using)
     bodies = list(_bodies([row for row in newcomers if row.status != Status.HELD], brand))
-    stored = _stored([each.activity for each in built], brand, using)
+    stored = records.stored_like([each.activity for each in built], using)
     for each in built:
-        before = stored.get(_key(each.activity))
-        is_other = before is not None and _is_other(before, each)
-        if before is None or (is_other and _is_resent(brand)):
-            bodies.append(each.activity.body)
-            stored[_key(each.activity)] = each.activity
+        before = stored.get(records.key_of(each.activity))
+        if before is None:
             outcome.counts.new += 1
-        elif is_other:
-            _refuse_other(outcome, each.entry)
-        else:
+        elif records.says_the_same(before, each.activity, is_time_given=each.is_dated):
             outcome.counts.unchanged += 1
+            continue
+        else:
+            _note_other(before, each, outcome)
+        if before is None or _is_quarantined(before) or _is_resent(brand):
+            bodies.append(each.activity.body)
+            stored[records.key_of(each.activity)] = each.activity
     return outcome, bodies
 
 
@@ -121,33 +118,36 @@ def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Buil
     return built
 
 
-def _compare(built: Sequence[_Built], brand: str, using: str, last: int, outcome: Outcome) -> None:
+def _compare(built: Sequence[_Built], using: str, last: int, outcome: Outcome) -> None:
     """Deal with those that were written down before, in another batch or in this one."""
-    stored = _stored([each.activity for each in built], brand, using)
-    seen: set[tuple[str, str]] = set()
+    stored = records.stored_like([each.activity for each in built], using)
+    seen: set[tuple[str, ...]] = set()
     for each in built:
-        key = _key(each.activity)
-        before = stored.get(key) or drafts.read(each.activity, using)
-        is_first, is_other = key not in seen, _is_other(before, each)
+        key = records.key_of(each.activity)
+        before = stored.get(key) or records.read(each.activity, using)
+        is_first = key not in seen
         seen.add(key)
         if before.pk > last and is_first:
             outcome.counts.new += 1
-        elif not is_other:
+        elif records.says_the_same(before, each.activity, is_time_given=each.is_dated):
             outcome.counts.unchanged += 1
         else:
-            drafts.compare(before, each.activity, is_time_given=each.is_dated, using=using)
-            del stored[key]
-            if _is_resent(brand):
-                outcome.counts.changed += 1
-            else:
-                _refuse_other(outcome, each.entry)
+            records.compare(before, each.activity, is_time_given=each.is_dated, using=using)
+            # What was changed is read again by the next line with the same id.
+            stored.pop(key, None)
+            _note_other(before, each, outcome)
 
 
-def _is_other(stored: Activity, each: _Built) -> bool:
-    """Tell whether a record has other content than a line; a body that was pruned can't tell."""
-    return bool(stored.body) and not drafts.is_same(
-        stored.body, each.activity.body, is_time_given=each.is_dated
-    )
+def _note_other(before: Activity, each: _Built, outcome: Outcome) -> None:
+    if _is_quarantined(before) or _is_resent(before.brand):
+        outcome.counts.changed += 1
+    else:
+        _refuse_other(outcome, each.entry)
+
+
+def _is_quarantined(stored: Activity) -> bool:
+    """Tell whether a record of nobody stands for a row that could not be written down."""
+    return stored.customer_id is None and not stored._state.adding
 
 
 def _is_resent(brand: str) -> bool:
@@ -157,28 +157,11 @@ def _is_resent(brand: str) -> bool:
 def _refuse_other(outcome: Outcome, entry: Entry) -> None:
     outcome.counts.other += 1
     message = (
-        "its eventid was written down before with other content. The first stays and is flagged: compare them in the "
-        "admin; an activity of its own needs an eventid of its own (API guide, Activity API, eventid; "
-        "TRACK360['CORRECTIONS'])."
+        "its eventid was written down before with other content. What was sent stays and is flagged, what was not "
+        "sent yet got this content: look at it with `track360 explain`. Another activity needs another eventid "
+        "(API guide, Activity API, eventid; TRACK360['CORRECTIONS'])."
     )
     outcome.refuse(entry, reason="other_content", message=message)
-
-
-def _stored(activities: Sequence[Activity], brand: str, using: str) -> dict[tuple[str, str], Activity]:
-    """Return what is in the table under the ids of some activities."""
-    wanted = {_key(activity) for activity in activities}
-    eventids = sorted({eventid for _, eventid in wanted})
-    found: dict[tuple[str, str], Activity] = {}
-    for start in range(0, len(eventids), _FIND):
-        rows = Activity.objects.using(using).filter(
-            brand=brand, eventid__in=eventids[start : start + _FIND]
-        )
-        found |= {_key(row): row for row in rows if _key(row) in wanted}
-    return found
-
-
-def _key(activity: Activity) -> tuple[str, str]:
-    return activity.eventname, activity.eventid
 
 
 def _read(
