@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -53,17 +54,17 @@ def recognise(lines: Lines) -> Format | None:
     first = _first(lines)
     if first is None:
         return None
-    text = first.content.decode(errors="replace").strip()
     if first.content.startswith((b"\xff\xfe", b"\xfe\xff")):
         message = "it is UTF-16: save it as UTF-8."
         raise UnknownFormatError(message)
-    if text.startswith("["):
-        message = "it is one JSON array: write one object on each line (`jq -c '.[]'` does that)."
-        raise UnknownFormatError(message)
-    if text.startswith("{"):
-        lines.put_back([first])
-        return Format(kind=_kind_of_objects(lines))
-    return _format_of_header(text)
+    text = first.content.decode(errors="replace").strip()
+    if found := _format_of_header(text):
+        return found
+    lines.put_back([first])
+    kind = _kind_of_objects(lines)
+    if kind is None:
+        raise UnknownFormatError(_why_unknown(text))
+    return Format(kind=kind)
 
 
 def _first(lines: Lines) -> Line | None:
@@ -74,38 +75,38 @@ def _first(lines: Lines) -> Line | None:
     return None
 
 
-def _kind_of_objects(lines: Lines) -> Kind:
+def _kind_of_objects(lines: Lines) -> Kind | None:
+    """Return what the first line that is an object of the guide is; all lines are still to be read."""
     seen: list[Line] = []
     try:
         while len(seen) < _LOOK and (line := lines.read()) is not None:
             seen.append(line)
-            try:
-                kind = kind_of(entries.parse_object(line.content))
-            except UnreadableError:
-                continue
-            if kind is not None:
-                return kind
+            with suppress(UnreadableError):
+                if kind := kind_of(entries.parse_object(line.content)):
+                    return kind
     finally:
         lines.put_back(seen)
-    message = (
-        f"none of its first {len(seen)} lines is a JSON object with {_names(_KEYS)} "
-        "(API guide, Field definitions; names are written as there)."
-    )
-    raise UnknownFormatError(message)
+    return None
 
 
-def _format_of_header(text: str) -> Format:
+def _why_unknown(text: str) -> str:
+    if text.startswith("["):
+        return "it is one JSON array: write one object on each line (`jq -c '.[]'` does that)."
+    names = " (customers) or ".join(sorted(_KEYS)) + " (activities)"
+    what = "no JSON object" if text.startswith("{") else "no CSV header with a column"
+    return f"it begins with {what} {names}; names are written as in the API guide, Field definitions."
+
+
+def _format_of_header(text: str) -> Format | None:
+    if text.startswith("{"):
+        return None
     for delimiter in _DELIMITERS:
         columns = _cells(text, delimiter)
         kind = kind_of(columns)
         if kind is not None:
             _refuse_columns(columns)
             return Format(kind=kind, columns=columns, delimiter=delimiter)
-    message = (
-        f"its first line is no JSON object, and no CSV header with a column {_names(_KEYS)} "
-        "(API guide, Field definitions; names are written as there)."
-    )
-    raise UnknownFormatError(message)
+    return None
 
 
 def _cells(text: str, delimiter: str) -> list[str]:
@@ -127,7 +128,3 @@ def _refuse_columns(columns: Sequence[str]) -> None:
             "its header has a column without a name, or a name twice: nobody can tell which value is meant."
         )
         raise UnknownFormatError(message)
-
-
-def _names(names: Iterable[str]) -> str:
-    return " (customers) or ".join(sorted(names)) + " (activities)"
