@@ -274,6 +274,20 @@ def requeue(records: QuerySet[R]) -> int:
     return dead.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error="")
 
 
+def replay(records: QuerySet[R]) -> int:
+    """
+    Mark accepted records due again, as they are: the same version, the same id, the same bytes; return how many.
+
+    What is not accepted goes out anyway, or needs a person, and is left alone; so is an activity whose body was pruned.
+    """
+    accepted = records.filter(status=Status.DELIVERED)
+    if records.model is Activity:
+        accepted = accepted.exclude(body="")
+    return accepted.update(
+        status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error=""
+    )
+
+
 # Outcomes.
 
 

@@ -17,6 +17,7 @@ from track360_django.management.track360 import (
     explain,
     import_files,
     prune,
+    replay,
     requeue,
     resume,
     sandbox,
@@ -48,6 +49,7 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "requeue": requeue,
     "resume": resume,
     "explain": explain,
+    "replay": replay,
     "prune": prune,
     "sandbox": sandbox,
 }

@@ -10,19 +10,17 @@ from typing import Any, Final
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import InterfaceError, OperationalError
 
-from track360_django import conf
 from track360_django.management.track360 import meter
+from track360_django.management.track360.brands import brand_of
 from track360_django.management.track360.importing import sources
 from track360_django.management.track360.importing.lines import EndlessLineError
 from track360_django.management.track360.importing.run import FileImport, Interrupted
-from track360_django.management.track360.stopping import stopped_by_signals
+from track360_django.management.track360.stopping import INTERRUPTED, stopped_by_signals
 
 HELP: Final = (
     "Report customers and activities from CSV or JSONL files, in the field names of the API guide; customers first. "
     "An import that was stopped or killed goes on where it was when it is started again."
 )
-# What a shell calls a program that SIGINT ended.
-INTERRUPTED: Final = 130
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -88,18 +86,3 @@ def _do(work: FileImport, options: Mapping[str, Any]) -> list[str]:
             "command again, and the import goes on there."
         )
         raise CommandError(message, returncode=1) from None
-
-
-def brand_of(name: str | None) -> str:
-    """
-    Return the brand that a person named, or the one of a host that serves no request.
-
-    Raises:
-        CommandError: There is no such brand.
-    """
-    if name is None:
-        return conf.brand_of(None)
-    if name not in conf.brands():
-        message = f"There is no brand {name!r}: TRACK360['BRANDS'] has {', '.join(conf.brands())}."
-        raise CommandError(message, returncode=2)
-    return name

@@ -10,6 +10,8 @@ from types import FrameType
 from typing import Any, Final
 
 POLL_SECONDS: Final = 0.1
+# What a shell calls the exit code of a program that SIGINT ended.
+INTERRUPTED: Final = 130
 
 
 class Stop:

@@ -74,7 +74,7 @@ def _product_field(brand: str) -> str:
     """Return the field that holds the product: a day's total of another product is another total."""
     name = conf.for_brand(brand).PRODUCT_FIELD
     # It may be something else than a name: then a record can't be taken apart again.
-    return name if isinstance(name, str) else ""  # type: ignore[redundant-expr]  # see above
+    return name if isinstance(name, str) else ""
 
 
 def _id(fields: Mapping[str, Any], name: str) -> str:
