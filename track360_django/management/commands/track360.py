@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from django.core.management.base import BaseCommand, OutputWrapper
 
 from track360_django.management.track360 import (
+    backfill,
     deliver,
     explain,
     import_files,
@@ -45,6 +46,7 @@ class Subcommand(Protocol):
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "status": status,
     "deliver": deliver,
+    "backfill": backfill,
     "import": import_files,
     "requeue": requeue,
     "resume": resume,

@@ -13,8 +13,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from track360_django import conf, databases, identity, locks, outbox, parcels, wakeup
+from track360_django import conf, databases, locks, outbox, wakeup
 from track360_django.expressions import is_among
+from track360_django.management.track360 import bodies
 from track360_django.management.track360.brands import brand_of
 from track360_django.management.track360.moments import HELP as MOMENT
 from track360_django.management.track360.moments import moment
@@ -186,12 +187,8 @@ def _show(records: QuerySet[Any], out: OutputWrapper) -> tuple[int, int]:
 
 
 def _bodies(rows: Sequence[Any]) -> Iterator[str]:
-    for brand in {row.brand for row in rows}:
-        of_brand = [row for row in rows if row.brand == brand]
-        customers = [row for row in of_brand if isinstance(row, Customer)]
-        users = identity.users_of(customers, brand)
-        yield from (parcels.body_of(row, users.get(row.user_pk)) for row in customers)
-        yield from (row.body for row in of_brand if isinstance(row, Activity))
+    yield from bodies.of_customers(row for row in rows if isinstance(row, Customer))
+    yield from (row.body for row in rows if isinstance(row, Activity))
 
 
 def _chunks(records: QuerySet[Any]) -> Iterator[list[int]]:

@@ -8,9 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, cast
 
-from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
-from django.db import reset_queries
 
 from track360_django.management.track360.importing import writing
 from track360_django.management.track360.importing.entries import Entry
@@ -18,6 +16,7 @@ from track360_django.management.track360.importing.formats import Format
 from track360_django.management.track360.importing.journal import Aside, Journal, Place
 from track360_django.management.track360.importing.outcome import BadLine, Counts, Outcome
 from track360_django.management.track360.importing.sources import Source
+from track360_django.management.track360.memory import forget_queries
 from track360_django.management.track360.meter import Meter, Pace
 from track360_django.management.track360.stopping import Stop
 
@@ -89,7 +88,7 @@ class FileImport:
         show = _SHOW[self._format.kind]
         for batch in self._batches():
             outcome, bodies = show(batch, self.brand)
-            _forget_queries()
+            forget_queries()
             self.out.writelines(f"{body}\n" for body in bodies)
             self.told.writelines(f"{self.name}, {_told(bad)}\n" for bad in outcome.bad)
             counts.add(outcome.counts)
@@ -114,7 +113,7 @@ class FileImport:
 
     def _commit(self, batch: list[Entry]) -> Outcome:
         outcome = _WRITE[self._format.kind](batch, self.brand)
-        _forget_queries()
+        forget_queries()
         return outcome
 
     def _begin(self, *, is_restart: bool) -> tuple[Journal | Aside, Place]:
@@ -180,9 +179,3 @@ class FileImport:
 
 def _told(bad: BadLine) -> str:
     return f"line {bad.entry.number}: {bad.reason}: {bad.message}"
-
-
-def _forget_queries() -> None:
-    """Forget what Django remembers of each statement while DEBUG is on: of a million lines it would be gigabytes."""
-    if settings.DEBUG:
-        reset_queries()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import router, transaction
 
-from track360_django import conf, customers, drafts, identity, outbox, parcels, records, wakeup
+from track360_django import conf, customers, drafts, outbox, records, wakeup
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
+from track360_django.management.track360 import bodies
 from track360_django.management.track360.importing.entries import Entry
 from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
 from track360_django.management.track360.importing.outcome import Outcome
-from track360_django.models import Activity, Customer, Status
+from track360_django.models import Activity, Status
 
 
 def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
@@ -32,13 +33,7 @@ def preview_customers(entries: Sequence[Entry], brand: str) -> tuple[Outcome, li
     rows = list(customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error))
     outcome.counts.new = len(rows)
     outcome.counts.unchanged = outcome.counts.read - outcome.counts.bad - len(rows)
-    return outcome, list(_bodies(rows, brand))
-
-
-def _bodies(rows: Sequence[Customer], brand: str) -> Iterator[str]:
-    users = identity.users_of(rows, brand)
-    for row in rows:
-        yield parcels.body_of(row, users.get(row.user_pk))
+    return outcome, list(bodies.of_customers(rows))
 
 
 def _registrations(
@@ -91,7 +86,7 @@ def preview_activities(entries: Sequence[Entry], brand: str) -> tuple[Outcome, l
     ids = {each.customer_id: each.customer_id for each in built}
     known = customers.find_many(ids, brand, using=using)
     newcomers = customers.placeholders([each for each in ids if each not in known], brand, using=using)
-    bodies = list(_bodies([row for row in newcomers if row.status != Status.HELD], brand))
+    shown = list(bodies.of_customers(row for row in newcomers if row.status != Status.HELD))
     stored = records.stored_like([each.activity for each in built], using)
     for each in built:
         before = stored.get(records.key_of(each.activity))
@@ -103,9 +98,9 @@ def preview_activities(entries: Sequence[Entry], brand: str) -> tuple[Outcome, l
         else:
             _note_other(before, each, outcome)
         if before is None or _is_quarantined(before) or _is_resent(brand):
-            bodies.append(each.activity.body)
+            shown.append(each.activity.body)
             stored[records.key_of(each.activity)] = each.activity
-    return outcome, bodies
+    return outcome, shown
 
 
 def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Built]:
