@@ -455,7 +455,7 @@ def test_bad_customer_is_set_aside_and_the_others_go_on(line: str | bytes, reaso
         ({"Value": "1,250.00"}, "invalid_number"),
         ({"Value": True}, "invalid_number"),
         ({"Value": "9" * 39}, "invalid_number"),
-        ({"Currency": "Dollar"}, "invalid_currency"),
+        ({"Currency": "Dollar"}, "unknown_currency"),
         ({"createtime": "2025-02-30 10:00"}, "invalid_time"),
         ({"eventid": None}, "no_eventid"),
         ({"eventid": 1.5}, "invalid_field"),
