@@ -200,11 +200,11 @@ def _report_chunk(wanted: list[_Wanted], brand: str, using: str, total: Reported
     # The first of several lines about one customer; the others complete it.
     firsts = {each.row.customer_id: each.row for each in reversed(wanted)}
     outbox.add_customers(list(firsts.values()), using=using)
-    stored = _rows_of(firsts, brand, using)
+    stored: dict[str, Customer | None] = {**_known(firsts, brand, using)}
     seen: set[str] = set()
     for each in wanted:
         customer_id = each.row.customer_id
-        row = stored[customer_id] or outbox.read_customer(brand, customer_id, using=using)
+        row = stored.get(customer_id) or outbox.read_customer(brand, customer_id, using=using)
         is_changed = _complete(row, each.row, is_explicit=each.is_explicit, is_dated=each.is_dated)
         if row.pk > last and customer_id not in seen:
             total.new += 1
@@ -295,26 +295,31 @@ def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Cus
         if isinstance(owner, Customer) and owner._state.db in {using, None}
     }
     ids = {key: id_of(owner, brand) for key, owner in owners.items() if key not in found}
-    wanted = sorted(set(ids.values()))
-    for start in range(0, len(wanted), FIND_BATCH):
-        rows = Customer.objects.using(using).filter(
-            brand=brand, customer_id__in=wanted[start : start + FIND_BATCH]
-        )
-        known = {row.customer_id: row for row in rows}
-        found |= {key: known[customer_id] for key, customer_id in ids.items() if customer_id in known}
-    return found
+    known = _known(set(ids.values()), brand, using)
+    return found | {key: known[customer_id] for key, customer_id in ids.items() if customer_id in known}
 
 
-def of_many(customer_ids: Iterable[str], brand: str, *, using: str) -> dict[str, Customer]:
+def _known(customer_ids: Collection[str], brand: str, using: str, *deferred: str) -> dict[str, Customer]:
+    """Return rows by customer id, without some columns that are dear to read."""
+    wanted = sorted(customer_ids)
+    rows = Customer.objects.using(using).filter(brand=brand).defer(*deferred)
+    return {
+        row.customer_id: row
+        for start in range(0, len(wanted), FIND_BATCH)
+        for row in rows.filter(customer_id__in=wanted[start : start + FIND_BATCH])
+    }
+
+
+def of_many(customer_ids: Collection[str], brand: str, *, using: str) -> dict[str, Customer]:
     """Return the rows of some customer ids by id; those that nobody reported are registered together, as `of` does."""
-    ids = {customer_id: customer_id for customer_id in customer_ids}
-    found = find_many(ids, brand, using=using)
-    if missing := [customer_id for customer_id in ids if customer_id not in found]:
+    found = _known(customer_ids, brand, using, *_SNAPSHOT)
+    missing = [customer_id for customer_id in customer_ids if customer_id not in found]
+    if missing:
         outbox.add_customers(placeholders(missing, brand, using=using), using=using)
-        found |= {
-            customer_id: outbox.read_customer(brand, customer_id, using=using) if row is None else row
-            for customer_id, row in _rows_of(missing, brand, using).items()
-        }
+        found |= _known(missing, brand, using)
+        # Somebody else's, whom an older snapshot does not show.
+        late = [customer_id for customer_id in missing if customer_id not in found]
+        found |= {each: outbox.read_customer(brand, each, using=using) for each in late}
     return found
 
 
@@ -322,11 +327,6 @@ def placeholders(customer_ids: Collection[str], brand: str, *, using: str) -> li
     """Return unsaved rows for ids that nobody reported: what `of_many` registers."""
     users = identity.find_users(customer_ids, brand)
     return [_placeholder(users.get(each), each, brand, using) for each in customer_ids]
-
-
-def _rows_of(customer_ids: Iterable[str], brand: str, using: str) -> dict[str, Customer | None]:
-    found = find_many({each: each for each in customer_ids}, brand, using=using)
-    return {each: found.get(each) for each in customer_ids}
 
 
 def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:

@@ -66,14 +66,18 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
     built = _build(entries, brand, outcome)
     using = router.db_for_write(Activity)
     with transaction.atomic(using=using):
-        owners = customers.of_many((each.customer_id for each in built), brand, using=using)
+        owners = customers.of_many({each.customer_id for each in built}, brand, using=using)
         for each in built:
             drafts.attach(each.activity, owners[each.customer_id])
-        # Ids rise: what has a higher one afterwards is new.
-        last = Activity.objects.using(using).order_by("-pk").values_list("pk", flat=True).first() or 0
-        outbox.add_activities([each.activity for each in built], using=using)
+        # The first of several lines with the same id, unless it is there already; the others are compared.
+        stored = records.stored_like([each.activity for each in built], using)
+        firsts = {records.key_of(each.activity): each for each in reversed(built)}
+        news = [each for key, each in firsts.items() if key not in stored][::-1]
+        outbox.add_activities([each.activity for each in news], using=using)
         wakeup.after_commit(using=using)
-        _compare(built, using, last, outcome)
+        outcome.counts.new = len(news)
+        added = {id(each) for each in news}
+        _compare([each for each in built if id(each) not in added], stored, using, outcome)
     outcome.counts.held = sum(owners[each.customer_id].status == Status.HELD for each in built)
     return outcome
 
@@ -113,23 +117,16 @@ def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Buil
     return built
 
 
-def _compare(built: Sequence[_Built], using: str, last: int, outcome: Outcome) -> None:
-    """Deal with those that were written down before, in another batch or in this one."""
-    stored = records.stored_like([each.activity for each in built], using)
-    seen: set[tuple[str, ...]] = set()
+def _compare(
+    built: Sequence[_Built], stored: dict[tuple[str, ...], Activity], using: str, outcome: Outcome
+) -> None:
+    """Deal with those that were written down before, in another batch or further up in this one."""
     for each in built:
-        key = records.key_of(each.activity)
-        before = stored.get(key) or records.read(each.activity, using)
-        is_first = key not in seen
-        seen.add(key)
-        if before.pk > last and is_first:
-            outcome.counts.new += 1
-        elif records.says_the_same(before, each.activity, is_time_given=each.is_dated):
+        before = stored.pop(records.key_of(each.activity), None) or records.read(each.activity, using)
+        if records.says_the_same(before, each.activity, is_time_given=each.is_dated):
             outcome.counts.unchanged += 1
         else:
             records.compare(before, each.activity, is_time_given=each.is_dated, using=using)
-            # What was changed is read again by the next line with the same id.
-            stored.pop(key, None)
             _note_other(before, each, outcome)
 
 
