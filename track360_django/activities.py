@@ -6,7 +6,7 @@ Models are declared in an app's `track360.py` (discovered like `admin.py`); ever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -14,10 +14,11 @@ from typing import Any, Final
 from django.db import router, transaction
 from django.db.models import QuerySet
 
-from track360_django import drafts, outbox, wakeup
+from track360_django import drafts, outbox, records, wakeup
 from track360_django.declarations import ModelActivity, declarations, mend, register, unregister
 from track360_django.drafts import Draft
-from track360_django.models import Activity, Customer, Status
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity, Status
 from track360_django.payloads import FieldValue, Moment, Number
 
 __all__ = [
@@ -81,44 +82,51 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         fields=fields,
     )
     using = router.db_for_write(Activity)
-    wanted, is_news = drafts.write(draft, using)
+    wanted, is_news = records.write(draft, using)
+    stored = records.read(wanted, using)
     if is_news:
-        wakeup.after_commit(using=using)
-    stored = drafts.read(wanted, using)
-    drafts.compare(stored, wanted, is_time_given=createtime is not None, using=using)
-    return stored
+        return stored
+    records.compare(stored, wanted, is_time_given=createtime is not None, using=using)
+    return records.read(wanted, using)
 
 
-def report_many(rows: Iterable[Mapping[str, Any]]) -> int:
+OnError = Callable[[Mapping[str, Any], PayloadError], None]
+
+
+def report_many(rows: Iterable[Mapping[str, Any]], *, on_error: OnError | None = None) -> int:
     """
-    Report many activities, a thousand in one INSERT; those that are there already are left alone.
+    Report many activities, a thousand in one INSERT; those that are there already are compared as `report` does.
 
     Args:
         rows: Mappings with the arguments of `report`, `eventname` among them. May be a generator.
+        on_error: Called with each row that can't be reported exactly, and why; the others are reported.
 
     Returns:
         How many rows were read.
 
     Raises:
-        PayloadError: A row can't be reported exactly; its thousand and those behind it were not written.
+        PayloadError: A row can't be reported exactly, and there is no `on_error`; its thousand and those behind it were
+            not written.
 
     Source: API guide, "General API Conventions", Batching.
     """
     using = router.db_for_write(Activity)
     total = 0
     remaining = iter(rows)
-    while chunk := [drafts.draft_of(row) for row in islice(remaining, MANY)]:
-        with transaction.atomic(using=using):
-            owners = drafts.owners_of(chunk, using)
-            activities = [_belonging_to(owners[drafts.key_of(draft.customer)], draft) for draft in chunk]
-            outbox.add_activities(activities, using=using)
-            wakeup.after_commit(using=using)
+    while chunk := list(islice(remaining, MANY)):
+        _report_chunk(chunk, on_error, using)
         total += len(chunk)
     return total
 
 
-def _belonging_to(customer: Customer, draft: Draft) -> Activity:
-    return drafts.attach(drafts.build(draft, customer.brand, customer.customer_id), customer)
+def _report_chunk(chunk: list[Mapping[str, Any]], on_error: OnError | None, using: str) -> None:
+    def refuse(index: int, error: PayloadError) -> None:
+        if on_error is None:
+            raise error
+        on_error(chunk[index], error)
+
+    with transaction.atomic(using=using):
+        records.write_many([drafts.draft_of(row) for row in chunk], using, refuse=refuse)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.utils import timezone
 
 from track360_django import (
@@ -20,10 +18,8 @@ from track360_django import (
     customers,
     databases,
     identity,
-    outbox,
     parcels,
     payloads,
-    wakeup,
 )
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
@@ -61,54 +57,29 @@ def key_of(owner: Any) -> tuple[type, Any]:
     return type(owner), getattr(owner, "pk", owner)
 
 
-def owners_of(drafts: list[Draft], using: str) -> dict[tuple[type, Any], Customer]:
-    """Return the customers of some drafts; those that are known are looked up together."""
+def owners_of(drafts: Iterable[Draft], using: str) -> dict[tuple[type, Any], Customer]:
+    """Return the customers of some drafts; those that are known are looked up together, the others registered."""
     owners = {key_of(draft.customer): draft.customer for draft in drafts}
-    brands = {key: brand_of(owner, using) for key, owner in owners.items()}
+    brands = {key: owner_key(owner, using)[0] for key, owner in owners.items()}
     found: dict[tuple[type, Any], Customer] = {}
     for brand in set(brands.values()):
-        wanted = {
-            key: owner for key, owner in owners.items() if brands[key] == brand and not _is_nobody(owner)
-        }
+        wanted = {key: owner for key, owner in owners.items() if brands[key] == brand}
         found |= customers.find_many(wanted, brand, using=using)
-    return {key: found.get(key) or _owner_of(owner, using) for key, owner in owners.items()}
+    return {
+        key: found.get(key) or customers.of(owner, brands[key], using=using) for key, owner in owners.items()
+    }
 
 
-def _owner_of(owner: Any, using: str) -> Customer:
-    _refuse_nobody(owner)
-    return customers.of(owner, brand_of(owner, using), using=using)
+def owner_key(owner: Any, using: str) -> tuple[str, str]:
+    """
+    Return brand and customer id, which name a customer.
 
-
-def _refuse_nobody(owner: Any) -> None:
-    if _is_nobody(owner):
+    Raises:
+        PayloadError: It is nobody.
+    """
+    if owner is None or owner == "":
         message = "customer leads to nobody: an activity belongs to a user or a customer id (API guide, customerid)."
         raise PayloadError(message, field="customerid", reason="no_customer")
-
-
-def _is_nobody(owner: Any) -> bool:
-    return owner is None or owner == ""
-
-
-def write(draft: Draft, using: str) -> tuple[Activity, bool]:
-    """Write a draft down, after its customer if nobody reported them yet; return the record, and whether it is news."""
-    brand, customer_id = _key_of_owner(draft.customer, using)
-    activity = build(draft, brand, customer_id)
-    if outbox.add_beside_customer(activity, customer_id, using=using):
-        return activity, True
-    attach(activity, customers.of(draft.customer, brand, using=using))
-    return activity, outbox.add_activity(activity, using=using)
-
-
-def write_down(draft: Draft, using: str) -> Activity:
-    """Return an unsaved record; its customer is registered if nobody reported them yet."""
-    brand, customer_id = _key_of_owner(draft.customer, using)
-    activity = build(draft, brand, customer_id)
-    return attach(activity, customers.of(draft.customer, brand, using=using))
-
-
-def _key_of_owner(owner: Any, using: str) -> tuple[str, str]:
-    """Return brand and customer id, which name a customer."""
-    _refuse_nobody(owner)
     brand = brand_of(owner, using)
     return brand, customers.id_of(owner, brand)
 
@@ -198,73 +169,3 @@ def _is_day(createtime: Moment | None) -> bool:
     if isinstance(createtime, str):
         return " " not in createtime
     return isinstance(createtime, date) and not isinstance(createtime, datetime)
-
-
-def find(wanted: Activity, using: str) -> Activity | None:
-    """Return the record that is in the table under the same id, None when there is none."""
-    return _same_id(wanted, using).first()
-
-
-def _same_id(wanted: Activity, using: str) -> QuerySet[Activity]:
-    key = {"brand": wanted.brand, "eventname": wanted.eventname, "eventid": wanted.eventid}
-    return Activity.objects.using(using).filter(**key)
-
-
-def read(wanted: Activity, using: str) -> Activity:
-    """Return the record that is in the table under the same id; a locking read where the host's snapshot is older."""
-    stored = find(wanted, using)
-    if stored is None:
-        with transaction.atomic(using=using):
-            stored = _same_id(wanted, using).select_for_update().get()
-    return stored
-
-
-def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
-    """Deal with an activity that was written down before with other content, as `CORRECTIONS` says."""
-    if stored.customer_id is None:
-        # It was quarantined, and its row has been corrected.
-        outbox.replace_quarantined(stored.pk, wanted, using=using)
-        wakeup.after_commit(using=using)
-        return
-    is_pruned = not stored.body
-    if (
-        is_pruned
-        or stored.body == wanted.body
-        or _is_same(stored.body, wanted.body, is_time_given=is_time_given)
-    ):
-        return
-    is_unsent = stored.status == Status.DEAD and not stored.accepted_version
-    if is_unsent or conf.for_brand(stored.brand).CORRECTIONS == "resend":
-        outbox.correct_activity(stored.pk, wanted.body, using=using)
-        wakeup.after_commit(using=using)
-    elif outbox.flag_changed(stored.pk, using=using):
-        logger.warning(
-            "track360: %s %s was reported with other content before; the first stays, the record is flagged "
-            "(TRACK360['CORRECTIONS']).",
-            stored.eventname,
-            stored.eventid,
-        )
-
-
-def _is_same(stored: str, wanted: str, *, is_time_given: bool) -> bool:
-    bodies = [json.loads(text) for text in (stored, wanted)]
-    if not is_time_given:
-        for body in bodies:
-            body.pop("createtime", None)
-    return bool(bodies[0] == bodies[1])
-
-
-def is_of_one_row(stored: Activity, wanted: Activity) -> bool:
-    """Tell whether two records come from the same row of the host; a report without a row may be of any."""
-    rows = [(each.source, each.source_pk) for each in (stored, wanted)]
-    return not stored.source or not wanted.source or rows[0] == rows[1]
-
-
-def refuse_taken(stored: Activity | None, wanted: Activity) -> None:
-    """Refuse to take another row's record for this row's: it would be reported once for both."""
-    if stored is not None and not is_of_one_row(stored, wanted):
-        message = (
-            f"eventid is taken by {stored.source} {stored.source_pk}: give the declaration an `eventid` that is unique "
-            "for the event name."
-        )
-        raise PayloadError(message, field="eventid", reason="eventid_taken")

@@ -9,18 +9,19 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from django.db import connections, models, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
 
 from track360_django import clock, conf, lanes, locks
 from track360_django.clock import Now, from_now
 from track360_django.expressions import is_among
 from track360_django.insertion import insert_beside, insert_missing
-from track360_django.models import Activity, Customer, Status
+from track360_django.models import Activity, Customer, Lane, Status
 
 Record = Customer | Activity
 R = TypeVar("R", bound=Record)
@@ -36,7 +37,8 @@ class Outcome:
     What one attempt made of some records.
 
     `version` is what was sent; a record that changed meanwhile stays pending. `wait` is how long a pending record
-    rests. `is_attempt` tells whether it counts as one of the records' attempts.
+    rests. `is_attempt` tells whether it counts as one of the records' attempts. `bodies` is what Track360 may have of
+    them, by id, where that must not change any more.
     """
 
     pks: Sequence[int]
@@ -46,6 +48,7 @@ class Outcome:
     error: str = ""
     wait: timedelta | None = None
     is_attempt: bool = True
+    bodies: Mapping[int, str] = field(default_factory=dict)
 
 
 # Adding records, in the host's transaction.
@@ -190,6 +193,55 @@ def correct_activity(pk: int, body: str, *, using: str) -> None:
     )
 
 
+def correct_unsent(activity: Activity, body: str, *, using: str) -> bool:
+    """
+    Replace the body of an activity that nobody can have sent; tell whether that was so.
+
+    One that is held, or pending without an attempt while nobody has its lane; or written in this very transaction.
+    Whoever takes the lane before the commit may send the old body: the settling then keeps what was sent.
+    """
+    unsent = Q(status=Status.HELD) | Q(status=Status.PENDING)
+    if _key_of(activity) not in _own(using):
+        busy = Lane.objects.filter(brand=activity.brand, number=OuterRef("lane")).exclude(owner="", losses=0)
+        unsent = Q(status=Status.HELD) | Q(Q(status=Status.PENDING) & ~Exists(busy))
+    rows = Activity.objects.using(using).filter(unsent, pk=activity.pk, attempts=0, accepted_version=0)
+    return bool(rows.update(body=body, changed_at=None, version=F("version") + 1))
+
+
+# Note [Own records]
+# What a transaction wrote itself nobody else can have seen, however busy the lane is. The set of savepoints that Django
+# keeps with the wake-up's callback lasts as long as the transaction, and is another one in the next: it tells them
+# apart.
+
+# More in one transaction than any page writes: an import need not be remembered.
+_MAX_OWN: Final = 10_000
+_Key = tuple[str, str, str]
+
+
+def note_own(activities: Sequence[Activity], *, using: str) -> None:
+    """Remember that the open transaction wrote these; after its wake-up was asked for. See Note [Own records]."""
+    connection = connections[using]
+    if not connection.in_atomic_block or not connection.run_on_commit:
+        return
+    keys = _own(using)
+    if not keys:
+        connection.track360_own = (connection.run_on_commit[-1][0], keys)  # type: ignore[attr-defined]
+    if len(keys) < _MAX_OWN:
+        keys.update(map(_key_of, activities))
+
+
+def _own(using: str) -> set[_Key]:
+    """Return the keys of the records that the open transaction wrote."""
+    connection = connections[using]
+    transaction_of, keys = getattr(connection, "track360_own", (None, set()))
+    is_open = any(entry[0] is transaction_of for entry in connection.run_on_commit)
+    return keys if is_open else set()
+
+
+def _key_of(activity: Activity) -> _Key:
+    return activity.brand, activity.eventname, activity.eventid
+
+
 def replace_quarantined(pk: int, activity: Activity, *, using: str) -> None:
     """Put an activity in the place of the dead record that stood for it while it could not be written down."""
     with transaction.atomic(using=using):
@@ -286,6 +338,8 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
     with transaction.atomic(using=lane.using):
         lanes.renew(lane)
         locked = locks.find_locked(model, wanted, using=lane.using)
+        for outcome in outcomes:
+            _keep_sent(outcome, locked, lane.using)
         groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for outcome in outcomes:
             groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
@@ -297,6 +351,19 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
             if pks:
                 _write(model, lane.using, pks, *kind)
     return locked
+
+
+def _keep_sent(outcome: Outcome, locked: set[int], using: str) -> None:
+    """Take back a body that was changed while the one before it was under way: what was sent stays, it is flagged."""
+    pks = [pk for pk in outcome.bodies if pk not in locked]
+    if not pks:
+        return
+    rows = Activity.objects.using(using)
+    changed = rows.filter(is_among("pk", pks)).exclude(version=outcome.version)
+    for pk in changed.values_list("pk", flat=True):
+        rows.filter(pk=pk).update(
+            body=outcome.bodies[pk], version=outcome.version, changed_at=Coalesce(F("changed_at"), Now())
+        )
 
 
 def _kind(outcome: Outcome) -> tuple[Any, ...]:

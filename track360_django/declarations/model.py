@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django.db import router, transaction
 from django.db.models import Model, Q
 
-from track360_django import alerts, conditions, databases, drafts, outbox, wakeup
+from track360_django import alerts, conditions, databases, drafts, outbox, records
 from track360_django.declarations.columns import as_stored
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
@@ -90,21 +90,20 @@ class ModelActivity:
             return None
         using = databases.of(row)
         record = self.write(row, using)
-        return record if record.pk else drafts.read(record, using)
+        return record if record.pk else records.read(record, using)
 
     def write(self, row: Model, using: str) -> Activity:
         """Write a row's activity down, or compare it with the one that is there; the record may have no key yet."""
         try:
             draft = self._draft(row)
-            wanted, is_news = drafts.write(draft, using)
+            wanted, is_news = records.write(draft, using)
             if is_news:
-                wakeup.after_commit(using=using)
                 return wanted
-            stored = drafts.read(wanted, using)
-            drafts.refuse_taken(stored, wanted)
+            stored = records.read(wanted, using)
+            records.refuse_taken(stored, wanted)
         except PayloadError as error:
             return self._quarantine(row, error, using)
-        drafts.compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
+        records.compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
         return stored
 
     def mend(self, quarantined: Activity) -> bool:
@@ -138,8 +137,8 @@ class ModelActivity:
         try:
             # In a savepoint: a query of the declaration that fails must not ruin the caller's transaction.
             with transaction.atomic(using=using):
-                wanted = drafts.write_down(self._draft(row), using)
-                drafts.refuse_taken(drafts.find(wanted, using), wanted)
+                wanted = records.write_down(self._draft(row), using)
+                records.refuse_taken(records.find(wanted, using), wanted)
                 return wanted
         except PayloadError:
             raise
@@ -199,10 +198,10 @@ class ModelActivity:
             source=self.model._meta.label,
             source_pk=str(row.pk),
         )
-        stored = drafts.find(dead, using)
-        if stored is not None and not drafts.is_of_one_row(stored, dead):
+        stored = records.find(dead, using)
+        if stored is not None and not records.is_of_one_row(stored, dead):
             dead.eventid = f"{dead.source}-{dead.source_pk}"
-            stored = drafts.find(dead, using)
+            stored = records.find(dead, using)
         if stored is None:
             outbox.add_activities([dead], using=using)
             alerts.record_dead(

@@ -1,0 +1,226 @@
+"""Drafts become records: written down once, one or many, and compared with what was written down before."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from track360_django import conf, customers, drafts, outbox, wakeup
+from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
+from track360_django.expressions import is_one_of
+from track360_django.models import Activity, Status
+
+logger = logging.getLogger(__name__)
+
+# Told of a draft that can't be written down: its place among those that were given, and why.
+Refuse = Callable[[int, PayloadError], None]
+
+
+def write(draft: Draft, using: str) -> tuple[Activity, bool]:
+    """
+    Write a draft down, after its customer if nobody reported them yet, and ask for its delivery.
+
+    Returns:
+        The record, and whether it is news. One that is none was neither read nor compared.
+    """
+    brand, customer_id = drafts.owner_key(draft.customer, using)
+    activity = drafts.build(draft, brand, customer_id)
+    is_news = outbox.add_beside_customer(activity, customer_id, using=using)
+    if not is_news:
+        drafts.attach(activity, customers.of(draft.customer, brand, using=using))
+        is_news = outbox.add_activity(activity, using=using)
+    if is_news:
+        wakeup.after_commit(using=using)
+        outbox.note_own([activity], using=using)
+    return activity, is_news
+
+
+def write_down(draft: Draft, using: str) -> Activity:
+    """Return an unsaved record; its customer is registered if nobody reported them yet."""
+    brand, customer_id = drafts.owner_key(draft.customer, using)
+    activity = drafts.build(draft, brand, customer_id)
+    return drafts.attach(activity, customers.of(draft.customer, brand, using=using))
+
+
+class _Built(NamedTuple):
+    """A draft and its unsaved record, with its place among those that were given."""
+
+    place: int
+    draft: Draft
+    activity: Activity
+
+
+def write_many(wanted: Sequence[Draft], using: str, *, refuse: Refuse) -> int:
+    """
+    Write many drafts down in a few statements, and compare those that are there already, as `compare` does.
+
+    Call it in a transaction.
+
+    Args:
+        wanted: The drafts: a thousand or so at a time.
+        using: Alias of the database.
+        refuse: Called for each draft that can't be written down; the others are, unless it raises.
+
+    Returns:
+        How many are news.
+    """
+    built = _one_of_each(_build_each(wanted, using, refuse), refuse)
+    stored = _stored_like([each.activity for each in built], using)
+    _insert([each for each in built if _key(each.activity) not in stored], using)
+    for each in built:
+        if known := stored.get(_key(each.activity)):
+            try:
+                _compare_given(known, each, using)
+            except PayloadError as error:
+                refuse(each.place, error)
+    return len(built) - len(stored)
+
+
+def _compare_given(known: Activity, given: _Built, using: str) -> None:
+    refuse_taken(known, given.activity)
+    if known.customer_id is None:
+        owner = customers.of(given.draft.customer, given.activity.brand, using=using)
+        drafts.attach(given.activity, owner)
+    compare(known, given.activity, is_time_given=given.draft.createtime is not None, using=using)
+
+
+def _one_of_each(built: Iterable[_Built], refuse: Refuse) -> list[_Built]:
+    """Return the last of those with the same id; one that is of another row of the host is refused."""
+    last: dict[tuple[str, ...], _Built] = {}
+    for each in built:
+        key = _key(each.activity)
+        try:
+            refuse_taken(last[key].activity if key in last else None, each.activity)
+        except PayloadError as error:
+            refuse(each.place, error)
+        else:
+            last[key] = each
+    return [*last.values()]
+
+
+def _build_each(wanted: Sequence[Draft], using: str, refuse: Refuse) -> Iterator[_Built]:
+    keys: dict[tuple[type, object], tuple[str, str]] = {}
+    for index, draft in enumerate(wanted):
+        owner = drafts.key_of(draft.customer)
+        try:
+            if owner not in keys:
+                keys[owner] = drafts.owner_key(draft.customer, using)
+            yield _Built(index, draft, drafts.build(draft, *keys[owner]))
+        except PayloadError as error:
+            refuse(index, error)
+
+
+def _insert(news: list[_Built], using: str) -> None:
+    if not news:
+        return
+    owners = drafts.owners_of((each.draft for each in news), using)
+    added = [drafts.attach(each.activity, owners[drafts.key_of(each.draft.customer)]) for each in news]
+    outbox.add_activities(added, using=using)
+    wakeup.after_commit(using=using)
+    outbox.note_own(added, using=using)
+
+
+def _key(activity: Activity) -> tuple[str, ...]:
+    return activity.brand, activity.eventname, activity.eventid
+
+
+def _stored_like(wanted: Iterable[Activity], using: str) -> dict[tuple[str, ...], Activity]:
+    """Return the records that are in the table under the ids of these, by their keys."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for activity in wanted:
+        groups[activity.brand, activity.eventname].append(activity.eventid)
+    rows = Activity.objects.using(using)
+    return {
+        _key(stored): stored
+        for (brand, eventname), ids in groups.items()
+        for stored in rows.filter(is_one_of("eventid", ids), brand=brand, eventname=eventname)
+    }
+
+
+def find(wanted: Activity, using: str) -> Activity | None:
+    """Return the record that is in the table under the same id, None when there is none."""
+    return _same_id(wanted, using).first()
+
+
+def _same_id(wanted: Activity, using: str) -> QuerySet[Activity]:
+    key = {"brand": wanted.brand, "eventname": wanted.eventname, "eventid": wanted.eventid}
+    return Activity.objects.using(using).filter(**key)
+
+
+def read(wanted: Activity, using: str) -> Activity:
+    """Return the record that is in the table under the same id; a locking read where the host's snapshot is older."""
+    stored = find(wanted, using)
+    if stored is None:
+        with transaction.atomic(using=using):
+            stored = _same_id(wanted, using).select_for_update().get()
+    return stored
+
+
+# Note [Latest body]
+# Until its first attempt a record says what its row says now. Then its bytes are fixed: Track360 may have them, even
+# where no answer came, and another body under the same id would be a second truth. So a changed row changes the body
+# of a record that nobody can have sent (`outbox.correct_unsent`), and flags one that was.
+
+
+def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
+    """
+    Deal with an activity that was written down before with other content.
+
+    One that was quarantined is replaced, one that was never sent gets the latest body, one that was sent is flagged or
+    sent again as `CORRECTIONS` says.
+    """
+    if stored.customer_id is None:
+        # It was quarantined, and its row has been corrected.
+        outbox.replace_quarantined(stored.pk, wanted, using=using)
+        wakeup.after_commit(using=using)
+        return
+    if _says_the_same(stored, wanted, is_time_given=is_time_given):
+        return
+    is_unsent = stored.status == Status.DEAD and not stored.accepted_version
+    if is_unsent or conf.for_brand(stored.brand).CORRECTIONS == "resend":
+        outbox.correct_activity(stored.pk, wanted.body, using=using)
+        wakeup.after_commit(using=using)
+    elif outbox.correct_unsent(stored, wanted.body, using=using):
+        # See Note [Latest body].
+        wakeup.after_commit(using=using)
+    elif outbox.flag_changed(stored.pk, using=using):
+        logger.warning(
+            "track360: %s %s was reported with other content before; the first stays, the record is flagged "
+            "(TRACK360['CORRECTIONS']).",
+            stored.eventname,
+            stored.eventid,
+        )
+
+
+def _says_the_same(stored: Activity, wanted: Activity, *, is_time_given: bool) -> bool:
+    if not stored.body or stored.body == wanted.body:
+        # What was pruned can't be compared any more.
+        return True
+    bodies = [json.loads(text) for text in (stored.body, wanted.body)]
+    if not is_time_given:
+        for body in bodies:
+            body.pop("createtime", None)
+    return bool(bodies[0] == bodies[1])
+
+
+def is_of_one_row(stored: Activity, wanted: Activity) -> bool:
+    """Tell whether two records come from the same row of the host; a report without a row may be of any."""
+    rows = [(each.source, each.source_pk) for each in (stored, wanted)]
+    return not stored.source or not wanted.source or rows[0] == rows[1]
+
+
+def refuse_taken(stored: Activity | None, wanted: Activity) -> None:
+    """Refuse to take another row's record for this row's: it would be reported once for both."""
+    if stored is not None and not is_of_one_row(stored, wanted):
+        message = (
+            f"eventid is taken by {stored.source} {stored.source_pk}: give the declaration an `eventid` that is unique "
+            "for the event name."
+        )
+        raise PayloadError(message, field="eventid", reason="eventid_taken")
