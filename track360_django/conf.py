@@ -231,3 +231,8 @@ def time_zone(brand: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return UTC
+
+
+def uses_zones() -> bool:
+    """Tell whether the host's times have a zone (`USE_TZ`)."""
+    return bool(django_settings.USE_TZ)

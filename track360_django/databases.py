@@ -35,3 +35,11 @@ def all_known() -> tuple[str, ...]:
     """Return the aliases of all databases that records are written to, home first."""
     first = home()
     return tuple(dict.fromkeys((first, *conf.settings.DATABASES)))
+
+
+def of_source(model: type[Model], record: Activity) -> str:
+    """Return the alias that a record's row of the host is written to: a replica may lag behind."""
+    alias = record._state.db or home()
+    if alias in conf.settings.DATABASES and router.allow_migrate_model(alias, model):
+        return alias
+    return str(router.db_for_write(model, instance=record))

@@ -1,14 +1,15 @@
-"""Which declarations there are, and how a saved row finds its own."""
+"""Which declarations there are, and how a saved or deleted row finds its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from django.db.models import Model
-from django.db.models.signals import post_save
+from django.db.models.signals import class_prepared, post_delete, post_save
 
 from track360_django import conf, databases, outbox
+from track360_django.declarations import reversals, writing
 from track360_django.declarations.columns import as_saved
 from track360_django.declarations.model import ModelActivity
 from track360_django.models import Activity
@@ -27,7 +28,8 @@ def register(model: type[Model]) -> Callable[[D], D]:
 
     def decorate(declaration: D) -> D:
         _declarations.setdefault(model, []).append(declaration(model))
-        post_save.connect(_on_saved, sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
+        for kind in _family(model):
+            _connect(kind)
         return declaration
 
     return decorate
@@ -35,10 +37,9 @@ def register(model: type[Model]) -> Callable[[D], D]:
 
 def unregister(model: type[Model], declaration: type[ModelActivity]) -> None:
     """Take a declaration back: for tests, and for hosts that replace the one of another app."""
-    kept = [item for item in _declarations.get(model, []) if type(item) is not declaration]
-    _declarations[model] = kept
-    if not kept:
-        post_save.disconnect(sender=model, dispatch_uid=f"track360.activities.{model._meta.label}")
+    _declarations[model] = [item for item in _declarations.get(model, []) if type(item) is not declaration]
+    for kind in _family(model):
+        _connect(kind)
 
 
 def declarations() -> tuple[ModelActivity, ...]:
@@ -49,24 +50,84 @@ def declarations() -> tuple[ModelActivity, ...]:
 def mend(quarantined: Activity, using: str) -> bool:
     """Read a quarantined activity from its row again; tell whether it can be reported now. If not, it says why."""
     for declaration in declarations():
-        if (declaration.model._meta.label, declaration.eventname) == (
-            quarantined.source,
-            quarantined.eventname,
-        ):
-            return declaration.mend(quarantined)
+        names = {declaration.eventname}
+        if declaration.on_reverse is not None:
+            names.add(reversals.eventname_of(declaration))
+        if declaration.model._meta.label == quarantined.source and quarantined.eventname in names:
+            return writing.mend(declaration, quarantined)
     error = f"No app declares {quarantined.source} as {quarantined.eventname} any more: there is nothing to report."
     outbox.explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
     return False
 
 
+# Signals name the class of the row, so a proxy's and a multi-table child's are other senders than the model's.
+
+
+def _family(model: type[Model]) -> Iterator[type[Model]]:
+    """Yield a model, its proxies and its multi-table children: all whose rows are rows of the model."""
+    yield model
+    for child in model.__subclasses__():
+        yield from _family(child)
+
+
+def _of(kind: type[Model]) -> Iterator[ModelActivity]:
+    """Yield the declarations that rows of a class fall under."""
+    for parent in kind.__mro__:
+        yield from _declarations.get(parent, ())
+
+
+def _connect(kind: type[Model]) -> None:
+    """Listen to a class of rows for as long as something is declared of them, and to no other."""
+    declared = list(_of(kind))
+    where = f"track360.activities.{kind._meta.label}"
+    if declared:
+        post_save.connect(_on_saved, sender=kind, dispatch_uid=where)
+    else:
+        post_save.disconnect(sender=kind, dispatch_uid=where)
+    # A listener costs a host the fast way of deleting many rows: nobody listens who has nothing to tell.
+    if any(declaration.on_reverse is not None for declaration in declared):
+        post_delete.connect(_on_deleted, sender=kind, dispatch_uid=where)
+    else:
+        post_delete.disconnect(sender=kind, dispatch_uid=where)
+
+
+def _on_class_prepared(*, sender: type[Model], **_: Any) -> None:
+    """Listen to a class of rows that was made after its parent was declared."""
+    if any(True for _ in _of(sender)):
+        _connect(sender)
+
+
+class_prepared.connect(_on_class_prepared, dispatch_uid="track360.activities")
+
+
 def _on_saved(
-    *, sender: type[Model], instance: Model, raw: bool, update_fields: frozenset[str] | None = None, **_: Any
+    *,
+    sender: type[Model],
+    instance: Model,
+    created: bool,
+    raw: bool,
+    update_fields: frozenset[str] | None = None,
+    **_: Any,
 ) -> None:
     if raw or not conf.settings.ENABLED:
         return
     row: Model | None = None
-    for declaration in _declarations.get(sender, ()):
-        if declaration.is_due(instance):
-            row = row or as_saved(instance, update_fields)
-            if row is instance or declaration.is_due(row):
-                declaration.write(row, databases.of(row))
+    for declaration in _of(sender):
+        is_due = declaration.is_due(instance)
+        if not is_due and (created or declaration.on_reverse is None):
+            continue
+        row = row or as_saved(instance, update_fields)
+        if row is not instance:
+            is_due = declaration.is_due(row)
+        if is_due:
+            writing.write(declaration, row, databases.of(row))
+        elif not created:
+            writing.reverse(declaration, row, databases.of(row))
+
+
+def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
+    if not conf.settings.ENABLED:
+        return
+    for declaration in _of(sender):
+        if declaration.on_reverse is not None:
+            writing.reverse(declaration, instance, databases.of(instance))

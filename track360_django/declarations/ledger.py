@@ -1,0 +1,108 @@
+"""The host's ledger: the rows of a declared model, in pages of bounded size, whatever their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import router
+from django.db.models import DateField, DateTimeField, Field, Model, Q, QuerySet
+from django.utils import timezone
+
+from track360_django import conf
+from track360_django.paths import with_relations
+
+if TYPE_CHECKING:
+    from track360_django.declarations.model import ModelActivity
+
+PAGE: Final = 1000
+
+
+def all_rows(model: type[Model], using: str) -> QuerySet[Any]:
+    """Return all rows of a table, whatever a default manager hides; of a proxy those that its manager lets through."""
+    manager = model._default_manager if model._meta.proxy else model._base_manager
+    return manager.using(using)
+
+
+def aliases(model: type[Model]) -> tuple[str, ...]:
+    """Return the databases that rows of a model are written to: where its router says, and those of `DATABASES`."""
+    first = router.db_for_write(model)
+    listed = (alias for alias in conf.settings.DATABASES if router.allow_migrate_model(alias, model))
+    return tuple(dict.fromkeys((first, *listed)))
+
+
+def pages(
+    declaration: ModelActivity,
+    rows: QuerySet[Any],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[list[Any]]:
+    """Yield rows in pages, by primary key, with the relations that reporting them needs."""
+    rows = rows.filter(within(declaration, since, until))
+    paths = (*declaration.paths().values(), *declaration.fields.values())
+    rows = with_relations(rows, tuple(path for path in paths if path is not None))
+    last: Any = None
+    while page := list(behind(rows, last)[:PAGE]):
+        # A condition over several rows may find one more than once.
+        yield list({row.pk: row for row in page}.values())
+        last = page[-1].pk
+
+
+def behind(rows: QuerySet[Any], last: Any) -> QuerySet[Any]:
+    """
+    Return the rows behind a primary key, in its order.
+
+    Not by a cursor of the server: behind a pool of connections there may be none.
+    """
+    return (rows if last is None else rows.filter(pk__gt=last)).order_by("pk")
+
+
+def within(declaration: ModelActivity, since: datetime | None, until: datetime | None) -> Q:
+    """Return the condition that a row is of that time; one without a date may be of any."""
+    column = column_of_date(declaration)
+    if column is None:
+        return Q()
+    path, field = column
+    condition = Q()
+    if since is not None:
+        condition &= Q(**{f"{path}__gte": _in_terms_of(field, since)}) | Q(**{path: None})
+    if until is not None:
+        condition &= Q(**{f"{path}__lt": _in_terms_of(field, until)}) | Q(**{path: None})
+    return condition
+
+
+def column_of_date(declaration: ModelActivity) -> tuple[str, Field[Any, Any]] | None:
+    """Return path and column that tell how old a row is, None where only Python can tell, or nobody."""
+    path = declaration.dated_by or declaration.paths()["createtime"]
+    field = column_of(declaration.model, path) if isinstance(path, str) else None
+    return (
+        (path.replace(".", "__"), field) if isinstance(path, str) and isinstance(field, DateField) else None
+    )
+
+
+def column_of(model: type[Model], path: str) -> Field[Any, Any] | None:
+    """Return the column at the end of a path over single-valued relations, None where there is none."""
+    field: Any = None
+    for name in path.replace(".", "__").split("__"):
+        if field is not None:
+            if not (field.is_relation and isinstance(field.related_model, type)):
+                return None
+            model = field.related_model
+        try:
+            field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+        except FieldDoesNotExist:
+            field = next((each for each in model._meta.concrete_fields if each.attname == name), None)
+        if field is None or not getattr(field, "concrete", False) or getattr(field, "many_to_many", False):
+            return None
+    found: Field[Any, Any] | None = field
+    return found
+
+
+def _in_terms_of(field: Field[Any, Any], moment: datetime) -> datetime | date:
+    """Return a time as the column keeps it: a date where it keeps dates, naive where the host uses no zones."""
+    if not isinstance(field, DateTimeField):
+        return timezone.localtime(moment, timezone.get_default_timezone()).date()
+    return moment if conf.uses_zones() else timezone.make_naive(moment, timezone.get_default_timezone())

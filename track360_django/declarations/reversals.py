@@ -1,0 +1,91 @@
+"""
+Reversals: a row that was reported and counts no more.
+
+By default nothing is reported of it, for the agreement may know no such thing. `on_reverse` names what is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import Model
+
+from track360_django import drafts
+from track360_django.drafts import Draft
+from track360_django.models import Activity, Status
+
+if TYPE_CHECKING:
+    from track360_django.declarations.model import ModelActivity
+
+NEGATIVE: Final = "negative"
+# Behind the id of what is reversed.
+SUFFIX: Final = "-reversal"
+
+
+def is_negative(declaration: ModelActivity) -> bool:
+    """Tell whether a reversal is told under the same event name, with the other sign."""
+    return declaration.on_reverse in {NEGATIVE, declaration.eventname}
+
+
+def eventname_of(declaration: ModelActivity) -> str:
+    """Return the event name of a declaration's reversals."""
+    return declaration.eventname if is_negative(declaration) else str(declaration.on_reverse)
+
+
+def id_of(declaration: ModelActivity, row: Model) -> str:
+    """Return the event id of a row's reversal: the same however often it is told."""
+    return f"{declaration.id_of(row)}{SUFFIX}"
+
+
+def find_reported(declaration: ModelActivity, row: Model, using: str) -> Activity | None:
+    """Return the record of a row that Track360 has or will have; what is dead was not reported."""
+    if declaration.on_reverse is None:
+        return None
+    rows = Activity.objects.using(using).filter(
+        eventid=drafts.shorten(declaration.id_of(row)),
+        eventname=declaration.eventname,
+        source=declaration.model._meta.label,
+        source_pk=str(declaration.pk_of(row)),
+    )
+    return rows.exclude(status=Status.DEAD, accepted_version=0).select_related("customer").first()
+
+
+def draft_of(declaration: ModelActivity, row: Model, reported: Activity) -> Draft:
+    """Return what a row's reversal says: the amount that was reported, of the same customer."""
+    draft = declaration.draft_of(row)
+    sign = -1 if is_negative(declaration) else 1
+    return replace(
+        draft,
+        eventname=eventname_of(declaration),
+        # The row may be deleted with all that led to the customer.
+        customer=reported.customer,
+        eventid=id_of(declaration, row),
+        createtime=declaration.reversed_at_of(row),
+        value=_times(sign, _as_number(_reported_value(draft, reported))),
+        fields={name: _times(sign, value) for name, value in draft.fields.items()},
+    )
+
+
+def _reported_value(draft: Draft, reported: Activity) -> Any:
+    """Return the amount as it was reported: the row may have been emptied with its reversal, or changed before it."""
+    if draft.value is None or not reported.body:
+        return draft.value
+    value = json.loads(reported.body).get("Value")
+    return draft.value if value is None else Decimal(str(value))
+
+
+def _times(sign: int, value: Any) -> Any:
+    """Return a number with a sign; what is no number, such as a text, a date or a bool, as it is."""
+    is_number = isinstance(value, Decimal | int) and not isinstance(value, bool)
+    return value * sign if is_number else value
+
+
+def _as_number(value: Any) -> Any:
+    """Return an amount that was given as text as a number, so that it has a sign; what is none is refused later."""
+    try:
+        return Decimal(value) if isinstance(value, str) else value
+    except ArithmeticError:
+        return value

@@ -1,0 +1,232 @@
+"""Rows become records: one in a hook, a thousand in one statement; one that can't is kept as a dead record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import transaction
+from django.db.models import Model
+
+from track360_django import alerts, databases, drafts, outbox, records
+from track360_django.declarations import reversals
+from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity, Status
+
+if TYPE_CHECKING:
+    from track360_django.declarations.model import ModelActivity
+
+logger = logging.getLogger(__name__)
+
+MANY: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """How many records are news, and how many rows can't be reported: their records are dead and say why."""
+
+    added: int = 0
+    refused: int = 0
+
+    def __add__(self, other: Written) -> Written:
+        return Written(added=self.added + other.added, refused=self.refused + other.refused)
+
+
+def write(declaration: ModelActivity, row: Model, using: str) -> Activity:
+    """Write a row's activity down, or compare it with the one that is there; the record may have no key yet."""
+    return _write(declaration, row, lambda: declaration.draft_of(row), _named(declaration, row), using)
+
+
+def reverse(declaration: ModelActivity, row: Model, using: str) -> Activity | None:
+    """Write down that a row which was reported no longer counts, as `on_reverse` says; None where it never was."""
+    reported = reversals.find_reported(declaration, row, using)
+    if reported is None:
+        return None
+    named = _Named(
+        reversals.eventname_of(declaration),
+        lambda: reversals.id_of(declaration, row),
+        f"{declaration.default_id_of(row)}{reversals.SUFFIX}",
+    )
+    return _write(declaration, row, lambda: reversals.draft_of(declaration, row, reported), named, using)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What a record is called that can't be written down: the id it will have, and one where that is the fault."""
+
+    eventname: str
+    read_id: Callable[[], str]
+    default_id: str
+
+    def eventid(self) -> str:
+        """Return the id that the record will have once it can be reported, where that id is none of the faults."""
+        try:
+            eventid = self.read_id()
+            eventid.encode()
+        except (PayloadError, UnicodeEncodeError):
+            return self.default_id
+        return self.default_id if "\0" in eventid else drafts.shorten(eventid)
+
+
+def _named(declaration: ModelActivity, row: Model) -> _Named:
+    return _Named(declaration.eventname, lambda: declaration.id_of(row), declaration.default_id_of(row))
+
+
+def _write(
+    declaration: ModelActivity, row: Model, make: Callable[[], Draft], named: _Named, using: str
+) -> Activity:
+    try:
+        draft = make()
+        wanted, is_news = records.write(draft, using)
+        if is_news:
+            return wanted
+        stored = records.read(wanted, using)
+        records.refuse_taken(stored, wanted)
+    except PayloadError as error:
+        return _quarantine(declaration, row, named, error, using)
+    records.compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
+    return stored
+
+
+def write_many(declaration: ModelActivity, rows: Iterable[Model], using: str, *, is_strict: bool) -> Written:
+    """Write the activities of many rows down, a thousand at a time, each thousand in a transaction."""
+    total = Written()
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, MANY)):
+        total += _write_chunk(declaration, chunk, using, is_strict=is_strict)
+    return total
+
+
+def _write_chunk(declaration: ModelActivity, chunk: list[Model], using: str, *, is_strict: bool) -> Written:
+    refused: list[tuple[Model, PayloadError]] = []
+    # Outside of our transaction: a query of the declaration that fails must not ruin it.
+    readable = list(_read_each(declaration, chunk, refused, is_strict=is_strict))
+    with transaction.atomic(using=using):
+        added = records.write_many(
+            [draft for _, draft in readable],
+            using,
+            refuse=lambda place, error: refused.append((readable[place][0], error)),
+        )
+        for row, error in refused:
+            _quarantine(declaration, row, _named(declaration, row), error, using)
+    return Written(added=added, refused=len(refused))
+
+
+def _read_each(
+    declaration: ModelActivity,
+    chunk: list[Model],
+    refused: list[tuple[Model, PayloadError]],
+    *,
+    is_strict: bool,
+) -> Iterator[tuple[Model, Draft]]:
+    for row in chunk:
+        try:
+            yield row, declaration.draft_of(row)
+        except PayloadError as error:
+            refused.append((row, error))
+        except Exception as error:
+            if is_strict:
+                raise
+            refused.append((row, _raised(declaration, error)))
+
+
+def _raised(declaration: ModelActivity, error: Exception) -> PayloadError:
+    # Without the error itself: its text and its frames may hold personal data.
+    message = (
+        f"{type(declaration).__name__} raised {type(error).__name__} for its row: correct it, then requeue."
+    )
+    return PayloadError(message, reason="declaration")
+
+
+def _quarantine(
+    declaration: ModelActivity, row: Model, named: _Named, error: PayloadError, using: str
+) -> Activity:
+    """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
+    dead = Activity(
+        brand=drafts.brand_of(None, using),
+        eventname=named.eventname,
+        eventid=named.eventid(),
+        body="{}",
+        status=Status.DEAD,
+        due_at=None,
+        reason=error.reason,
+        error=str(error)[:500],
+        source=declaration.model._meta.label,
+        source_pk=str(declaration.pk_of(row)),
+    )
+    stored = records.find(dead, using)
+    if stored is not None and not records.is_of_one_row(stored, dead):
+        dead.eventid = f"{dead.source}-{dead.source_pk}"
+        stored = records.find(dead, using)
+    if stored is None:
+        outbox.add_activities([dead], using=using)
+        alerts.record_dead(
+            Activity, brand=dead.brand, pk=None, name=str(dead), reason=f"{error.reason}: {error}"
+        )
+        return dead
+    if stored.customer_id is None:
+        outbox.explain_quarantined(stored.pk, reason=error.reason, error=str(error), using=using)
+    elif outbox.flag_changed(stored.pk, using=using):
+        logger.warning(
+            "track360: the row of %s can't be reported any more (%s); what was reported stays, it is flagged.",
+            stored,
+            error.reason,
+        )
+    return stored
+
+
+def mend(declaration: ModelActivity, quarantined: Activity) -> bool:
+    """
+    Read a quarantined activity from its row again.
+
+    Returns:
+        False when it still can't be reported; the record then says why.
+    """
+    using = quarantined._state.db or databases.home()
+    try:
+        wanted = _read_again(declaration, quarantined, using)
+    except PayloadError as error:
+        outbox.explain_quarantined(quarantined.pk, reason=error.reason, error=str(error), using=using)
+        return False
+    outbox.replace_quarantined(quarantined.pk, wanted, using=using)
+    return True
+
+
+def _read_again(declaration: ModelActivity, quarantined: Activity, using: str) -> Activity:
+    row = _row_of(declaration, quarantined)
+    try:
+        # In a savepoint: a query of the declaration that fails must not ruin the caller's transaction.
+        with transaction.atomic(using=using):
+            wanted = records.write_down(_draft_again(declaration, row, quarantined, using), using)
+            records.refuse_taken(records.find(wanted, using), wanted)
+            return wanted
+    except PayloadError:
+        raise
+    except Exception as error:  # noqa: BLE001  the host's declaration may raise anything, and a person is asking
+        raise _raised(declaration, error) from None
+
+
+def _row_of(declaration: ModelActivity, quarantined: Activity) -> Any:
+    # From where it was corrected: a replica may lag behind.
+    using = databases.of_source(declaration.model, quarantined)
+    row = declaration.model._base_manager.using(using).filter(pk=quarantined.source_pk).first()
+    if row is None:
+        message = (
+            f"Its row, {quarantined.source} {quarantined.source_pk}, is gone: there is nothing to report."
+        )
+        raise PayloadError(message, reason="row_gone")
+    return row
+
+
+def _draft_again(declaration: ModelActivity, row: Model, quarantined: Activity, using: str) -> Draft:
+    if declaration.is_due(row):
+        return declaration.draft_of(row)
+    reported = reversals.find_reported(declaration, row, using)
+    if reported is None or quarantined.eventname != reversals.eventname_of(declaration):
+        message = f"Its row, {quarantined.source} {quarantined.source_pk}, no longer fulfils `when`."
+        raise PayloadError(message, reason="row_not_due")
+    return reversals.draft_of(declaration, row, reported)
