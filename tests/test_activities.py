@@ -119,8 +119,9 @@ def test_row_that_is_created_complete_is_reported(account: Account) -> None:
     assert len(bodies()) == 1
 
 
-def test_row_that_loses_its_condition_stays_reported(account: Account) -> None:
+def test_row_that_loses_its_condition_stays_reported(account: Account, declare: Declare) -> None:
     """A deposit that fails after it was completed is told by a person, not unsent."""
+    declare(Deposit, Plain)
     made = deposit(account)
     body = Activity.objects.get().body
 

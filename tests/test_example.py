@@ -153,6 +153,54 @@ def test_withdrawal_is_reported_when_its_money_left(
     ]
 
 
+@pytest.mark.parametrize(("currency", "typed", "value"), AMOUNTS)
+def test_deposit_that_is_charged_back_is_a_chargeback(
+    alex: User, browser: Client, currency: str, typed: str, value: str
+) -> None:
+    """A chargeback is a KPI of its own, with the whole amount; told twice it is reported once."""
+    made = pay(browser, "deposits", typed, currency)
+
+    for step in ("complete", "reverse", "reverse"):
+        assert say(made, step) == 200
+
+    made.refresh_from_db()
+    assert reported()[1:] == [
+        {
+            "eventname": "Chargeback",
+            "eventid": f"{made.reference}-reversal",
+            "createtime": minute(made.reversed_at),
+            "customerid": str(alex.pk),
+            "Value": value,
+            "depositType": "card",
+            "Currency": currency,
+        }
+    ]
+
+
+@pytest.mark.parametrize(("currency", "typed", "value"), AMOUNTS)
+def test_withdrawal_that_came_back_is_reported_with_the_other_sign(
+    alex: User, browser: Client, currency: str, typed: str, value: str
+) -> None:
+    """A payout that the bank sent back takes the reported one away again, under an id of its own."""
+    made = pay(browser, "withdrawals", typed, currency)
+
+    for step in ("complete", "reverse", "reverse"):
+        assert say(made, step) == 200
+
+    made.refresh_from_db()
+    assert reported()[1:] == [
+        {
+            "eventname": "Withdrawal",
+            "eventid": f"{made.reference}-reversal",
+            "createtime": minute(made.reversed_at),
+            "customerid": str(alex.pk),
+            "Value": f"-{value}",
+            "withdrawalType": "card",
+            "Currency": currency,
+        }
+    ]
+
+
 @pytest.mark.parametrize("kind", ["deposits", "withdrawals"])
 def test_failed_payment_is_not_reported(browser: Client, kind: str) -> None:
     """Money that never moved is nothing, even if the provider says later that it did, or that it went back."""
@@ -263,6 +311,27 @@ def test_payments_that_staff_complete_together_are_reported(
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("deposits", [("Chargeback", "10.00"), ("Chargeback", "20.00")]),
+        ("withdrawals", [("Withdrawal", "-10.00"), ("Withdrawal", "-20.00")]),
+    ],
+    ids=["in", "out"],
+)
+def test_payments_that_staff_reverse_together_are_reported(
+    browser: Client, admin_client: Client, kind: str, expected: list[tuple[str, str]]
+) -> None:
+    """An action of the admin reverses those that are completed, and leaves the pending one alone."""
+    made = [pay(browser, kind, str(amount)) for amount in (10, 20, 30)]
+    act(admin_client, "complete", made[:2])
+
+    page = act(admin_client, "reverse", made)
+
+    assert "Reversed: 3" in page
+    assert sorted((each["eventname"], each["Value"]) for each in reported()[2:]) == sorted(expected)
+
+
 @pytest.mark.parametrize("kind", ["deposits", "withdrawals"])
 def test_payments_that_staff_fail_together_are_not_reported(
     browser: Client, admin_client: Client, kind: str
@@ -297,6 +366,30 @@ def test_bonus_is_reported_when_it_is_granted(
             "product": "Bingo",
             "Currency": currency,
         }
+    ]
+
+
+def test_bonuses_that_staff_revoke_together_are_reported_with_the_other_sign(
+    alex: User, admin_client: Client
+) -> None:
+    """What was taken back is taken from the KPI, each bonus once, with its product line."""
+    made = [grant(admin_client, account(alex, code), "5", Product.POKER) for code in ("EUR", "JPY")]
+
+    pages = [act(admin_client, "revoke", made) for _ in range(2)]
+
+    euro, yen = Bonus.objects.order_by("pk")
+    assert all("Revoked: 2" in page for page in pages)
+    assert sorted(reported()[2:], key=lambda body: body["Currency"]) == [
+        {
+            "eventname": "Bonus",
+            "eventid": f"{bonus.reference}-reversal",
+            "createtime": minute(bonus.revoked_at),
+            "customerid": str(alex.pk),
+            "Value": value,
+            "product": "Poker",
+            "Currency": currency,
+        }
+        for bonus, value, currency in ((euro, "-5.00", "EUR"), (yen, "-5", "JPY"))
     ]
 
 

@@ -15,10 +15,11 @@ from track360_django import activities
 
 @activities.register(Deposit)
 class DepositActivity(activities.ModelActivity):
-    """A deposit is reported once, when its money arrived, and never before its customer."""
+    """A deposit is reported once, when its money arrived, and as a chargeback when the customer's bank took it back."""
 
     eventname = "Deposit"
     when = Q(status="completed")
+    on_reverse, reversed_at = "Chargeback", "reversed_at"
     customer = "account__user"
     value, currency, createtime = "amount", "currency", "completed_at"
     eventid = "reference"
@@ -27,10 +28,11 @@ class DepositActivity(activities.ModelActivity):
 
 @activities.register(Withdrawal)
 class WithdrawalActivity(activities.ModelActivity):
-    """A withdrawal is reported once, when its money left."""
+    """A withdrawal is reported once, when its money left, and with the other sign when it came back."""
 
     eventname = "Withdrawal"
     when = Q(status="completed")
+    on_reverse, reversed_at = "negative", "reversed_at"
     customer = "account__user"
     value, currency, createtime = "amount", "currency", "completed_at"
     eventid = "reference"
@@ -39,10 +41,11 @@ class WithdrawalActivity(activities.ModelActivity):
 
 @activities.register(Bonus)
 class BonusActivity(activities.ModelActivity):
-    """A bonus is reported when it is granted, with the product line it is for."""
+    """A bonus is reported when it is granted, with its product line, and with the other sign when it is revoked."""
 
     eventname = "Bonus"
     when = Q(status="granted")
+    on_reverse, reversed_at = "negative", "revoked_at"
     customer = "account__user"
     value, currency, createtime = "amount", "account__currency", "granted_at"
     eventid = "reference"
