@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pytest_django import Settings
 
 from example_project.cashier.models import Account, Bonus, Deposit
 from example_project.cashier.track360 import BonusActivity
-from track360_django import activities, checks
+from track360_django import activities, checks, presets, products
 
 ROOT = Path(__file__).parent.parent
 RIGHT: Mapping[str, Any] = {"BASE_URL": "https://partners.example.com", "BRAND_TOKEN": "b1f4e7a2-secret"}
@@ -71,6 +72,12 @@ def brand(**own: Any) -> dict[str, Any]:
         {"BRANDS": {"alpha": RIGHT, "beta": {"ENABLED": False}}},
         {**RIGHT, "STORAGE": ["cookie"], "TRACKING_PARAMS": ["a", "b"], "ATTRIBUTION": "first"},
         {**RIGHT, "CONSENT": len, "BEFORE_SEND": "builtins.dict", "RESPONSE_CHECK": None},
+        {**RIGHT, "CURRENCIES": {"BTC": 8, "USDT": 6, "WEI": 18, "1INCH": 0, "USD": 2}},
+        {**RIGHT, "PRODUCT_FIELD": "gameType"},
+        {**RIGHT, "PRODUCT_FIELD": products.suffix},
+        {**RIGHT, "PRODUCT_FIELD": partial(products.prefix, separator="_")},
+        {**RIGHT, "PRODUCT_FIELD": "track360_django.products.prefix"},
+        {**RIGHT, "EVENTS": presets.IGAMING.EVENTS},
         {**RIGHT, "TIME_ZONE": "Europe/Malta", "PROXIES": {"https": "http://proxy.example.com"}},
         {**RIGHT, "TOTAL_TIMEOUT_SECONDS": 300, "COOKIE_SECURE": None, "COOKIE_DOMAIN": None},
         {**RIGHT, "CUSTOMER_ID": "profile__pk", "CUSTOMER_FIELDS": {"firstName": None}},
@@ -85,6 +92,12 @@ def brand(**own: Any) -> dict[str, Any]:
         "brand-switched-off",
         "choices",
         "functions",
+        "currencies",
+        "product-in-a-field",
+        "product-by-shape",
+        "product-by-partial",
+        "product-by-path",
+        "events",
         "zone",
         "limits",
         "customers",
@@ -165,6 +178,21 @@ WRONG: Mapping[str, tuple[str, Any, str]] = {
     "no-such-module": ("E009", {**RIGHT, "CONSENT": "no.such.module"}, "dotted path"),
     "no-such-function": ("E009", {**RIGHT, "BEFORE_SEND": "pathlib.nothing"}, "dotted path"),
     "no-function": ("E009", {**RIGHT, "RESPONSE_CHECK": "sys.maxsize"}, "dotted path"),
+    "no-such-shape": ("E009", {**RIGHT, "PRODUCT_FIELD": "track360_django.products.sufix"}, "dotted path"),
+    "no-shape": ("E009", {**RIGHT, "PRODUCT_FIELD": "sys.maxsize"}, "dotted path"),
+    "shape-in-a-brand": ("E009", brand(PRODUCT_FIELD="no.such.module"), "dotted path"),
+    "product-in-a-field-of-the-api": ("E008", {**RIGHT, "PRODUCT_FIELD": "Currency"}, "'product'"),
+    "number-for-a-product-field": ("E003", {**RIGHT, "PRODUCT_FIELD": 5}, "''"),
+    "places-as-text": ("E003", {**RIGHT, "CURRENCIES": {"BTC": "8"}}, "{}"),
+    "places-of-a-bool": ("E003", {**RIGHT, "CURRENCIES": {"BTC": True}}, "{}"),
+    "currency-in-small-letters": ("E021", {**RIGHT, "CURRENCIES": {"btc": 8}}, "capitals"),
+    "currency-too-short": ("E021", {**RIGHT, "CURRENCIES": {"X": 8}}, "3 to 10"),
+    "currency-too-long": ("E021", {**RIGHT, "CURRENCIES": {"A" * 11: 8}}, "3 to 10"),
+    "currency-of-other-letters": ("E021", {**RIGHT, "CURRENCIES": {"ÄÖÜ": 2}}, "3 to 10"),
+    "places-below-zero": ("E021", {**RIGHT, "CURRENCIES": {"BTC": -1}}, "0 to 18"),
+    "too-many-places": ("E021", {**RIGHT, "CURRENCIES": {"BTC": 19}}, "0 to 18"),
+    "brands-currency": ("E021", brand(CURRENCIES={"b t c": 8}), "such as {'USDT': 6}"),
+    "other-places-than-iso": ("W008", {**RIGHT, "CURRENCIES": {"JPY": 2}}, "rounded"),
     "no-zone": ("E012", {**RIGHT, "TIME_ZONE": "Mars/Olympus"}, "Europe/Malta"),
     "no-zone-but-a-path": ("E012", {**RIGHT, "TIME_ZONE": "../passwd"}, "Europe/Malta"),
     "loopback-in-production": ("W001", {**RIGHT, "BASE_URL": "http://127.0.0.1:8000"}, "sandbox"),
@@ -296,9 +324,14 @@ def test_product_without_an_agreed_field_is_an_error(declared: type[activities.M
 
 
 @pytest.mark.usefixtures("declared")
-def test_product_with_an_agreed_field_is_right(settings: Settings) -> None:
-    """With PRODUCT_FIELD set there is nothing to say."""
-    settings.TRACK360 = {**RIGHT, "PRODUCT_FIELD": "product"}
+@pytest.mark.parametrize(
+    "agreed",
+    ["product", products.suffix, "track360_django.products.prefix"],
+    ids=["field", "function", "path"],
+)
+def test_product_with_an_agreed_field_is_right(settings: Settings, agreed: object) -> None:
+    """With PRODUCT_FIELD set, to a field or a shape, there is nothing to say."""
+    settings.TRACK360 = {**RIGHT, "PRODUCT_FIELD": agreed}
 
     assert find() == []
 
@@ -349,6 +382,61 @@ def test_two_declarations_whose_ids_collide_are_an_error(
     activities.unregister(Deposit, BetOfDeposits)
     activities.unregister(Account, second)
     assert found == expected
+
+
+class Reversed(activities.ModelActivity):
+    """A declaration with two names, the second for what is taken back."""
+
+    eventname = "Deposit"
+    customer = "account__user"
+    eventid = "reference"
+    on_reverse = "Chargeback"
+
+
+@pytest.mark.parametrize(
+    ("configured", "unknown"),
+    [
+        pytest.param({"EVENTS": ("Deposit", "Chargeback")}, {}, id="both-agreed"),
+        pytest.param({}, {}, id="no-list"),
+        pytest.param({"EVENTS": ("Deposits", "Chargeback")}, {"Deposit": "'Deposits'"}, id="close"),
+        pytest.param(
+            {"EVENTS": ("Deposit", "Bet")}, {"Chargeback": "Agreed are: Bet, Deposit."}, id="reversal"
+        ),
+        pytest.param(
+            {"BRANDS": {"alpha": {"EVENTS": ["Deposit"]}, "beta": {"EVENTS": ["Chargeback"]}}},
+            {},
+            id="each-in-a-brand",
+        ),
+        pytest.param(
+            {"BRANDS": {"alpha": {"EVENTS": ["Deposit"]}, "beta": {"EVENTS": ["Deposit"]}}},
+            {"Chargeback": "Agreed are: Deposit."},
+            id="in-no-brand",
+        ),
+        pytest.param({"BRANDS": {"alpha": {"EVENTS": ["Bet"]}, "beta": {}}}, {}, id="brand-without-a-list"),
+        pytest.param(
+            {"EVENTS": ("Deposit", "Chargeback"), "PRODUCT_FIELD": products.suffix},
+            {},
+            id="name-before-its-shape",
+        ),
+    ],
+)
+def test_declared_name_that_was_not_agreed_is_told(
+    settings: Settings, configured: Mapping[str, Any], unknown: Mapping[str, str]
+) -> None:
+    """A name that no brand's EVENTS has is told with the one that was meant, as it is declared, not as it is sent."""
+    settings.TRACK360 = {**RIGHT, **configured}
+    before = activities.declarations()
+    for each in before:
+        activities.unregister(each.model, type(each))
+    activities.register(Deposit)(Reversed)
+
+    messages = find("W007")
+
+    activities.unregister(Deposit, Reversed)
+    for each in before:
+        activities.register(each.model)(type(each))
+    assert [message.msg.split("'")[1] for message in messages] == list(unknown)
+    assert all(hint in (message.hint or "") for hint, message in zip(unknown.values(), messages, strict=True))
 
 
 MISSPELT: Mapping[str, tuple[str, dict[str, Any], str]] = {
@@ -410,8 +498,9 @@ def test_every_id_is_documented_and_tried() -> None:
     }
 
     assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
-    assert used == {case[0] for case in WRONG.values()} | {"E010", "E011", "E013", "E014", "W002"} | {
-        case[0] for case in MISSPELT.values()
+    assert used == {case[0] for case in WRONG.values()} | {
+        *("E010", "E011", "E013", "E014", "W002", "W007"),
+        *(case[0] for case in MISSPELT.values()),
     }
 
 

@@ -1,17 +1,22 @@
-"""Each JSON example of the API guide, produced through the public API and delivered to the sandbox."""
+"""Golden payloads: the API guide's examples, and each kind of record letter by letter, delivered to the sandbox."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from example_project.accounts.models import Profile
-from track360_django import activities, customers, delivery
+from tests.test_middleware import configure
+from track360_django import activities, customers, delivery, products
+from track360_django.models import Activity
 from track360_django.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.django_db
@@ -217,3 +222,89 @@ def test_total_of_a_day_is_the_guides_with_an_eventid(
     (received,) = track360_sandbox.store.activities()
     assert received.pop("eventid") == f"{eventname}-{CUSTOMER_ID}-2025-07-21-USD"
     assert received == example
+
+
+# Each kind of record, grouped and not, in three currencies: tests/goldens has one array for each kind, one record on a
+# line, in the order of `every_shape`. They are the contract with Track360: change a line by hand, or not at all.
+GOLDENS: Final = Path(__file__).parent / "goldens"
+CURRENCIES: Final = ("JPY", "USD", "BHD")
+# As it was agreed -> who did it, so that a day's total of one is none of another.
+GROUPINGS: Final[Mapping[str, Any]] = {
+    "C-none": "",
+    "C-field": "product",
+    "C-suffix": products.suffix,
+    "C-prefix": "track360_django.products.prefix",
+}
+MOMENT: Final = datetime(2025, 7, 20, 11, 3, 59, tzinfo=UTC)
+DAY: Final = date(2025, 7, 21)
+
+
+def value(yen: Any, dollars: Any, dinars: Any, **fields: Any) -> Mapping[str, Mapping[str, Any]]:
+    """Return what is reported in each currency: a value, and the same further fields."""
+    amounts = zip(CURRENCIES, (yen, dollars, dinars), strict=True)
+    return {currency: {"value": amount, **fields} for currency, amount in amounts}
+
+
+# What a host gives: Decimals and ints as ledgers have them, before they have the places of their currency.
+KINDS: Final[Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]]] = {
+    "deposit": ("Deposit", value(25_000, Decimal(250), Decimal("94.25"), depositType="credit card")),
+    "withdrawal": ("Withdrawal", value(Decimal("12000.00"), Decimal("120.5"), Decimal("45.1250"))),
+    "ggr": ("GGR", value(Decimal("7.5E+3"), Decimal("50.00"), Decimal("18.9"))),
+    "negative-ggr": ("GGR", value(Decimal(-7500), Decimal("-50.5"), Decimal("-0.005"))),
+    "ngr": ("NGR", value(Decimal(0), Decimal("-0.00"), Decimal("17.01"))),
+    "bet": ("Bet", value(100, 1, Decimal("0.05"), roundId="000123", isFree=False)),
+    "bonus": ("Bonus", value(Decimal(2000), Decimal("20.00"), Decimal("7.54"), bonusType="Willkommen €")),
+    # A KPI of the brand's own, with more places than its currency has: nothing is rounded.
+    "custom-kpi": ("JackpotShare", value(Decimal("250.5"), Decimal("1.005"), Decimal("0.0125"))),
+    "daily-stats": (
+        "DailyStats",
+        {
+            "JPY": {"GGR": Decimal(7500), "NGR": Decimal("-6800"), "Bets": Decimal("82500.00"), "Games": 15},
+            "USD": {"GGR": Decimal(50), "NGR": Decimal(45), "Bets": Decimal("550.0"), "Games": 15},
+            "BHD": {
+                "GGR": Decimal("18.9"),
+                "NGR": Decimal("17.01"),
+                "Bets": Decimal("207.350"),
+                "Games": 0,
+                "lastGame": "777",
+            },
+        },
+    ),
+}
+
+
+def every_shape(kind: str, settings: Settings) -> Iterator[Activity]:
+    """Report a kind of record in every grouping, for an event and for a day, in every currency."""
+    eventname, amounts = KINDS[kind]
+    for customer, agreed in GROUPINGS.items():
+        configure(settings, PRODUCT_FIELD=agreed)
+        for currency in CURRENCIES:
+            words = {"customer": customer, "currency": currency, "product": "Casino" if agreed else None}
+            words |= amounts[currency]
+            yield activities.report(eventname, createtime=MOMENT, eventid=f"TX-{currency}", **words)
+            yield activities.report(eventname, createtime=DAY, **words)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_record_is_the_golden_one(kind: str, settings: Settings, track360_sandbox: SandboxServer) -> None:
+    """Every kind of record, grouped or not, is its golden text in the table, and that text is what Track360 accepts."""
+    golden = (GOLDENS / f"{kind}.json").read_text(encoding="utf-8")
+    lines = [line.removesuffix(",") for line in golden.splitlines()[1:-1]]
+    for customer in GROUPINGS:
+        customers.report(customer)
+
+    written = [activity.body for activity in every_shape(kind, settings)]
+    report = delivery.drain()
+
+    accepted = [
+        json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        for record in track360_sandbox.store.activities()
+    ]
+    assert written == lines
+    assert sorted(accepted) == sorted(lines)
+    assert (report.dead, report.held, len(json.loads(golden))) == (0, 0, len(GROUPINGS) * len(CURRENCIES) * 2)
+
+
+def test_every_kind_has_its_file() -> None:
+    """No golden file is left over, and none is missing."""
+    assert {path.stem for path in GOLDENS.iterdir()} == set(KINDS)

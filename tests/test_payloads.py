@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, FloatOperation, Inexact, Rounded, Subnormal, localcontext
+from fractions import Fraction
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +17,7 @@ import pytest
 from django.db.models import TextChoices
 
 from track360_django import payloads
+from track360_django.currencies import MINOR_UNITS
 from track360_django.exceptions import PayloadError, Track360Error
 from track360_django.payloads import ActivityRecord, CustomerRecord, FieldValue, Moment, Number
 
@@ -36,6 +40,29 @@ class Count(enum.IntEnum):
     """An enumeration of numbers."""
 
     TWO = 2
+
+
+class Cents(Decimal):
+    """A Decimal of the host's own, which prints itself in its own way."""
+
+    def __str__(self) -> str:
+        return f"{self:f} cents"
+
+
+class Scalar:
+    """A number as array packages have them: it can become one of ours, and is none."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __index__(self) -> int:
+        return self._number
+
+    def __float__(self) -> float:
+        return float(self._number)
+
+    def __str__(self) -> str:
+        return f"scalar {self._number}"
 
 
 def activity(**changes: Any) -> dict[str, str | bool]:
@@ -82,7 +109,17 @@ def customer(**changes: Any) -> dict[str, str | bool]:
         (Decimal("1.5000"), "KWD", "1.500"),
         (Decimal("1.5"), "CLF", "1.5000"),
         (Decimal("1.5"), "usd", "1.50"),
-        (Decimal("1.5"), "XYZ", "1.50"),
+        (Decimal("1.5"), "HRK", "1.50"),  # withdrawn in 2023; a backfill meets it
+        (Decimal("1.5"), "TRL", "1.5"),
+        (Decimal("1.005"), "USD", "1.005"),
+        (Decimal("250.5"), "JPY", "250.5"),
+        (Decimal("-0.004"), "USD", "-0.004"),
+        (Decimal("-0E+3"), "USD", "0.00"),
+        (Decimal("0E-30"), "BHD", "0.000"),
+        ("-0.00", "USD", "0.00"),
+        ("-0", "JPY", "0"),
+        ("-007.50", "USD", "-7.50"),
+        (Cents("12.5"), "USD", "12.50"),
         (Decimal(15), None, "15.00"),
         (15, None, "15"),  # a count
         (0, None, "0"),
@@ -123,7 +160,25 @@ def test_amount_has_the_places_of_its_currency(value: Number, currency: str | No
         Decimal("9" * 39),
         Decimal("1E+999999999"),
         Decimal("1E-999999999"),
+        Decimal("0E-999999"),
+        Decimal("0E+999999"),
+        Decimal("1E+38"),
+        Decimal("1E-39"),
         10**38,
+        -(10**38),
+        Cents("NaN"),
+        Scalar(5),
+        complex(1),
+        Fraction(1, 2),
+        timedelta(1),
+        "\uff11\uff12",
+        "\u0967\u0968",
+        "12.50 ",
+        "12.",
+        "--1",
+        "∞",
+        "1" * 39,
+        "0." + "1" * 39,
     ],
     ids=lambda value: f"{type(value).__name__}-{str(value)[:12] if not isinstance(value, int) else 'number'}",
 )
@@ -132,8 +187,35 @@ def test_number_that_is_not_exact_is_refused(value: object) -> None:
     with pytest.raises(PayloadError) as refused:
         activity(value=value, currency="USD")
 
+    message = str(refused.value)
     assert (refused.value.field, refused.value.reason) == ("Value", "invalid_number")
-    assert len(str(refused.value)) < 200
+    # The field, the type and the way out.
+    assert message.startswith("Value ")
+    assert (f"a value of type {type(value).__name__}" if value != "" else "nothing") in message
+    assert ": write " in message or ": give " in message or ": look " in message
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        98765.43,
+        "98765e43",
+        "98765" * 20,
+        Decimal("98765E+9999"),
+        Decimal("NaN98765"),
+        98765**40,
+        b"98765",
+        Fraction(98765, 43),
+    ],
+    ids=["float", "text", "long-text", "decimal", "nan", "int", "bytes", "fraction"],
+)
+def test_message_repeats_no_digit_of_a_number(value: object) -> None:
+    """An amount may be somebody's; its message has none of it."""
+    with pytest.raises(PayloadError) as refused:
+        activity(value=value)
+
+    assert "98765" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -188,13 +270,130 @@ def test_fields_are_sent_as_they_are(
     assert {name: value for name, value in record.items() if name not in usual} == sent
 
 
-@pytest.mark.parametrize("code", ["US", "USDT", "U$D", "ÄÖÜ", "USD ", "123", 840, b"USD"])
-def test_currency_that_is_no_iso_code_is_refused(code: object) -> None:
-    """A currency is three letters."""
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        *(
+            (code, "invalid_currency")
+            for code in [
+                "US",
+                "U$D",
+                "ÄÖÜ",
+                "u\u017fd",
+                "USD ",
+                "USD\n",
+                "\uff35\uff33\uff24",
+                "US Dollar",
+                840,
+                b"USD",
+                0,
+                False,
+                [],
+            ]
+        ),
+        # Three letters, or what may be agreed: it may be right one day.
+        *(
+            (code, "unknown_currency")
+            for code in ["XYZ", "usx", "USDT", "123", "BTC", "XAU", "XDR", "XXX", "XTS", "DDM"]
+        ),
+    ],
+)
+def test_currency_that_is_none_is_refused(code: object, reason: str) -> None:
+    """A currency is one that ISO 4217 has, or had since 2000; the message has field, type, way out and no value."""
     with pytest.raises(PayloadError) as refused:
         activity(value=Decimal(1), currency=code)
 
-    assert (refused.value.field, refused.value.reason) == ("Currency", "invalid_currency")
+    message = str(refused.value)
+    assert (refused.value.field, refused.value.reason) == ("Currency", reason)
+    assert f"a value of type {type(code).__name__}" in message
+    assert ("TRACK360['CURRENCIES']" in message) == (reason == "unknown_currency")
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "text"),
+    [
+        ("BTC", "BTC", "1.50000000"),
+        ("usdt", "USDT", "1.500000"),
+        ("1INCH", "1INCH", "1.5"),
+        ("USD", "USD", "1.50"),
+        ("JPY", "JPY", "1.500"),
+    ],
+    ids=["bitcoin", "small-letters", "none", "iso", "agreed-otherwise"],
+)
+def test_currency_that_was_agreed_is_sent(code: str, sent: str, text: str) -> None:
+    """A code beyond ISO 4217 has the places that were agreed, for the value and for KPIs."""
+    agreed = {"BTC": 8, "USDT": 6, "1INCH": 0, "JPY": 3}
+
+    record = activity(
+        value=Decimal("1.5"), currency=code, currencies=agreed, fields={"GGR": Decimal("1.5"), "Games": 2}
+    )
+
+    assert (record["Value"], record["GGR"], record["Games"], record["Currency"]) == (text, text, "2", sent)
+
+
+@pytest.mark.parametrize(
+    "agreed", [{"btc": 8}, {"BTC": 19}, {"BTC": -1}, {"B.C": 2}, {"ETH": 18}, {}], ids=str
+)
+def test_currency_that_was_agreed_wrongly_is_unknown(agreed: Mapping[str, int]) -> None:
+    """An entry that can't be meant does nothing."""
+    with pytest.raises(PayloadError) as refused:
+        activity(value=Decimal(1), currency="B.C" if "B.C" in agreed else "BTC", currencies=agreed)
+
+    assert refused.value.reason in {"unknown_currency", "invalid_currency"}
+
+
+@pytest.mark.parametrize(
+    ("places", "codes"),
+    [
+        (0, "CLP ISK JPY KRW PYG UGX UYI VND XAF XOF XPF BYR ITL TRL"),
+        (
+            2,
+            "USD EUR GBP SEK AED BRL CHE COU MXV USN ZWG SLE VED XCG XAD BGN CUC HRK LTL RUR VEF ZWL DEM SVC HUF",
+        ),
+        (3, "BHD IQD JOD KWD LYD OMR TND"),
+        (4, "CLF UYW"),
+    ],
+)
+def test_currencies_of_iso_have_their_minor_units(places: int, codes: str) -> None:
+    """Each currency, the funds codes and those withdrawn since 2000 among them, has the places of ISO 4217."""
+    assert {payloads.minor_units(payloads.currency(code)) for code in codes.split()} == {places}
+
+
+def test_currencies_are_all_there() -> None:
+    """List One of 2026 has 165 codes with a minor unit; 60 were withdrawn since 2000."""
+    assert len(MINOR_UNITS) == 165 + 60
+    assert all(len(code) == 3 and code.isascii() and code.isupper() for code in MINOR_UNITS)
+    assert set(MINOR_UNITS.values()) == {0, 2, 3, 4}
+
+
+def test_numbers_are_exact_and_plain() -> None:
+    """Whatever the amount and the currency: the text is that very number, plain, with enough places, and no -0."""
+    random = Random(4217)  # a seed, so that a failure repeats
+    codes = [None, *MINOR_UNITS]
+    for _ in range(5000):
+        code = random.choice(codes)
+        digits = random.randrange(10 ** random.randint(0, 25))
+        value = Decimal(random.choice((-1, 1)) * digits).scaleb(random.randint(-12, 12))
+        text = str(activity(value=value, currency=code)["Value"])
+
+        assert Decimal(text) == value
+        assert re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", text, re.ASCII)
+        assert text.lstrip("-").strip("0.") or not text.startswith("-")
+        assert len(text.partition(".")[2]) >= payloads.minor_units(code)
+
+
+def test_context_of_the_host_changes_no_number() -> None:
+    """The host's decimal context, with few digits and traps, rounds nothing and raises nothing."""
+    with localcontext() as context:
+        context.prec, context.Emax, context.Emin = 2, 5, -5
+        for signal in (Inexact, Rounded, FloatOperation, Subnormal):
+            context.traps[signal] = True
+
+        record = activity(value=Decimal("123456789.123456"), currency="USD", fields={"GGR": Decimal("-0.00")})
+
+        assert (record["Value"], record["GGR"]) == ("123456789.123456", "0.00")
+        with pytest.raises(PayloadError):
+            activity(value=12.5, currency="USD")
 
 
 @pytest.mark.parametrize("code", [None, ""])

@@ -10,8 +10,10 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E013 product, no PRODUCT_FIELD    E014 two declarations with the same ids
     E015 path of a declaration        E016 condition of a declaration
     E017 declaration without a name   E018 path of CUSTOMER_ID
+    E021 entry of CURRENCIES
     W001 plain http                   W002 middleware behind one that may answer first
     W003 unknown attribute            W004 path of CUSTOMER_FIELDS
+    W007 event name not in EVENTS     W008 currency with other places than ISO 4217 gives it
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from django.db import connections
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
-from track360_django import activities, conf, delivery, lanes, origin, pace, signup
+from track360_django import activities, conf, currencies, delivery, lanes, origin, pace, payloads, signup
 from track360_django.paths import find_missing
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
@@ -96,7 +98,7 @@ def check_declarations(**_: Any) -> list[CheckMessage]:
     each = [
         message for declaration in activities.declarations() for message in _check_declaration(declaration)
     ]
-    return [*each, *_check_products(), *_check_ids()]
+    return [*each, *_check_products(), *_check_ids(), *_check_names()]
 
 
 def _check_declaration(declaration: activities.ModelActivity) -> Iterator[CheckMessage]:
@@ -151,6 +153,32 @@ def _check_ids() -> Iterator[CheckMessage]:
             yield _error("E014", message, "Give one of them an `eventid` that is unique for the event name.")
 
 
+def _check_names() -> Iterator[CheckMessage]:
+    """Names as they are declared: a product's shape may change them on their way, and `EVENTS` has them without."""
+    agreed = [tuple(conf.for_brand(brand).EVENTS) for brand in conf.brands()]
+    if not all(agreed):
+        # A brand that has no list takes any name.
+        return
+    known = sorted({name for names in agreed for name in names})
+    for declaration in activities.declarations():
+        for name in _names_of(declaration):
+            if name and name not in known:
+                close = get_close_matches(name, known, n=1)
+                hint = f"Did you mean {close[0]!r}?" if close else f"Agreed are: {', '.join(known)}."
+                message = (
+                    f"{type(declaration).__name__} reports {name!r}, which is not among the agreed EVENTS: Track360 may "
+                    "not show it."
+                )
+                yield Warning(message, hint=hint, id="track360_django.W007")
+
+
+def _names_of(declaration: activities.ModelActivity) -> Iterator[str]:
+    yield declaration.eventname
+    reversal = getattr(declaration, "on_reverse", None)
+    if isinstance(reversal, str) and reversal != "negative":
+        yield reversal
+
+
 def _check_products() -> list[CheckMessage]:
     has_field = all(conf.for_brand(brand).PRODUCT_FIELD for brand in conf.brands())
     return [
@@ -158,7 +186,7 @@ def _check_products() -> list[CheckMessage]:
             "E013",
             f"{type(declaration).__name__} reports a product, but no field was agreed for it.",
             "Set TRACK360['PRODUCT_FIELD'] to the field name agreed with Track360 (API guide, Grouping by date or by "
-            "KPI type), or remove `product`.",
+            "KPI type) or to a shape such as 'track360_django.products.suffix', or remove `product`.",
         )
         for declaration in activities.declarations()
         if not has_field and (declaration.product is not None or hasattr(declaration, "get_product"))
@@ -222,6 +250,10 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
         yield from _check_function(key, value, where)
     if key == "TIME_ZONE":
         yield from _check_zone(value, where)
+    if key == "PRODUCT_FIELD" and value:
+        yield from _check_product_field(value, where)
+    if key == "CURRENCIES":
+        yield from _check_currencies(value, where)
     yield from _check_bounds(key, value, where)
 
 
@@ -260,6 +292,30 @@ def _check_function(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
     else:
         if not callable(found):
             yield _error("E009", f"{where}[{key!r}] is no function.", hint)
+
+
+def _check_product_field(value: Any, where: str) -> Iterator[CheckMessage]:
+    if isinstance(value, str) and "." in value:
+        yield from _check_function("PRODUCT_FIELD", value, where)
+    elif value in payloads.ACTIVITY_FIELDS:
+        message = f"{where}['PRODUCT_FIELD'] is {value!r}, which carries something else: no product could be reported."
+        yield _error("E008", message, "Agree on a field of its own with Track360, such as 'product'.")
+
+
+def _check_currencies(value: Mapping[str, int], where: str) -> Iterator[CheckMessage]:
+    for code, places in value.items():
+        entry = f"{where}['CURRENCIES'][{code!r}]"
+        official = currencies.MINOR_UNITS.get(code, places)
+        if not payloads.is_agreed(code, value):
+            hint = (
+                "Write the code as agreed with Track360, in 3 to 10 capitals or digits, with 0 to "
+                f"{payloads.MAX_PLACES} places after the point, such as {{'USDT': 6}}."
+            )
+            yield _error("E021", f"{entry} is no currency and does nothing.", hint)
+        elif places != official:
+            message = f"{entry} gives amounts {places} places at least; ISO 4217 has {official} for it."
+            hint = "Take it out, unless Track360 asked for it: no amount is rounded either way."
+            yield Warning(message, hint=hint, id="track360_django.W008")
 
 
 def _check_zone(value: str, where: str) -> Iterator[CheckMessage]:

@@ -65,7 +65,10 @@ class Settings:
     # What a customer does. (API guide: Activity API)
     EVENTS: Sequence[str] = ()
     TIME_ZONE: str = "UTC"
-    PRODUCT_FIELD: str = ""
+    # Codes beyond ISO 4217 -> places after the point.
+    CURRENCIES: Mapping[str, int] = {}
+    # The name of a field, or a shape (see `products`), or the dotted path to one.
+    PRODUCT_FIELD: FunctionOrPath = ""
     CORRECTIONS: str = "flag"
     UNKNOWN_CUSTOMERS: str = "register"
 
@@ -163,6 +166,11 @@ def _suits(value: object, kind: Any) -> bool:
         return is_number and 0 < value < math.inf  # type: ignore[operator]  # it is a number
     if get_args(kind) == (str, str):
         return isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
+    if get_args(kind) == (str, int):
+        return isinstance(value, Mapping) and all(
+            isinstance(name, str) and isinstance(item, int) and not isinstance(item, bool)
+            for name, item in value.items()
+        )
     return isinstance(value, plain)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from difflib import get_close_matches
 from typing import Any, Final
 
 from django.db.models import Model
@@ -28,6 +30,8 @@ from track360_django.payloads import FieldValue, Moment, Number
 logger = logging.getLogger(__name__)
 
 MAX_EVENTID: Final = 255
+# Names that a process remembers having warned of.
+MAX_WARNED: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,49 +111,48 @@ def brand_of(owner: Any, using: str) -> str:
 def build(draft: Draft, brand: str, customer_id: str) -> Activity:
     """Return an unsaved record with its body fixed, of nobody yet."""
     settings = conf.for_brand(brand)
-    if settings.EVENTS and draft.eventname not in settings.EVENTS:
-        logger.warning(
-            "track360: %r is not among the agreed EVENTS (API guide, KPI naming).", draft.eventname
-        )
+    product = payloads.product(draft.product)
     record = payloads.ActivityRecord(
         eventname=draft.eventname,
-        eventid=_eventid_of(draft, customer_id),
+        eventid=_eventid_of(draft, customer_id, product, settings),
         customer_id=customer_id,
         createtime=identity.aware(draft.createtime or timezone.now()),
         value=draft.value,
         currency=draft.currency,
-        fields={name: identity.aware(value) for name, value in _with_product(draft, settings).items()},
+        fields={name: identity.aware(value) for name, value in draft.fields.items()},
+        currencies=settings.CURRENCIES,
     )
-    body = parcels.before_send(record.as_dict(conf.time_zone(brand)), brand)
+    shaped = parcels.with_product(record.as_dict(conf.time_zone(brand)), product, brand)
+    if settings.EVENTS and record.eventname not in settings.EVENTS:
+        _warn_of_name(record.eventname, tuple(settings.EVENTS))
     return Activity(
         brand=brand,
-        eventname=record.eventname,
+        eventname=str(shaped["eventname"]),
         eventid=record.eventid,
-        body=payloads.to_json(body),
+        body=payloads.to_json(parcels.before_send(shaped, brand)),
         source=draft.source,
         source_pk=draft.source_pk,
     )
 
 
-def _with_product(draft: Draft, settings: conf.Settings) -> Mapping[str, FieldValue]:
-    if not draft.product:
-        return draft.fields
-    if not settings.PRODUCT_FIELD:
-        message = (
-            "product can't be reported before TRACK360['PRODUCT_FIELD'] names the field agreed with Track360 "
-            "(API guide, Grouping by date or by KPI type, names none)."
-        )
-        raise PayloadError(message, field="product", reason="no_product_field")
-    return {settings.PRODUCT_FIELD: draft.product, **draft.fields}
+@functools.lru_cache(maxsize=MAX_WARNED)
+def _warn_of_name(eventname: str, agreed: tuple[str, ...]) -> None:
+    """Warn of a name that was not agreed: once in a process, and not for each record."""
+    close = get_close_matches(eventname, agreed, n=1)
+    logger.warning(
+        "track360: %r is not among the agreed EVENTS (API guide, KPI naming)%s; it is reported all the same.",
+        eventname,
+        f"; did you mean {close[0]!r}?" if close else "",
+    )
 
 
-def _eventid_of(draft: Draft, customer_id: str) -> str:
+def _eventid_of(draft: Draft, customer_id: str, product: str | None, settings: conf.Settings) -> str:
     if draft.eventid:
         eventid = str(draft.eventid)
     elif _is_day(draft.createtime):
         # In capitals, as on the wire: two spellings of a currency are one total.
-        currency = payloads.currency(draft.currency)
-        parts = (draft.eventname, customer_id, str(draft.createtime), draft.product, currency)
+        currency = payloads.currency(draft.currency, settings.CURRENCIES)
+        parts = (draft.eventname, customer_id, str(draft.createtime), product, currency)
         eventid = "-".join(str(part) for part in parts if part)
     else:
         message = "eventid is missing: give one that stays the same for a retry, such as the transaction's reference."

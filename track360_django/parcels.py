@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from track360_django import conf, identity, payloads
+from django.core.exceptions import ImproperlyConfigured
+
+from track360_django import conf, identity, payloads, products
 from track360_django.due import DueActivity
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
@@ -130,6 +132,67 @@ def body_of(customer: Customer, user: Any | None) -> str:
     """
     record = identity.record_of(customer, user).as_dict(conf.time_zone(customer.brand))
     return payloads.to_json(before_send(record, customer.brand))
+
+
+def product_shape(brand: str) -> products.Shape | None:
+    """
+    Return how a brand's records tell their product, None where nothing was agreed.
+
+    Raises:
+        PayloadError: `PRODUCT_FIELD` is the path of a function that is not there.
+    """
+    agreed = conf.for_brand(brand).PRODUCT_FIELD
+    if not agreed:
+        return None
+    if isinstance(agreed, str) and "." not in agreed:
+        return products.field(agreed)
+    try:
+        shape = conf.function(agreed)
+    except ImproperlyConfigured:
+        shape = None
+    if shape is None:
+        message = (
+            "TRACK360['PRODUCT_FIELD'] has a dot and so is the path of a function, which can't be imported: correct it, "
+            "then report or requeue the record."
+        )
+        raise PayloadError(message, field="product", reason="product_field")
+    return shape
+
+
+def with_product(record: payloads.Record, product: str | None, brand: str) -> payloads.Record:
+    """
+    Return a record that tells its product, as `PRODUCT_FIELD` says.
+
+    Raises:
+        PayloadError: Nothing was agreed for products, or the shape made no such record of it.
+    """
+    if product is None:
+        return record
+    shape = product_shape(brand)
+    if shape is None:
+        message = (
+            "product can't be reported before TRACK360['PRODUCT_FIELD'] names the field agreed with Track360 "
+            "(API guide, Grouping by date or by KPI type, names none)."
+        )
+        raise PayloadError(message, field="product", reason="no_product_field")
+    return products.apply(shape, record, product)
+
+
+def eventnames_of(eventname: str, product: object) -> frozenset[str]:
+    """Return the names that a row's record may have: as it is declared, and as the shape of each brand makes it."""
+    names = {eventname}
+    for brand in conf.brands():
+        try:
+            shape, line = product_shape(brand), payloads.product(product)
+            if shape and line:
+                names |= {
+                    products.names_of(shape, line, eventname=eventname, kpis=kpis).eventname
+                    for kpis in ((), (eventname,))
+                }
+        except PayloadError:
+            # A record that could not be shaped has the name that was declared.
+            continue
+    return frozenset(names)
 
 
 def before_send(record: payloads.Record, brand: str) -> payloads.Record:

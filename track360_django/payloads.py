@@ -15,6 +15,7 @@ from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import Final, TypeAlias
 
+from track360_django.currencies import MINOR_UNITS
 from track360_django.exceptions import PayloadError
 
 CUSTOMERS_PATH: Final = "/tracking/events/customers"
@@ -28,6 +29,8 @@ MAX_ID_CHARACTERS: Final = 255
 MAX_EVENTNAME_CHARACTERS: Final = 100
 # None, our choice: no ledger column is wider, and a thousand digits are an attack or a bug.
 MAX_DIGITS: Final = 38
+# None, our choice: wei, the smallest unit of any currency that is paid in, has 18 places.
+MAX_PLACES: Final = 18
 
 # Fields whose values may be repeated in an error message; all others may be personal data.
 QUOTABLE_FIELDS: Final = frozenset(
@@ -37,22 +40,22 @@ QUOTABLE_FIELDS: Final = frozenset(
 CUSTOMER_FIELDS: Final = frozenset({"customerId", "regtime"})
 ACTIVITY_FIELDS: Final = frozenset({"eventname", "eventid", "createtime", "customerid", "Value", "Currency"})
 
-# ISO 4217: currencies whose minor unit is not a hundredth.
-_MINOR_UNITS: Final = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI"), 0),
-    **dict.fromkeys(("VND", "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WIRE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?")
-_CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
+_AGREED_CURRENCY: Final = re.compile(r"[A-Z0-9]{3,10}")
+_NO_CURRENCIES: Final[Mapping[str, int]] = {}
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 Number: TypeAlias = Decimal | int | str
 Moment: TypeAlias = datetime | date | str
 FieldValue: TypeAlias = str | Decimal | int | bool | date | datetime | None
 Record: TypeAlias = dict[str, str | bool]
+
+
+class NumberText(str):
+    """The text of what was a number: so a product's shape can tell a KPI from a description that is made of digits."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +98,7 @@ class ActivityRecord:
 
     `value` with a currency is money and has at least its minor units; without one it may be a count.
     Additional fields are KPI numbers (Decimal: money; int: a count) or descriptive text.
+    `currencies` are codes beyond ISO 4217 that were agreed, with the minor units of each.
 
     Source: API guide, "Activity API", Field definitions.
     """
@@ -106,6 +110,7 @@ class ActivityRecord:
     value: Number | None = None
     currency: str | None = None
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
+    currencies: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self, zone: tzinfo) -> Record:
         """
@@ -114,7 +119,8 @@ class ActivityRecord:
         Raises:
             PayloadError: A value can't be reported exactly.
         """
-        code = currency(self.currency)
+        code = currency(self.currency, self.currencies)
+        money_places = minor_units(code, self.currencies)
         record: Record = {
             "eventname": _required(self.eventname, "eventname", MAX_EVENTNAME_CHARACTERS),
             "eventid": _required(self.eventid, "eventid"),
@@ -122,10 +128,26 @@ class ActivityRecord:
             "customerid": _required(self.customer_id, "customerid"),
         }
         if self.value is not None:
-            record["Value"] = number(self.value, name="Value", places=_places(self.value, code))
-        _put_fields(record, self.fields, zone, reserved=ACTIVITY_FIELDS, places=minor_units(code))
+            # A whole number without a currency is a count; all else is money.
+            places = 0 if code is None and isinstance(self.value, int) else money_places
+            record["Value"] = number(self.value, name="Value", places=places)
+        _put_fields(record, self.fields, zone, reserved=ACTIVITY_FIELDS, places=money_places)
         _put(record, "Currency", code)
         return record
+
+
+def check(record: Mapping[str, object]) -> None:
+    """
+    Refuse a record of the Activity API that somebody else made, and that can't be stored or sent.
+
+    Raises:
+        PayloadError: The event name, a field's name or its value is neither text that is kept exactly, nor a bool.
+    """
+    _required(record.get("eventname"), "eventname", MAX_EVENTNAME_CHARACTERS)
+    for name, value in record.items():
+        _required(name, "the name of a field")
+        if not isinstance(value, bool):
+            _text(_some_text(value, name), name)
 
 
 def to_json(record: Mapping[str, str | bool]) -> str:
@@ -187,29 +209,65 @@ def refuse_tracking(value: object) -> str | None:
     return None
 
 
-def minor_units(code: str | None) -> int:
-    """Return how many places a currency has after the point; two where it is unknown or absent (ISO 4217)."""
-    return _MINOR_UNITS.get(code or "", 2)
+def minor_units(code: str | None, agreed: Mapping[str, int] = _NO_CURRENCIES) -> int:
+    """Return how many places an amount in a currency has at least; two without a currency (ISO 4217)."""
+    if code is None:
+        return 2
+    return agreed[code] if is_agreed(code, agreed) else MINOR_UNITS[code]
 
 
-def currency(code: object) -> str | None:
+def currency(code: object, agreed: Mapping[str, int] = _NO_CURRENCIES) -> str | None:
     """
-    Return an ISO currency code in capitals, None for none.
+    Return a currency code in capitals, None for none.
+
+    Args:
+        code: A currency of ISO 4217 that there is or was since 2000, or one of those agreed.
+        agreed: Further codes with their minor units; they win over those of ISO 4217.
 
     Raises:
-        PayloadError: It isn't three letters.
+        PayloadError: There is no such currency.
 
-    Source: API guide, "Activity API", Field definitions.
+    Source: API guide, "Activity API", Field definitions (ISO currency code); the further codes are our choice.
     """
-    if not code:
+    if code is None or code == "":
         return None
-    if not isinstance(code, str) or not _CURRENCY.fullmatch(code):
-        message = f"Currency takes an ISO code of three letters such as USD, not {_describe(code)}."
-        raise PayloadError(message, field="Currency", reason="invalid_currency")
-    return code.upper()
+    # ASCII before all: some letters of other scripts become ours in capitals.
+    capitals = code.upper() if isinstance(code, str) and code.isascii() else ""
+    if capitals in MINOR_UNITS or is_agreed(capitals, agreed):
+        return capitals
+    if _AGREED_CURRENCY.fullmatch(capitals):
+        message = (
+            f"Currency, {_describe(code)}, is none that ISO 4217 has or had since 2000: correct it, or, if it was agreed "
+            "with Track360, add it to TRACK360['CURRENCIES'] with its minor units, such as {'USDT': 6}."
+        )
+        raise PayloadError(message, field="Currency", reason="unknown_currency")
+    message = f"Currency takes an ISO code of three letters such as USD, not {_describe(code)}."
+    raise PayloadError(message, field="Currency", reason="invalid_currency")
 
 
-def number(value: Number, *, name: str, places: int) -> str:
+def is_agreed(code: str, agreed: Mapping[str, int]) -> bool:
+    """Tell whether a further currency is among those agreed, as 3 to 10 capitals or digits with 0 to 18 places."""
+    places = agreed.get(code)
+    return places is not None and 0 <= places <= MAX_PLACES and bool(_AGREED_CURRENCY.fullmatch(code))
+
+
+def product(value: object) -> str | None:
+    """
+    Return a product line as text, None for none.
+
+    Raises:
+        PayloadError: It is neither text nor a whole number.
+
+    Source: API guide, "Grouping by date or by KPI type".
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return number(value, name="product", places=0)
+    return _required(value, "product", MAX_EVENTNAME_CHARACTERS)
+
+
+def number(value: Number, *, name: str, places: int) -> NumberText:
     """
     Return a number as plain decimal text with at least this many places after the point.
 
@@ -217,6 +275,7 @@ def number(value: Number, *, name: str, places: int) -> str:
 
     Raises:
         PayloadError: A float, a bool, NaN, an infinity, more than 38 digits, or no number at all.
+            The message names the field, the type of the value, and the way out.
 
     Source: API guide, "Activity API", Field definitions (decimal, shown as text in each example).
     """
@@ -224,7 +283,7 @@ def number(value: Number, *, name: str, places: int) -> str:
     whole, _, fraction = format(decimal, "f").partition(".")
     fraction = fraction.rstrip("0").ljust(places, "0")
     text = f"{whole}.{fraction}" if fraction else whole
-    return text.removeprefix("-") if decimal.is_zero() else text
+    return NumberText(text.removeprefix("-") if decimal.is_zero() else text)
 
 
 def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
@@ -272,26 +331,46 @@ def _is_wire_time(text: str) -> bool:
 
 
 def _decimal(value: object, name: str) -> Decimal:
-    if isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value) and len(value) <= MAX_DIGITS + 2:
-        value = Decimal(value)
+    if isinstance(value, str) and value:
+        return _decimal_of_text(value, name)
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
         message = f"{name} takes a Decimal or an int, not {_describe(value)}: write Decimal('12.50'), never a float."
-        raise PayloadError(message, field=name, reason="invalid_number")
-    if isinstance(value, int) and value.bit_length() > 4 * MAX_DIGITS:
-        value = Decimal("Infinity")
-    decimal = Decimal(value)
+        raise _no_number(message, name)
+    # Before anything is made of it: a long int takes its time to become decimal.
+    is_long = isinstance(value, int) and value.bit_length() > 4 * MAX_DIGITS
+    decimal = Decimal(0 if is_long else value)
     if not decimal.is_finite():
-        message = f"{name} takes a finite number of at most {MAX_DIGITS} digits."
-        raise PayloadError(message, field=name, reason="invalid_number")
-    if max(decimal.adjusted() + 1, 0) + max(-int(decimal.as_tuple().exponent), 0) > MAX_DIGITS:
-        message = f"{name} has more than {MAX_DIGITS} digits; no amount does: look at where it was computed."
-        raise PayloadError(message, field=name, reason="invalid_number")
+        message = f"{name} is {_describe(value)} that is NaN or infinite: give a finite one, or None where there is none."
+        raise _no_number(message, name)
+    if is_long or _count_digits(decimal) > MAX_DIGITS:
+        message = (
+            f"{name} is {_describe(value)} with more than {MAX_DIGITS} digits, as no amount has: look at where it was "
+            "computed, and round it there."
+        )
+        raise _no_number(message, name)
     return decimal
 
 
-def _places(value: Number, code: str | None) -> int:
-    """A whole number without a currency is a count; all else is money."""
-    return 0 if code is None and isinstance(value, int) else minor_units(code)
+def _decimal_of_text(value: str, name: str) -> Decimal:
+    # The point and the sign are no digits.
+    if len(value) <= MAX_DIGITS + 2 and _PLAIN_NUMBER.fullmatch(value):
+        decimal = Decimal(value)
+        if _count_digits(decimal) <= MAX_DIGITS:
+            return decimal
+    message = (
+        f"{name} is {_describe(value)} that is no plain number of at most {MAX_DIGITS} digits: give a Decimal or an int, "
+        "or write it like 12.50."
+    )
+    raise _no_number(message, name)
+
+
+def _count_digits(decimal: Decimal) -> int:
+    """Return how many digits a number has when it is written out, without writing it out."""
+    return max(decimal.adjusted() + 1, 0) + max(-int(decimal.as_tuple().exponent), 0)
+
+
+def _no_number(message: str, name: str) -> PayloadError:
+    return PayloadError(message, field=name, reason="invalid_number")
 
 
 def _put(record: Record, name: str, value: str | None) -> None:
@@ -336,13 +415,18 @@ def _field(value: FieldValue, zone: tzinfo, *, name: str, places: int) -> str | 
 
 
 def _required(value: object, name: str, max_characters: int = MAX_ID_CHARACTERS) -> str:
+    text = _some_text(value, name)
+    if len(text) > max_characters:
+        message = f"{name} takes at most {max_characters} characters, not {len(text)}."
+        raise PayloadError(message, field=name, reason="invalid_field")
+    return _text(text, name)
+
+
+def _some_text(value: object, name: str) -> str:
     if not isinstance(value, str) or not value:
         message = f"{name} takes text that is not empty, not {_describe(value)}."
         raise PayloadError(message, field=name, reason="invalid_field")
-    if len(value) > max_characters:
-        message = f"{name} takes at most {max_characters} characters, not {len(value)}."
-        raise PayloadError(message, field=name, reason="invalid_field")
-    return _text(value, name)
+    return value
 
 
 def _text(value: str, name: str) -> str:

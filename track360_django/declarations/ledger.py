@@ -41,14 +41,18 @@ def pages(
     until: datetime | None = None,
 ) -> Iterator[list[Any]]:
     """Yield rows in pages, by primary key, with the relations that reporting them needs."""
-    rows = rows.filter(within(declaration, since, until))
-    paths = (*declaration.paths().values(), *declaration.fields.values())
-    rows = with_relations(rows, tuple(path for path in paths if path is not None))
+    rows = related(declaration, rows.filter(within(declaration, since, until)))
     last: Any = None
     while page := list(behind(rows, last)[:PAGE]):
         # A condition over several rows may find one more than once.
         yield list({row.pk: row for row in page}.values())
         last = page[-1].pk
+
+
+def related(declaration: ModelActivity, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Return rows that bring the relations along that reporting them needs."""
+    paths = (*declaration.paths().values(), *declaration.fields.values())
+    return with_relations(rows, tuple(path for path in paths if path is not None))
 
 
 def behind(rows: QuerySet[Any], last: Any) -> QuerySet[Any]:

@@ -70,7 +70,7 @@ def _family(model: type[Model]) -> Iterator[type[Model]]:
         yield from _family(child)
 
 
-def _of(kind: type[Model]) -> Iterator[ModelActivity]:
+def declarations_of(kind: type[Model]) -> Iterator[ModelActivity]:
     """Yield the declarations that rows of a class fall under."""
     for parent in kind.__mro__:
         yield from _declarations.get(parent, ())
@@ -78,7 +78,7 @@ def _of(kind: type[Model]) -> Iterator[ModelActivity]:
 
 def _connect(kind: type[Model]) -> None:
     """Listen to a class of rows for as long as something is declared of them, and to no other."""
-    declared = list(_of(kind))
+    declared = list(declarations_of(kind))
     where = f"track360.activities.{kind._meta.label}"
     if declared:
         post_save.connect(_on_saved, sender=kind, dispatch_uid=where)
@@ -93,7 +93,7 @@ def _connect(kind: type[Model]) -> None:
 
 def _on_class_prepared(*, sender: type[Model], **_: Any) -> None:
     """Listen to a class of rows that was made after its parent was declared."""
-    if any(True for _ in _of(sender)):
+    if any(True for _ in declarations_of(sender)):
         _connect(sender)
 
 
@@ -112,7 +112,7 @@ def _on_saved(
     if raw or not conf.settings.ENABLED:
         return
     row: Model | None = None
-    for declaration in _of(sender):
+    for declaration in declarations_of(sender):
         is_due = declaration.is_due(instance)
         if not is_due and (created or declaration.on_reverse is None):
             continue
@@ -128,6 +128,6 @@ def _on_saved(
 def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
     if not conf.settings.ENABLED:
         return
-    for declaration in _of(sender):
+    for declaration in declarations_of(sender):
         if declaration.on_reverse is not None:
             writing.reverse(declaration, instance, databases.of(instance))

@@ -7,14 +7,16 @@ By default nothing is reported of it, for the agreement may know no such thing. 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Model
 
-from track360_django import drafts
+from track360_django import drafts, parcels
 from track360_django.drafts import Draft
+from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
 
 if TYPE_CHECKING:
@@ -46,11 +48,23 @@ def find_reported(declaration: ModelActivity, row: Model, using: str) -> Activit
         return None
     rows = Activity.objects.using(using).filter(
         eventid=drafts.shorten(declaration.id_of(row)),
-        eventname=declaration.eventname,
+        # Under the name that its product gave it, where the name tells the product.
+        eventname__in=parcels.eventnames_of(declaration.eventname, declaration.product_of(row)),
         source=declaration.model._meta.label,
         source_pk=str(declaration.pk_of(row)),
     )
     return rows.exclude(status=Status.DEAD, accepted_version=0).select_related("customer").first()
+
+
+def reported_among(declaration: ModelActivity, rows: Sequence[Model], using: str) -> list[Model]:
+    """Return those of some rows that were reported, in one query; `find_reported` has the last word."""
+    if declaration.on_reverse is None or not rows:
+        return []
+    ids = {drafts.shorten(declaration.id_of(row)): row for row in rows}
+    known = Activity.objects.using(using).filter(
+        is_one_of("eventid", ids), source=declaration.model._meta.label
+    )
+    return [ids[eventid] for eventid in set(known.values_list("eventid", flat=True))]
 
 
 def draft_of(declaration: ModelActivity, row: Model, reported: Activity) -> Draft:

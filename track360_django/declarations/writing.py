@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -52,6 +52,14 @@ def reverse(declaration: ModelActivity, row: Model, using: str) -> Activity | No
         f"{declaration.default_id_of(row)}{reversals.SUFFIX}",
     )
     return _write(declaration, row, lambda: reversals.draft_of(declaration, row, reported), named, using)
+
+
+def reverse_many(declaration: ModelActivity, rows: Sequence[Model], using: str) -> int:
+    """Write the reversals of those rows down that were reported; return how many rows that are."""
+    reported = reversals.reported_among(declaration, rows, using)
+    for row in reported:
+        reverse(declaration, row, using)
+    return len(reported)
 
 
 @dataclass(frozen=True)

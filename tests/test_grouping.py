@@ -1,0 +1,356 @@
+"""Currencies, products and agreed names on their way from the host's rows to the records."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models import Q
+from django.utils import timezone
+from pytest_django import Settings as HostSettings
+
+from example_project.cashier.models import Account, Deposit
+from tests.test_middleware import configure
+from track360_django import activities, delivery, drafts, products
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity
+from track360_django.payloads import Record
+from track360_django.sandbox.server import SandboxServer
+
+pytestmark = pytest.mark.django_db
+
+DAY = date(2025, 7, 21)
+
+
+class Grouped(activities.ModelActivity):
+    """A deposit of a product, which is its method."""
+
+    eventname = "Deposit"
+    when = Q(status="completed")
+    customer = "account__user"
+    value, currency, createtime = "amount", "currency", "completed_at"
+    eventid = "reference"
+    product = "method"
+    on_reverse = "Chargeback"
+
+
+@pytest.fixture
+def account() -> Account:
+    """Return somebody's account."""
+    return Account.objects.create(user=User.objects.create(username="alex"))
+
+
+@pytest.fixture
+def grouped() -> Iterator[None]:
+    """Declare deposits of a product, instead of what the example declares."""
+    before = [each for each in activities.declarations() if each.model is Deposit]
+    for each in before:
+        activities.unregister(Deposit, type(each))
+    activities.register(Deposit)(Grouped)
+    yield
+    activities.unregister(Deposit, Grouped)
+    for each in before:
+        activities.register(Deposit)(type(each))
+
+
+def deposit(account: Account, **fields: Any) -> Deposit:
+    """Save a deposit that is completed."""
+    values = {
+        "amount": Decimal("1.50"),
+        "currency": "USD",
+        "status": Deposit.Status.COMPLETED,
+        "completed_at": timezone.now(),
+        "method": "Casino",
+        **fields,
+    }
+    return Deposit.objects.create(account=account, **values)
+
+
+def report(eventname: str = "GGR", **words: Any) -> Activity:
+    """Report a day's total of somebody."""
+    usual = {"customer": "C-1", "value": Decimal(50), "currency": "USD", "createtime": DAY}
+    return activities.report(eventname, **{**usual, **words})
+
+
+def body_of(activity: Activity) -> dict[str, Any]:
+    """Return what is sent of an activity."""
+    body: dict[str, Any] = json.loads(activity.body)
+    return body
+
+
+# Currencies.
+
+
+@pytest.mark.usefixtures("grouped")
+def test_row_in_an_unknown_currency_is_mended_by_the_setting(
+    account: Account, settings: HostSettings, track360_sandbox: SandboxServer
+) -> None:
+    """A currency that was not agreed costs no sale: the record is dead, says what to do, and goes out once it is done."""
+    configure(settings, PRODUCT_FIELD="gameType")
+    made = deposit(account, currency="XBT")
+    dead = Activity.objects.get()
+    assert (dead.status, dead.reason) == ("dead", "unknown_currency")
+    assert "TRACK360['CURRENCIES']" in dead.error
+
+    before = activities.requeue(Activity.objects.all())
+    configure(settings, PRODUCT_FIELD="gameType", CURRENCIES={"XBT": 8})
+    after = activities.requeue(Activity.objects.all())
+    delivery.drain()
+
+    assert (before.count, before.refused, after.count, after.refused) == (0, 1, 1, 0)
+    (accepted,) = track360_sandbox.store.activities()
+    assert (accepted["eventid"], accepted["Value"], accepted["Currency"]) == (
+        made.reference,
+        "1.50000000",
+        "XBT",
+    )
+
+
+def test_unknown_currency_is_refused_by_the_function() -> None:
+    """A call raises, and nothing is written."""
+    with pytest.raises(PayloadError) as refused:
+        report(currency="XBT")
+
+    assert refused.value.reason == "unknown_currency"
+    assert not Activity.objects.exists()
+
+
+def test_currency_that_was_agreed_names_the_total(settings: HostSettings) -> None:
+    """Two spellings of an agreed currency are one total too."""
+    configure(settings, CURRENCIES={"USDT": 6})
+
+    first, second = report(currency="usdt"), report(currency="USDT")
+
+    assert first.pk == second.pk
+    assert first.eventid == "GGR-C-1-2025-07-21-USDT"
+    assert body_of(first)["Value"] == "50.000000"
+
+
+def test_currency_of_one_brand_is_unknown_in_another(settings: HostSettings) -> None:
+    """What was agreed for a brand was agreed for that brand."""
+    brands = {"alpha": {"CURRENCIES": {"USDT": 6}}, "beta": {}}
+    configure(settings, BRANDS=brands)
+    assert body_of(report(currency="USDT"))["Currency"] == "USDT"
+
+    configure(settings, BRANDS=brands, BRAND_RESOLVER=lambda _request: "beta")
+
+    with pytest.raises(PayloadError):
+        report(currency="USDT", customer="C-2")
+
+
+# Products.
+
+
+class Line(str, Enum):  # noqa: UP042  a StrEnum would have no point here
+    """Product lines whose `str()` is their name, not their value."""
+
+    CASINO = "Casino"
+
+
+@pytest.mark.parametrize(
+    ("agreed", "eventname", "body"),
+    [
+        ("gameType", "GGR", {"eventname": "GGR", "Value": "50.00", "gameType": "Casino"}),
+        (products.suffix, "GGRCasino", {"eventname": "GGRCasino", "Value": "50.00"}),
+        ("track360_django.products.prefix", "CasinoGGR", {"eventname": "CasinoGGR", "Value": "50.00"}),
+        (
+            partial(products.suffix, separator="_"),
+            "GGR_Casino",
+            {"eventname": "GGR_Casino", "Value": "50.00"},
+        ),
+    ],
+    ids=["field", "function", "path", "partial"],
+)
+def test_product_is_told_as_it_was_agreed(
+    settings: HostSettings, agreed: object, eventname: str, body: dict[str, str]
+) -> None:
+    """The record in the table has the event name that is sent; its id is the same under every shape."""
+    configure(settings, PRODUCT_FIELD=agreed)
+
+    made = report(product="Casino")
+
+    assert (made.eventname, made.eventid) == (eventname, "GGR-C-1-2025-07-21-Casino-USD")
+    sent = {"eventid": made.eventid, "createtime": "2025-07-21", "customerid": "C-1", "Currency": "USD"}
+    assert body_of(made) == {**body, **sent}
+
+
+def test_two_spellings_of_a_product_are_one_total(settings: HostSettings) -> None:
+    """A member of an enumeration is the text that is sent, in the id as well."""
+    configure(settings, PRODUCT_FIELD=products.suffix)
+
+    assert report(product=Line.CASINO).pk == report(product="Casino").pk
+
+
+def test_kpis_of_a_day_are_told_by_product(settings: HostSettings) -> None:
+    """The KPI fields of a day's totals carry the product, each product in a record of its own."""
+    configure(settings, PRODUCT_FIELD=products.suffix)
+
+    made = [
+        report("DailyStats", value=None, product=line, GGR=Decimal(50), Games=15, note="15" if line else None)
+        for line in ("Casino", "Sports", None)
+    ]
+
+    assert {each.eventname for each in made} == {"DailyStats"}
+    assert len({each.eventid for each in made}) == 3
+    numbers = [{name for name in body_of(each) if name.startswith(("GGR", "Games"))} for each in made]
+    assert numbers == [{"GGRCasino", "GamesCasino"}, {"GGRSports", "GamesSports"}, {"GGR", "Games"}]
+    assert body_of(made[0])["note"] == "15"
+
+
+def test_many_are_shaped_too(settings: HostSettings) -> None:
+    """`report_many` tells products as `report` does."""
+    configure(settings, PRODUCT_FIELD=products.prefix)
+    row = {"customer": "C-1", "value": 5, "currency": "USD", "createtime": DAY, "eventname": "Bet"}
+
+    activities.report_many({**row, "product": line} for line in ("Casino", "Poker"))
+
+    assert set(Activity.objects.values_list("eventname", flat=True)) == {"CasinoBet", "PokerBet"}
+
+
+def test_shape_comes_before_the_hosts_last_word(settings: HostSettings) -> None:
+    """`BEFORE_SEND` sees the record with its product."""
+    seen: list[Record] = []
+
+    def look(record: Record) -> Record:
+        seen.append(record)
+        return record
+
+    configure(settings, PRODUCT_FIELD=products.suffix, BEFORE_SEND=look)
+
+    report(product="Casino")
+
+    assert [record.get("eventname") for record in seen if "eventname" in record] == ["GGRCasino"]
+
+
+@pytest.mark.parametrize(
+    "product", [True, 1.5, ["Casino"], object(), "x" * 101, "nul\x00", Decimal(1)], ids=repr
+)
+def test_product_that_is_no_text_is_refused(settings: HostSettings, product: Any) -> None:
+    """A product is text, or a whole number: nothing that has several spellings."""
+    configure(settings, PRODUCT_FIELD="gameType")
+
+    with pytest.raises(PayloadError) as refused:
+        report(product=product)
+
+    assert (refused.value.field, refused.value.reason) == ("product", "invalid_field")
+
+
+@pytest.mark.parametrize("product", [None, ""], ids=repr)
+def test_no_product_is_no_product(settings: HostSettings, product: str | None) -> None:
+    """A record without a product is as it would be without the setting."""
+    configure(settings, PRODUCT_FIELD=products.suffix)
+
+    assert report(product=product).eventname == "GGR"
+
+
+def _broken(_record: Record, _product: str) -> Record:
+    raise ZeroDivisionError
+
+
+@pytest.mark.usefixtures("grouped")
+@pytest.mark.parametrize(
+    "agreed", [_broken, "no.such.module", "sys.maxsize", lambda record, _product: {**record, "eventid": "1"}]
+)
+def test_row_that_a_shape_can_not_shape_is_mended(
+    account: Account, settings: HostSettings, agreed: Callable[..., Any] | str
+) -> None:
+    """A shape that fails costs no sale: the record is dead, and goes out once the shape is right."""
+    configure(settings, PRODUCT_FIELD=agreed)
+    made = deposit(account)
+    dead = Activity.objects.get()
+    assert (dead.status, dead.reason, dead.eventname) == ("dead", "product_field", "Deposit")
+
+    configure(settings, PRODUCT_FIELD=products.suffix)
+    after = activities.requeue(Activity.objects.all())
+
+    assert (after.count, after.refused) == (1, 0)
+    mended = Activity.objects.get()
+    assert (mended.eventname, mended.eventid) == ("DepositCasino", made.reference)
+
+
+@pytest.mark.parametrize("agreed", [_broken, "no.such.module"])
+def test_shape_that_fails_is_refused_by_the_function(settings: HostSettings, agreed: object) -> None:
+    """A call raises, and nothing is written."""
+    configure(settings, PRODUCT_FIELD=agreed)
+
+    with pytest.raises(PayloadError) as refused:
+        report(product="Casino")
+
+    assert (refused.value.field, refused.value.reason) == ("product", "product_field")
+    assert not Activity.objects.exists()
+
+
+@pytest.mark.usefixtures("grouped")
+@pytest.mark.parametrize(
+    "agreed", ["gameType", products.suffix, products.prefix], ids=["field", "suffix", "prefix"]
+)
+def test_row_of_a_product_counts_once_and_is_reversed(
+    account: Account, settings: HostSettings, track360_sandbox: SandboxServer, agreed: object
+) -> None:
+    """Saved again, a row is the same activity; taken back, it is found under the name that its product gave it."""
+    configure(settings, PRODUCT_FIELD=agreed)
+    made = deposit(account)
+    made.save()
+    delivery.drain()
+
+    made.status = Deposit.Status.FAILED
+    made.save()
+    delivery.drain()
+
+    accepted = [body["eventname"] for body in track360_sandbox.store.activities()]
+    assert len(accepted) == 2
+    assert "Deposit" in accepted[0]
+    assert "Chargeback" in accepted[1]
+    assert [name == "Deposit" for name in accepted[:1]] == [agreed == "gameType"]
+
+
+# Agreed names.
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the warnings about names."""
+    return [record.getMessage() for record in caplog.records if "EVENTS" in record.getMessage()]
+
+
+def test_unknown_name_is_told_once(settings: HostSettings, caplog: pytest.LogCaptureFixture) -> None:
+    """A name that was not agreed is one line in the log of a process, with the name that was meant."""
+    configure(settings, EVENTS=("GGR", "Withdrawal", "told-once"))
+
+    for number in range(3):
+        report("Withdrawl", createtime=timezone.now(), eventid=str(number))
+    report("GGR")
+    report("NGR")
+
+    misspelt, unknown = warnings_of(caplog)
+    assert "'Withdrawl'" in misspelt
+    assert "did you mean 'Withdrawal'?" in misspelt
+    assert "'NGR'" in unknown
+    assert Activity.objects.count() == 5
+
+
+def test_name_is_compared_without_its_product(
+    settings: HostSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The agreed names are the KPIs; their products are no names of their own."""
+    configure(settings, EVENTS=("GGR", "without-product"), PRODUCT_FIELD=products.suffix)
+
+    assert report(product="Casino").eventname == "GGRCasino"
+    assert warnings_of(caplog) == []
+
+
+def test_names_that_were_told_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """A host that makes names up without end fills no memory."""
+    caplog.set_level(logging.ERROR)
+
+    for number in range(drafts.MAX_WARNED + 10):
+        drafts._warn_of_name(f"made-up-{number}", ("bounded",))
+
+    assert drafts._warn_of_name.cache_info().currsize == drafts.MAX_WARNED

@@ -1,0 +1,391 @@
+"""Rows in every way that Django announces: proxies, multi-table children, reversals, deletion, bulk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core import serializers
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.signals import post_delete, post_save
+from django.utils import timezone
+
+from tests.ledger.models import CardPayment, Payment, Voucher
+from track360_django import activities, customers, delivery
+from track360_django.models import Activity
+from track360_django.sandbox.server import SandboxServer
+
+pytestmark = pytest.mark.django_db
+
+Kind = type[activities.ModelActivity]
+
+
+class Paid(activities.ModelActivity):
+    """A payment that was paid."""
+
+    eventname = "Deposit"
+    when = Q(status="paid")
+    customer = "player"
+    value, currency, createtime = "amount", "currency", "paid_at"
+
+
+class Reversible(Paid):
+    """A payment whose loss is told."""
+
+    on_reverse = "negative"
+
+
+class ChargedBack(Paid):
+    """A payment whose loss is a KPI of its own."""
+
+    on_reverse = "Chargeback"
+    reversed_at = "paid_at"
+
+
+@pytest.fixture
+def declare() -> Iterator[Callable[..., None]]:
+    """Return a function that declares something of payments for one test."""
+    declared: list[tuple[type[models.Model], Kind]] = []
+
+    def register(kind: Kind, model: type[models.Model] = Payment) -> None:
+        activities.register(model)(kind)
+        declared.append((model, kind))
+
+    yield register
+    for model, kind in declared:
+        activities.unregister(model, kind)
+
+
+def pay(kind: type[Payment] = Payment, **fields: Any) -> Payment:
+    """Save a payment of 250 that is paid."""
+    return kind.objects.create(**{"player": "c-1", "amount": Decimal(250), "status": "paid", **fields})
+
+
+def told() -> list[tuple[str, str, str]]:
+    """Return event name, id and value of all records, oldest first."""
+    bodies = [json.loads(each.body) for each in Activity.objects.order_by("pk")]
+    return [(body["eventname"], body["eventid"], body["Value"]) for body in bodies]
+
+
+# Whose rows.
+
+
+@pytest.mark.parametrize("kind", [Payment, CardPayment, Voucher])
+def test_row_of_any_class_is_a_row_of_the_model(declare: Callable[..., None], kind: type[Payment]) -> None:
+    """Saved as itself, as a proxy or as a child, it is one record, of the declared model."""
+    declare(Paid)
+
+    made = pay(kind)
+    made.save()
+    Payment.objects.get().save()
+
+    activity = Activity.objects.get()
+    assert activity.eventid == f"Deposit-{made.pk}"
+    assert (activity.source, activity.source_pk) == ("tests_ledger.Payment", str(made.pk))
+
+
+def test_child_that_is_declared_reports_its_own_rows(declare: Callable[..., None]) -> None:
+    """A declaration of the child says nothing of other rows of the parent."""
+    declare(Paid, Voucher)
+
+    pay()
+    made = pay(Voucher)
+
+    assert [each.source for each in Activity.objects.all()] == ["tests_ledger.Voucher"]
+    assert Activity.objects.get().source_pk == str(made.pk)
+
+
+class BigManager(models.Manager["BigPayment"]):
+    """Knows large payments alone."""
+
+    def get_queryset(self) -> models.QuerySet[BigPayment]:
+        """Return them."""
+        return super().get_queryset().filter(amount__gte=100)
+
+
+class BigPayment(Payment):
+    """A proxy whose manager says which rows are its own."""
+
+    objects = BigManager()
+
+    class Meta:
+        proxy = True
+        app_label = "tests_ledger"
+
+
+def test_proxy_that_is_declared_reports_what_its_manager_lets_through(declare: Callable[..., None]) -> None:
+    """Never a row that is not the proxy's, whatever class it is saved as."""
+    declare(Paid, BigPayment)
+
+    big, small = pay(BigPayment), pay(BigPayment, amount=Decimal(5))
+    pay()
+
+    assert [each.source_pk for each in Activity.objects.all()] == [str(big.pk)]
+    assert small.pk
+
+
+def test_class_that_is_made_later_is_seen(declare: Callable[..., None]) -> None:
+    """A proxy may be defined after its parent was declared."""
+    declare(Paid)
+
+    class LatePayment(Payment):
+        """Made by a test."""
+
+        class Meta:
+            proxy = True
+            app_label = "tests_ledger"
+
+    pay(LatePayment)
+
+    assert Activity.objects.count() == 1
+
+
+@pytest.mark.parametrize("kind", [Payment, CardPayment, Voucher])
+def test_raw_fixture_of_any_class_is_no_activity(declare: Callable[..., None], kind: type[Payment]) -> None:
+    """What `loaddata` writes happened long ago, and elsewhere."""
+    declare(Paid)
+    row = kind(pk=1, player="c-1", amount=5, status="paid", paid_at=timezone.now())
+    parents = [Payment(pk=1, player="c-1", amount=5, status="paid")] if kind is Voucher else []
+    text = serializers.serialize("json", [*parents, row])
+
+    for item in serializers.deserialize("json", text):
+        item.save()
+
+    assert kind.objects.count() == 1
+    assert not Activity.objects.exists()
+
+
+def test_nobody_listens_after_the_last_declaration_is_taken_back(declare: Callable[..., None]) -> None:
+    """A class of rows that nothing is declared of costs the host nothing."""
+    assert not post_save.has_listeners(CardPayment)
+    activities.register(Payment)(Reversible)
+    assert post_save.has_listeners(CardPayment)
+    assert post_delete.has_listeners(Voucher)
+    activities.unregister(Payment, Reversible)
+    assert not post_save.has_listeners(CardPayment)
+    assert not post_delete.has_listeners(Voucher)
+
+    declare(Paid)
+    # Else Django could not delete many rows in one statement.
+    assert not post_delete.has_listeners(Payment)
+
+
+# Reversals.
+
+
+def test_reversal_is_nothing_by_default(declare: Callable[..., None]) -> None:
+    """The agreement with Track360 may know no such thing."""
+    declare(Paid)
+    made = pay()
+
+    made.status = "reversed"
+    made.save()
+    made.delete()
+
+    assert told() == [("Deposit", f"Deposit-{Activity.objects.get().source_pk}", "250.00")]
+
+
+def test_reversal_is_the_negative_value_once(
+    declare: Callable[..., None], track360_sandbox: SandboxServer
+) -> None:
+    """Under the same name, with an id of its own, however often the row is saved."""
+    declare(Reversible)
+    customers.report("c-1")
+    made = pay()
+    delivery.drain()
+
+    made.status = "reversed"
+    made.save()
+    made.save()
+    delivery.drain()
+
+    name = f"Deposit-{made.pk}"
+    assert told() == [("Deposit", name, "250.00"), ("Deposit", f"{name}-reversal", "-250.00")]
+    assert [each["Value"] for each in track360_sandbox.store.activities()] == ["250.00", "-250.00"]
+
+
+def test_reversal_may_be_a_kpi_of_its_own(declare: Callable[..., None]) -> None:
+    """With the value as it was, and the time that the declaration names."""
+    declare(ChargedBack)
+    made = pay()
+
+    made.status = "reversed"
+    made.save(update_fields=["status"])
+
+    assert told()[1] == ("Chargeback", f"Deposit-{made.pk}-reversal", "250.00")
+
+
+def test_reversal_is_of_what_was_reported(
+    declare: Callable[..., None], track360_sandbox: SandboxServer
+) -> None:
+    """The row may be emptied with its reversal: the amount that went out is the one that is taken back."""
+    declare(Reversible)
+    customers.report("c-1")
+    made = pay()
+    delivery.drain()
+
+    made.status, made.amount = "reversed", Decimal(0)
+    made.save()
+
+    assert told()[1][2] == "-250.00"
+    assert track360_sandbox.store.activities()
+
+
+def test_row_that_was_never_reported_has_no_reversal(declare: Callable[..., None]) -> None:
+    """Pending and failed, created and deleted: nothing was told, so nothing is taken back."""
+    declare(Reversible)
+    made = pay(status="pending")
+    made.status = "failed"
+    made.save()
+    made.delete()
+
+    assert told() == []
+
+
+def test_row_that_is_dead_has_no_reversal(declare: Callable[..., None]) -> None:
+    """Track360 never had it; alone, the negative value would be a loss."""
+    declare(Reversible)
+    made = pay(currency="12")
+    assert Activity.objects.get().status == "dead"
+
+    made.status = "reversed"
+    made.save()
+
+    assert Activity.objects.count() == 1
+
+
+@pytest.mark.parametrize("kind", [Payment, CardPayment, Voucher])
+def test_deletion_is_a_reversal(declare: Callable[..., None], kind: type[Payment]) -> None:
+    """One row or many, as any class."""
+    declare(Reversible)
+    pay(kind), pay(kind)
+
+    kind.objects.earliest("pk").delete()
+    kind.objects.all().delete()
+
+    assert sorted(value for _, _, value in told()) == ["-250.00", "-250.00", "250.00", "250.00"]
+
+
+def test_rolled_back_reversal_is_none(declare: Callable[..., None]) -> None:
+    """It is written in the transaction that saves the row."""
+    declare(Reversible)
+    made = pay()
+
+    with transaction.atomic():
+        made.status = "reversed"
+        made.save()
+        transaction.set_rollback(True)
+
+    assert len(told()) == 1
+
+
+# In bulk, through the manager.
+
+
+def unpaid(count: int) -> list[Payment]:
+    """Return unsaved payments."""
+    return [
+        Payment(player=f"c-{number % 3}", amount=Decimal(number), status="paid") for number in range(count)
+    ]
+
+
+def test_bulk_create_reports_each_row(
+    declare: Callable[..., None], django_assert_max_num_queries: Any
+) -> None:
+    """In a few statements; pending rows are none of them."""
+    declare(Paid)
+    for number in range(3):
+        customers.report(f"c-{number}")
+
+    with django_assert_max_num_queries(20):
+        made = Payment.reporting.bulk_create([*unpaid(120), Payment(player="c-1", amount=1)])
+
+    assert {each.eventid for each in Activity.objects.all()} == {f"Deposit-{row.pk}" for row in made[:120]}
+
+
+def test_update_reports_what_it_made_due(declare: Callable[..., None]) -> None:
+    """Also where the rows fulfil the queryset's own conditions no more."""
+    declare(Paid)
+    Payment.objects.bulk_create([Payment(player="c-1", amount=Decimal(number)) for number in range(5)])
+
+    assert Payment.reporting.filter(status="pending", amount__gte=3).update(status="paid") == 2
+
+    assert sorted(value for _, _, value in told()) == ["3.00", "4.00"]
+
+
+def test_bulk_update_reports_and_compares(declare: Callable[..., None]) -> None:
+    """Rows that were reported get the latest body."""
+    declare(Paid)
+    rows = [pay(), pay(status="pending")]
+    for row in rows:
+        row.status, row.amount = "paid", Decimal(7)
+
+    Payment.reporting.bulk_update(rows, ["status", "amount"])
+
+    assert [value for _, _, value in told()] == ["7.00", "7.00"]
+
+
+def test_update_that_reverses_is_told(declare: Callable[..., None]) -> None:
+    """What was reported and fulfils the condition no more."""
+    declare(Reversible)
+    pay(), pay(status="pending")
+
+    Payment.reporting.update(status="reversed")
+
+    assert [value for _, _, value in told()] == ["250.00", "-250.00"]
+
+
+def test_update_through_a_child_is_told(declare: Callable[..., None]) -> None:
+    """The declared table is the parent's."""
+    declare(Paid)
+    pay(Voucher, status="pending")
+
+    Voucher.reporting.update(status="paid", code="X", amount=F("amount") + 1)
+
+    assert [value for _, _, value in told()] == ["251.00"]
+
+
+def test_rolled_back_update_is_none(declare: Callable[..., None]) -> None:
+    """The records are written in the transaction of the update."""
+    declare(Paid)
+    pay(status="pending")
+
+    with transaction.atomic():
+        Payment.reporting.update(status="paid")
+        assert Activity.objects.exists()
+        transaction.set_rollback(True)
+
+    assert not Activity.objects.exists()
+
+
+def test_error_of_a_declaration_stops_the_update(declare: Callable[..., None]) -> None:
+    """It is the host's own error, as with a saved row: nothing is written."""
+
+    class Broken(Paid):
+        """Raises for each row."""
+
+        def get_value(self, _row: Payment) -> Decimal:
+            """Raise."""
+            raise LookupError
+
+    declare(Broken)
+    made = Payment.objects.bulk_create([Payment(player="c-1", amount=1)])[0]
+
+    with pytest.raises(LookupError), transaction.atomic():
+        Payment.reporting.update(status="paid")
+
+    made.refresh_from_db()
+    assert made.status == "pending"
+
+
+def test_bad_row_among_many_is_dead_and_the_others_are_reported(declare: Callable[..., None]) -> None:
+    """As with a saved row: the sale goes on, a person sees it."""
+    declare(Paid)
+
+    Payment.reporting.bulk_create([*unpaid(2), Payment(player="c-1", amount=1, currency="1", status="paid")])
+
+    assert sorted(each.status for each in Activity.objects.all()) == ["dead", "held", "held"]

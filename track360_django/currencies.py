@@ -1,0 +1,45 @@
+"""
+ISO 4217: the currencies that there are, or were since 2000, and how many places their amounts have after the point.
+
+Plain data; nothing here knows Django or the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+# Source: ISO 4217, List One as published on 2026-01-01, by minor unit. Left out is what has none (metals, drawing
+# rights, bond market units, XTS, XXX): it is no money that a customer pays in, and has no number of places to write.
+_CURRENT: Final[Mapping[int, str]] = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: """
+        AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
+        CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF
+        IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
+        MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP
+        SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG
+        YER ZAR ZMW ZWG
+    """,
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+# Source: ISO 4217, List Three: withdrawn in 2000 or later, with the minor unit they had. A backfill meets them.
+_WITHDRAWN: Final[Mapping[int, str]] = {
+    0: "ADP BEF BYB BYR ESP GRD ITL LUF MGF PTE TPE TRL",
+    2: """
+        AFA ANG AON AOR ATS AYM AZM BGL BGN CHC CSD CUC CYP DEM ECS ECV EEK FIM FRF GHC GHP HRK IEP LTL LVL MRO MTL
+        MZM NLG ROL RUR SDD SIT SKK SLL SRG STD TJR TMM USS VEB VEF YUM ZMK ZWD ZWL ZWN ZWR
+    """,
+}
+
+# Code -> places after the point.
+MINOR_UNITS: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        code: places
+        for group in (_WITHDRAWN, _CURRENT)
+        for places, codes in group.items()
+        for code in codes.split()
+    }
+)
