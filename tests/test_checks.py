@@ -486,6 +486,37 @@ def test_functions_and_methods_of_a_declaration_need_no_path() -> None:
     assert messages == []
 
 
+WRONG_DAYS: dict[str, tuple[list[str], dict[str, Any], str]] = {
+    "right": ([], {"kpis": ("GGR", "Bets"), "_own": 1, "window_days": 30}, ""),
+    "eventname": (["E019"], {"eventname": ""}, "eventname"),
+    "no-eventname": (["E019"], {"eventname": None}, "eventname"),
+    "eventname-too-long": (["E019"], {"eventname": "x" * 101}, "100"),
+    "rows": (["E020"], {"rows": activities.DailyActivity.rows}, "rows()"),
+    "doubled-event": (["W005"], {"eventname": "Deposit"}, "Deposit"),
+    "doubled-kpi": (["W005"], {"kpis": ("GGR", "Deposit")}, "Deposit"),
+    "doubled-only-kpi": (["W005"], {"kpis": "Deposit"}, "Deposit"),
+    "window-too-long": (["W006"], {"window_days": 31}, "30 days"),
+    "no-window": (["W006"], {"window_days": 0}, "window_days = 0"),
+    "window-is-no-number": (["W006"], {"window_days": "7"}, "'7'"),
+    "attribute": (["W003"], {"window_day": 3}, "'window_day'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_DAYS)
+def test_wrong_days_total_is_told_before_the_first_day(case: str) -> None:
+    """What would keep a day back, count it twice or lose its corrections is said by `check`."""
+    expected, attributes, named = WRONG_DAYS[case]
+    right = {"eventname": "DailyStats", "rows": lambda _self, _day: []}
+    declaration = type("Day", (activities.DailyActivity,), {**right, **attributes})
+    activities.register_daily(declaration)
+
+    messages = find()
+
+    activities.unregister_daily(declaration)
+    assert [(message.id or "").removeprefix("track360_django.") for message in messages] == expected
+    assert all(named in message.msg and message.hint for message in messages)
+
+
 def test_every_id_is_documented_and_tried() -> None:
     """The table at the top of the module, and the tables here, know each id."""
     source = Path(checks.__file__).read_text(encoding="utf-8")
@@ -501,6 +532,7 @@ def test_every_id_is_documented_and_tried() -> None:
     assert used == {case[0] for case in WRONG.values()} | {
         *("E010", "E011", "E013", "E014", "W002", "W007"),
         *(case[0] for case in MISSPELT.values()),
+        *(number for case in WRONG_DAYS.values() for number in case[0]),
     }
 
 

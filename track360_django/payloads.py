@@ -36,10 +36,20 @@ MAX_PLACES: Final = 18
 QUOTABLE_FIELDS: Final = frozenset(
     {"customerId", "customerid", "regtime", "eventname", "eventid", "createtime", "Value", "Currency"}
 )
-# Fields that have an argument of their own and so can't be given as an additional field.
-CUSTOMER_FIELDS: Final = frozenset({"customerId", "regtime"})
-ACTIVITY_FIELDS: Final = frozenset({"eventname", "eventid", "createtime", "customerid", "Value", "Currency"})
+# Fields that have an argument of their own, by its name, and so can't be given as an additional field.
+CUSTOMER_ARGUMENTS: Final = {"user": "customerId", "regtime": "regtime"}
+ACTIVITY_ARGUMENTS: Final = {
+    "eventname": "eventname",
+    "eventid": "eventid",
+    "createtime": "createtime",
+    "customer": "customerid",
+    "value": "Value",
+    "currency": "Currency",
+}
+CUSTOMER_FIELDS: Final = frozenset(CUSTOMER_ARGUMENTS.values())
+ACTIVITY_FIELDS: Final = frozenset(ACTIVITY_ARGUMENTS.values())
 
+_WIRE_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WIRE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?")
 _AGREED_CURRENCY: Final = re.compile(r"[A-Z0-9]{3,10}")
@@ -286,6 +296,33 @@ def number(value: Number, *, name: str, places: int) -> NumberText:
     return NumberText(text.removeprefix("-") if decimal.is_zero() else text)
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a value of a record is text as `number` writes it: no text such as 007."""
+    return isinstance(value, str) and _WIRE_NUMBER.fullmatch(value) is not None
+
+
+def zeros(
+    record: Mapping[str, object], *, product: str = "", agreed: Mapping[str, int] = _NO_CURRENCIES
+) -> dict[str, str]:
+    """
+    Return zero for each number among the values of an activity's record.
+
+    Args:
+        record: As it was sent. What reads like a number is one: a detail that is lost costs less than an amount.
+        product: What its product is, which is none, however it reads.
+        agreed: As in `currency`.
+
+    Source: none, our choice: the guide doesn't say that a field that is left out is reset.
+    """
+    code = str(record.get("Currency", ""))
+    places = minor_units(code, agreed) if code in MINOR_UNITS or is_agreed(code, agreed) else 2
+    return {
+        name: number(0, name=name, places=places if "." in str(value) else 0)
+        for name, value in record.items()
+        if is_number(value) and value != product and name not in ACTIVITY_FIELDS - {"Value"}
+    }
+
+
 def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
     """
     Return a time as `YYYY-MM-DD HH:mm` in the agreed zone, a date as `YYYY-MM-DD`.
@@ -304,7 +341,7 @@ def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
         return _wall_time(value, zone, name)
     if isinstance(value, date):
         return value.isoformat()
-    if _is_wire_time(str(value)):
+    if is_wire_time(str(value)):
         return str(value)
     message = f"{name} takes a datetime, a date, or text like 2025-07-21 08:46, not {_describe(value)}."
     raise PayloadError(message, field=name, reason="invalid_time")
@@ -319,7 +356,7 @@ def _wall_time(value: datetime, zone: tzinfo, name: str) -> str:
     return f"{local.date().isoformat()} {local:%H:%M}"
 
 
-def _is_wire_time(text: str) -> bool:
+def is_wire_time(text: str) -> bool:
     """Tell whether a text is a time as the guide writes it, and one that there is."""
     if not _WIRE_TIME.fullmatch(text):
         return False

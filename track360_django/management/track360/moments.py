@@ -1,0 +1,79 @@
+"""Times and days as a person types them: what several subcommands take as `--since`, `--until` or `--date`."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+HELP: Final = "an ISO time or date (without a zone: in TIME_ZONE of Django), or how long ago: 7d, 12h, 30m"
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([wdhms])")
+_UNITS: Final = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def moment(text: str) -> datetime:
+    """
+    Return the time that a text names, aware, in UTC.
+
+    Args:
+        text: An ISO time or date, with a zone or in the host's `TIME_ZONE` (a date is its first moment); or how long
+            ago, such as `7d` or `12h`.
+
+    Raises:
+        ArgumentTypeError: It names no time; argparse tells the person.
+    """
+    return _ago(text) or _iso(text)
+
+
+def day(text: str) -> date:
+    """
+    Return the date that a text names; `7d` is the day a week ago by the calendar of the host's `TIME_ZONE`.
+
+    Raises:
+        ArgumentTypeError: It names no day; argparse tells the person.
+    """
+    if ago := _ago(text):
+        return timezone.localtime(ago, timezone.get_default_timezone()).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        message = f"{text!r} is no day: write it as 2025-07-21, or as so many days ago, 7d"
+        raise ArgumentTypeError(message) from None
+
+
+def _ago(text: str) -> datetime | None:
+    found = _AGO.fullmatch(text)
+    if found is None:
+        return None
+    return _existing(
+        text, lambda: timezone.now() - timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
+    )
+
+
+def _iso(text: str) -> datetime:
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        message = (
+            f"{text!r} is no time: write it as 2025-07-21, '2025-07-21 08:46', 2025-07-21T08:46+02:00, or as how "
+            "long ago, such as 7d or 12h"
+        )
+        raise ArgumentTypeError(message) from None
+    if timezone.is_naive(value):
+        # As Django stores naive times: not in the zone that somebody has activated.
+        value = timezone.make_aware(value, timezone.get_default_timezone())
+    return _existing(text, lambda: value.astimezone(UTC))
+
+
+def _existing(text: str, compute: Callable[[], datetime]) -> datetime:
+    """Return a time that databases know as well: the first and the last year of all overflow in some zone."""
+    try:
+        return compute()
+    except OverflowError:
+        message = f"{text!r} is before the first or behind the last day of all"
+        raise ArgumentTypeError(message) from None
