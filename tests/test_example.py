@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from django.core.management import call_command
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
 from example_project.cashier import provider
 from example_project.cashier.models import Account, Bonus, Deposit, Withdrawal
 from example_project.games.models import Bet
 from example_project.games.products import Product
+from example_project.games.track360 import PlayerDay
+from track360_django import activities, conf, daily
 from track360_django.models import Activity
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +66,8 @@ def pay(browser: Client, kind: str, amount: str = "250.00", currency: str = "USD
     form = {"amount": amount, "currency": currency, "method": "card"}
     answer = browser.post(reverse(f"cashier:{kind}"), form)
     assert answer.status_code == 302
-    return {"deposits": Deposit, "withdrawals": Withdrawal}[kind].objects.latest("pk")
+    model = Deposit if kind == "deposits" else Withdrawal
+    return model._base_manager.latest("pk")
 
 
 def say(payment: Deposit | Withdrawal, step: str, secret: str | None = None) -> int:
@@ -406,7 +411,7 @@ def test_bet_is_not_reported_one_by_one(alex: User, browser: Client, admin_clien
 
     bet.refresh_from_db()
     assert (placed.status_code, played.status_code) == (302, 302)
-    assert (bet.account, bet.product, bet.stake) == (account(alex, "EUR"), "Casino", 5)
+    assert (bet.account, bet.product, bet.stake) == (account(alex, "EUR"), "Casino", Decimal(5))
     assert (bet.status, bet.settled_at is None) == ("settled", False)
     assert bet.win in {Decimal(0), Decimal(10)}
     assert "5.00 EUR" in browser.get(table).content.decode()
@@ -447,6 +452,203 @@ def test_stake_that_nobody_can_bet_is_refused(browser: Client, stake: str) -> No
 
     assert answer.status_code == 200
     assert not Bet.objects.exists()
+
+
+# A day's totals.
+
+DAY = date(2025, 7, 21)
+NOON = datetime(2025, 7, 21, 12, tzinfo=UTC)
+LATER = NOON + timedelta(days=2)
+
+
+def bet(owner: Account, stake: str, win: str, product: str = "Casino", **times: datetime) -> Bet:
+    """Save a bet that was settled at noon, if nothing else is said."""
+    return Bet.objects.create(
+        account=owner,
+        product=product,
+        stake=Decimal(stake),
+        win=Decimal(win),
+        status=Bet.Status.SETTLED,
+        placed_at=NOON - timedelta(hours=1),
+        **{"settled_at": NOON, **times},
+    )
+
+
+def bonus(owner: Account, amount: str, product: str = "Casino", **times: datetime) -> Bonus:
+    """Save a bonus that was granted at noon, if nothing else is said."""
+    times = {"granted_at": NOON, **times}
+    return Bonus.objects.create(account=owner, product=product, amount=Decimal(amount), **times)
+
+
+def day_of(day: date = DAY) -> list[dict[str, Any]]:
+    """Compile a day with the command; return its totals, ordered by currency and product."""
+    call_command("track360", "daily", "--date", day.isoformat(), stdout=StringIO())
+    of_the_day = (body for body in reported() if body["createtime"] == day.isoformat())
+    return sorted(of_the_day, key=lambda body: (body["Currency"], body["product"]))
+
+
+def kpis(body: dict[str, Any]) -> tuple[str, ...]:
+    """Return the four numbers of a day's total."""
+    return tuple(body[name] for name in ("GGR", "NGR", "Bets", "Games"))
+
+
+@pytest.mark.parametrize(
+    ("currency", "stakes", "bonus_amount", "expected"),
+    [
+        ("USD", ("500", "50"), "5", ("50.00", "45.00", "550.00", "2")),
+        ("EUR", ("0.10", "0.20"), "0.01", ("-499.70", "-499.71", "0.30", "2")),
+        ("JPY", ("500", "50"), "5", ("50", "45", "550", "2")),
+        ("BHD", ("500.125", "49.876"), "5.001", ("50.001", "45.000", "550.001", "2")),
+    ],
+)
+def test_day_is_told_as_daily_stats(
+    alex: User, currency: str, stakes: tuple[str, str], bonus_amount: str, expected: tuple[str, ...]
+) -> None:
+    """GGR is stakes minus wins, NGR is GGR minus bonuses; Bets is the sum of stakes, Games their number."""
+    bet(account(alex, currency), stakes[0], "500")
+    bet(account(alex, currency), stakes[1], "0")
+    bonus(account(alex, currency), bonus_amount)
+    Activity.objects.all().delete()
+
+    (told,) = day_of()
+
+    assert told.pop("eventid")
+    assert told == {
+        "eventname": "DailyStats",
+        "createtime": "2025-07-21",
+        "customerid": str(alex.pk),
+        "product": "Casino",
+        **dict(zip(("GGR", "NGR", "Bets", "Games"), expected, strict=True)),
+        "Currency": currency,
+    }
+
+
+def test_products_and_currencies_are_told_apart(alex: User) -> None:
+    """Each product line and each currency of a customer has a total of its own."""
+    for product in Product:
+        bet(account(alex), "10", "4", product)
+    bet(account(alex, "EUR"), "10", "4", Product.SPORTS)
+
+    assert [(body["Currency"], body["product"], *kpis(body)) for body in day_of()] == [
+        ("EUR", "Sports", "6.00", "6.00", "10.00", "1"),
+        ("USD", "Bingo", "6.00", "6.00", "10.00", "1"),
+        ("USD", "Casino", "6.00", "6.00", "10.00", "1"),
+        ("USD", "Poker", "6.00", "6.00", "10.00", "1"),
+        ("USD", "Sports", "6.00", "6.00", "10.00", "1"),
+    ]
+
+
+def test_sums_are_exact(alex: User) -> None:
+    """A thousand stakes of a tenth are a hundred, also where the database keeps decimals as floats."""
+    Bet.objects.bulk_create(
+        Bet(account=account(alex), product="Casino", stake=Decimal("0.10"), status="settled", settled_at=NOON)
+        for _ in range(1000)
+    )
+
+    assert [kpis(body) for body in day_of()] == [("100.00", "100.00", "100.00", "1000")]
+
+
+def test_largest_amounts_are_exact(alex: User) -> None:
+    """Amounts that fill the column to the last digit are added up to the last digit."""
+    bet(account(alex, "BHD"), "999999999999.999", "0")
+    bet(account(alex, "BHD"), "999999999999.998", "0.001")
+
+    assert [kpis(body)[::2] for body in day_of()] == [("1999999999999.996", "1999999999999.997")]
+
+
+def test_open_bet_is_no_revenue_yet(alex: User, browser: Client, admin_client: Client) -> None:
+    """A bet that is open, or was voided before it was settled, is in no day's total."""
+    for _ in range(2):
+        browser.post(reverse("games:table", args=["Casino"]), {"stake": "5"})
+    act(admin_client, "void", [Bet.objects.latest("pk")])
+
+    assert Bet.objects.count() == 2
+    assert list(daily.compile_day(PlayerDay(), timezone.now().date())) == []
+
+
+def test_bet_that_staff_settle_counts_with_the_win_of_its_row(
+    alex: User, browser: Client, admin_client: Client
+) -> None:
+    """Staff enter a win, then settle; the day of the settlement tells it."""
+    browser.post(reverse("games:table", args=["Sports"]), {"stake": "20"})
+    made = Bet.objects.get()
+    form = {"account": made.account.pk, "product": "Sports", "stake": "20", "win": "12.50"}
+    admin_client.post(reverse("admin:games_bet_change", args=[made.pk]), form)
+
+    page = act(admin_client, "settle", [made])
+
+    Bet.objects.update(settled_at=NOON)
+    assert "Settled: 1" in page
+    assert [kpis(body) for body in day_of()] == [("7.50", "7.50", "20.00", "1")]
+
+
+def test_bet_that_is_voided_later_is_taken_from_the_day_of_the_void(alex: User, admin_client: Client) -> None:
+    """The day that is over stays as it was told; what the bet brought is taken back when it is voided."""
+    made = bet(account(alex), "10", "4")
+    before = day_of()
+
+    act(admin_client, "void", [made])
+
+    Bet.objects.update(voided_at=LATER)
+    assert day_of() == before
+    assert [kpis(body) for body in day_of(LATER.date())] == [("-6.00", "-6.00", "-10.00", "-1")]
+
+
+def test_bet_that_is_settled_and_voided_on_one_day_is_nothing(alex: User) -> None:
+    """A day that comes to nothing is not told."""
+    bet(account(alex), "10", "4", voided_at=NOON)
+
+    assert day_of() == []
+
+
+def test_bonus_that_is_revoked_later_is_given_back_to_the_day_of_the_revocation(
+    alex: User, admin_client: Client
+) -> None:
+    """A bonus lowers the NGR of its day, even if nobody bet, and raises it on the day it is taken back."""
+    made = bonus(account(alex, "EUR"), "10", Product.BINGO)
+    before = day_of()
+
+    act(admin_client, "revoke", [made])
+
+    Bonus.objects.update(revoked_at=LATER)
+    assert [kpis(body) for body in before] == [("0.00", "-10.00", "0.00", "0")]
+    assert day_of() == before
+    assert [kpis(body) for body in day_of(LATER.date())] == [("0.00", "10.00", "0.00", "0")]
+
+
+def test_day_begins_and_ends_in_the_agreed_zone(alex: User, settings: HostSettings) -> None:
+    """Where midnight of Malta divides two days, a bet of 22:30 UTC belongs to the second one."""
+    settings.TRACK360 = {**settings.TRACK360, "TIME_ZONE": "Europe/Malta"}
+    for hour, minutes in ((21, 59), (22, 0), (22, 30)):
+        bet(account(alex), "10", "0", settled_at=NOON.replace(hour=hour, minute=minutes))
+
+    days = [day_of(day) for day in (DAY, DAY + timedelta(days=1))]
+
+    assert [[kpis(body)[-1] for body in day] for day in days] == [["1"], ["2"]]
+
+
+def test_late_result_restates_its_day_and_no_other_total(alex: User, settings: HostSettings) -> None:
+    """A bet whose result comes late belongs to the day of its settlement: that product's total is told again."""
+    settings.TRACK360 = {**settings.TRACK360, "CORRECTIONS": "resend"}
+    for product in (Product.CASINO, Product.SPORTS):
+        bet(account(alex), "10", "4", product)
+    before = {body["eventid"]: kpis(body) for body in day_of()}
+
+    bet(account(alex), "5", "0", Product.SPORTS)
+
+    after = {body["eventid"]: kpis(body) for body in day_of()}
+    assert before.keys() == after.keys()
+    assert [after[key] for key in after if after[key] != before[key]] == [("11.00", "11.00", "15.00", "2")]
+
+
+def test_no_kpi_is_reported_in_both_ways() -> None:
+    """What is told per event is not told per day; and every name is one that was agreed."""
+    per_event = {each.eventname for each in activities.declarations()}
+    (player_day,) = activities.daily_declarations()
+    reversals = {each.on_reverse for each in activities.declarations()} - {"negative"}
+
+    assert per_event.isdisjoint(player_day.kpis)
+    assert per_event | reversals | {player_day.eventname} == {*conf.settings.EVENTS}
 
 
 # What is no event.
