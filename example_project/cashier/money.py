@@ -29,5 +29,6 @@ def is_payable(amount: Decimal, currency: str) -> bool:
 
 
 def text(amount: Decimal, currency: str) -> str:
-    """Return an amount as a person reads it: `250.00 USD`, `250 JPY`."""
-    return f"{round(amount, places(currency))} {currency}"
+    """Return an amount as a person reads it: `250.00 USD`, `250 JPY`; no digit is cut."""
+    digits = max(places(currency), -int(amount.normalize().as_tuple().exponent))
+    return f"{amount:.{digits}f} {currency}"
