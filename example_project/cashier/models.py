@@ -15,6 +15,7 @@ from django.utils.crypto import get_random_string
 
 from example_project.cashier import money
 from example_project.games.products import Product
+from track360_django.managers import ReportingManager
 
 
 def new_reference() -> str:
@@ -134,6 +135,9 @@ class Bonus(models.Model):
     granted_at = models.DateTimeField(default=timezone.now)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    # A campaign grants and revokes thousands at once: with this manager `bulk_create` and `update` report them, too.
+    objects = ReportingManager()
+
     class Meta:
         verbose_name_plural = "bonuses"
         constraints = [
@@ -152,9 +156,3 @@ class Bonus(models.Model):
     def amount_text(self) -> str:
         """The amount as a person reads it."""
         return money.text(self.amount, self.account.currency)
-
-    def revoke(self) -> None:
-        """Take the bonus back, once."""
-        if self.status == self.Status.GRANTED:
-            self.status, self.revoked_at = self.Status.REVOKED, timezone.now()
-            self.save(update_fields=["status", "revoked_at"])
