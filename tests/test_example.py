@@ -23,7 +23,7 @@ from example_project.cashier import provider
 from example_project.cashier.models import Account, Bonus, Deposit, Withdrawal
 from example_project.games.models import Bet
 from example_project.games.products import Product
-from example_project.games.track360 import PlayerDay
+from example_project.games.track360 import CustomerDay
 from track360_django import activities, conf, daily
 from track360_django.models import Activity
 
@@ -578,7 +578,7 @@ def test_open_bet_is_no_revenue_yet(alex: User, browser: Client, admin_client: C
     act(admin_client, "void", [Bet.objects.latest("pk")])
 
     assert Bet.objects.count() == 2
-    assert list(daily.compile_day(PlayerDay(), timezone.now().date())) == []
+    assert list(daily.compile_day(CustomerDay(), timezone.now().date())) == []
 
 
 def test_bet_that_staff_settle_counts_with_the_win_of_its_row(
@@ -659,11 +659,11 @@ def test_late_result_restates_its_day_and_no_other_total(alex: User, settings: H
 def test_no_kpi_is_reported_in_both_ways() -> None:
     """What is told per event is not told per day; and every name is one that was agreed."""
     per_event = {each.eventname for each in activities.declarations()}
-    (player_day,) = activities.daily_declarations()
+    (customer_day,) = activities.daily_declarations()
     reversals = {each.on_reverse for each in activities.declarations()} - {"negative"}
 
-    assert per_event.isdisjoint(player_day.kpis)
-    assert per_event | reversals | {player_day.eventname} == {*conf.settings.EVENTS}
+    assert per_event.isdisjoint(customer_day.kpis)
+    assert per_event | reversals | {customer_day.eventname} == {*conf.settings.EVENTS}
 
 
 # What is no event.

@@ -29,7 +29,7 @@ UNIT: Final = 10**DECIMAL_PLACES
 
 
 @activities.register_daily
-class PlayerDay(activities.DailyActivity):
+class CustomerDay(activities.DailyActivity):
     """
     What a customer brought the brand on a day: GGR is stakes minus wins, NGR is GGR minus bonuses.
 
