@@ -666,6 +666,29 @@ def test_no_kpi_is_reported_in_both_ways() -> None:
     assert per_event | reversals | {customer_day.eventname} == {*conf.settings.EVENTS}
 
 
+# What nobody announced.
+
+
+def test_rows_that_no_signal_announced_are_found(alex: User, browser: Client) -> None:
+    """Money that moved by `update()` is found by the reconciliation, with the ids and amounts of the signals."""
+    made = [pay(browser, kind, "12.5", "EUR") for kind in ("deposits", "withdrawals")]
+    for payment in made:
+        rows = type(payment)._base_manager.filter(pk=payment.pk)
+        rows.update(status="completed", completed_at=timezone.now())
+    Bonus._base_manager.bulk_create([Bonus(account=account(alex), product=Product.CASINO, amount=5)])
+    before = reported()
+
+    for _ in range(2):
+        call_command("track360", "reconcile", "--since", "7d", stdout=StringIO())
+
+    assert before == []
+    assert sorted((each["eventname"], each["eventid"], each["Value"]) for each in reported()) == [
+        ("Bonus", Bonus.objects.get().reference, "5.00"),
+        ("Deposit", made[0].reference, "12.50"),
+        ("Withdrawal", made[1].reference, "12.50"),
+    ]
+
+
 # What is no event.
 
 
