@@ -13,7 +13,7 @@ from benchmarks import report
 from benchmarks.figures import Result
 from benchmarks.options import Options
 
-NAMES: Final = ("drain", "producer", "middleware", "search", "growth", "freshness", "import")
+NAMES: Final = ("drain", "producer", "middleware", "search", "growth", "freshness", "reconcile", "import")
 # A module can't have the name of a keyword.
 MODULES: Final = {"import": "imports"}
 FULL: Final = Options(rounds=5, scale=1.0)

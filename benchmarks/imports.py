@@ -79,7 +79,8 @@ def _import(stage: Stage, people: int, count: int) -> dict[str, float]:
     name, begun, peak, kills = "import", time.monotonic(), 0.0, 0
     for share in (*KILLED_AT, None):
         process = stage.start(name, "-m", "django", "track360", "import", str(activities), str(customers))
-        peak = max(peak, _watch(process, activities, None if share is None else share * count))
+        kill_at = None if share is None else share * count
+        peak = max(peak, watch(process, activities.with_name(f"{activities.name}.progress"), kill_at))
         kills += process.wait() == KILLED
         if share is None and process.wait() != 0:
             raise stage.error(name, "failed")
@@ -89,13 +90,12 @@ def _import(stage: Stage, people: int, count: int) -> dict[str, float]:
     return found
 
 
-def _watch(process: Process, path: Path, kill_at: float | None) -> float:
-    """Wait until a process ends, or is to be killed; return the most megabytes it had."""
-    progress = path.with_name(f"{path.name}.progress")
+def watch(process: Process, progress: Path | None = None, kill_at: float | None = None) -> float:
+    """Wait until a process ends, or is to be killed at a line; return the most megabytes it had."""
     peak = 0.0
     while process.is_running:
         peak = max(peak, _megabytes(process.pid))
-        if kill_at is not None and _line(progress) >= kill_at:
+        if progress is not None and kill_at is not None and _line(progress) >= kill_at:
             process.kill()
         time.sleep(LOOK_SECONDS)
     return peak

@@ -27,4 +27,4 @@ CELERY_BEAT_SCHEDULE = {}
 # The other middleware is to keep the very parameter that ours keeps.
 UTM_TRACKER_CUSTOM_TAGS = ["tracking_data"]
 
-TRACK360 = {**HOST_TRACK360, "COOKIE_SECURE": False}
+TRACK360 = {**HOST_TRACK360, "COOKIE_SECURE": False, "EVENTS": ()}
