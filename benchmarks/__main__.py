@@ -7,13 +7,15 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks import report
 from benchmarks.figures import Result
 from benchmarks.options import Options
 
-NAMES: Final = ("drain", "producer", "middleware", "search", "growth", "freshness")
+NAMES: Final = ("drain", "producer", "middleware", "search", "growth", "freshness", "import")
+# A module can't have the name of a keyword.
+MODULES: Final = {"import": "imports"}
 FULL: Final = Options(rounds=5, scale=1.0)
 QUICK: Final = Options(rounds=1, scale=0.1)
 
@@ -40,9 +42,13 @@ def measure(names: Sequence[str], options: Options) -> tuple[list[Result], dict[
         machine = importlib.import_module("benchmarks.machine").describe()
         for name in names:
             # They import models, which are there when the stage is set.
-            results.append(importlib.import_module(f"benchmarks.{name}").run(standing, options))
+            results.append(_benchmark(name).run(standing, options))
             standing.clear()
     return results, machine
+
+
+def _benchmark(name: str) -> Any:
+    return importlib.import_module(f"benchmarks.{MODULES.get(name, name)}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -193,7 +193,8 @@ def test_help_names_every_benchmark() -> None:
     )
 
     assert all(
-        name in done.stdout for name in ("drain", "producer", "middleware", "search", "growth", "freshness")
+        name in done.stdout
+        for name in ("drain", "producer", "middleware", "search", "growth", "freshness", "import")
     )
 
 
@@ -211,3 +212,23 @@ def test_benchmarks_run_from_beginning_to_end() -> None:
     assert done.returncode == 0, done.stderr
     assert "django-utm-tracker" in done.stdout
     assert "crowded / alone" in done.stdout
+
+
+@pytest.mark.standalone
+def test_import_of_twenty_thousand_lines_is_killed_twice_and_ends_complete() -> None:
+    """The benchmark of a million lines, smaller: no line is lost, and the memory is that of a tenth of them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "import", "--rounds", "1", "--scale", "0.02"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"(?m)^ *aim: (.*?): .*: (reached|not reached)$", done.stdout) == [
+        ("kills before 20,000 lines were read", "reached"),
+        ("lines that are missing in the end", "reached"),
+        ("lines whose content is not theirs", "reached"),
+        ("memory at its peak, 20,000 lines / 2,000 lines", "reached"),
+    ]

@@ -19,7 +19,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from example_project.cashier.models import Account, Deposit
+from example_project.cashier.models import Account, Bonus, Deposit
+from example_project.cashier.track360 import BonusActivity
 from track360_django import activities, checks, presets, products
 
 ROOT = Path(__file__).parent.parent
@@ -42,10 +43,13 @@ def numbers() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def right(settings: Settings) -> None:
-    """Begin with settings that are right, as in production."""
+def right(settings: Settings) -> Iterator[None]:
+    """Begin with settings that are right, as in production, and with no declaration that needs more of them."""
     settings.TRACK360 = dict(RIGHT)
     settings.DEBUG = False
+    activities.unregister(Bonus, BonusActivity)
+    yield
+    activities.register(Bonus)(BonusActivity)
 
 
 def brand(**own: Any) -> dict[str, Any]:
@@ -288,6 +292,7 @@ class ProductDeposit(activities.ModelActivity):
 
     eventname = "Deposit"
     customer = "account__user"
+    dated_by = "created_at"
     product = "method"
 
 
@@ -296,6 +301,7 @@ class ProductByMethod(activities.ModelActivity):
 
     eventname = "Bet"
     customer = "account__user"
+    dated_by = "created_at"
 
     def get_product(self, _row: Deposit) -> str:
         """Return the product line."""
@@ -345,12 +351,14 @@ class BetOfDeposits(activities.ModelActivity):
 
     eventname = "Bet"
     customer = "account__user"
+    dated_by = "created_at"
 
 
 class BetOfAccounts(activities.ModelActivity):
     """A declaration of the same event name for another model."""
 
     eventname = "Bet"
+    dated_by = "user__date_joined"
 
 
 class NumberedBetOfAccounts(BetOfAccounts):
@@ -385,6 +393,7 @@ class Reversed(activities.ModelActivity):
 
     eventname = "Deposit"
     customer = "account__user"
+    dated_by = "created_at"
     eventid = "reference"
     on_reverse = "Chargeback"
 
@@ -451,6 +460,7 @@ def test_misspelt_declaration_is_told_before_a_sale_meets_it(case: str) -> None:
     """What would fail or be ignored with the first row is said by `check`, with the name that is wrong."""
     number, attributes, named = MISSPELT[case]
     right = {"eventname": "Bet", "customer": "account__user", "eventid": "reference", "value": "amount"}
+    right["dated_by"] = "created_at"
     declaration = type("Misspelt", (activities.ModelActivity,), {**right, **attributes})
     activities.register(Deposit)(declaration)
 
@@ -472,6 +482,7 @@ def test_functions_and_methods_of_a_declaration_need_no_path() -> None:
         "createtime": "completed_at",
         "fields": {"label": "__str__"},
         "_own": 1,
+        "dated_by": "created_at",
     }
     declaration = type("Computed", (activities.ModelActivity,), attributes)
     activities.register(Deposit)(declaration)
@@ -527,6 +538,7 @@ def test_every_id_is_documented_and_tried() -> None:
     assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
     assert used == {case[0] for case in WRONG.values()} | {
         *("E010", "E011", "E013", "E014", "W002", "W007"),
+        *(number for _, expected in AGED.values() for number in expected),
         *(case[0] for case in MISSPELT.values()),
         *(number for case in WRONG_DAYS.values() for number in case[0]),
     }
@@ -640,3 +652,30 @@ def test_check_command_is_content_with_the_example(run_check: RunCheck) -> None:
     run = run_check("TRACK360['BASE_URL'] = 'https://partners.example.com'")
 
     assert run.returncode == 0, run.stderr
+
+
+AGED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a-column": ({"dated_by": "created_at"}, []),
+    "of-a-relation": ({"createtime": "account__user__date_joined"}, []),
+    "no-date": ({"dated_by": "amount"}, ["E022"]),
+    "nothing": ({"dated_by": "nonsense"}, ["E022"]),
+    "no-age": ({}, ["W009"]),
+    "no-name": ({"dated_by": "created_at", "on_reverse": ""}, ["E023"]),
+    "no-text": ({"dated_by": "created_at", "on_reverse": True}, ["E023"]),
+    "a-name": ({"dated_by": "created_at", "on_reverse": "Chargeback"}, []),
+}
+
+
+@pytest.mark.parametrize("case", AGED)
+def test_age_and_reversal_of_a_declaration(settings: Settings, case: str) -> None:
+    """Reconciliation must be able to tell how old a row is, and what its reversal is called."""
+    settings.TRACK360 = RIGHT
+    attributes, expected = AGED[case]
+    words = {"eventname": "Aged", "customer": "account__user", **attributes}
+    kind = type("Aged", (activities.ModelActivity,), words)
+    activities.register(Deposit)(kind)
+
+    found = numbers()
+
+    activities.unregister(Deposit, kind)
+    assert found == expected

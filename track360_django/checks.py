@@ -11,11 +11,13 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E015 path of a declaration        E016 condition of a declaration
     E017 declaration without a name   E018 path of CUSTOMER_ID
     E019 day's total without a name   E020 day's total without rows()
-    E021 entry of CURRENCIES
+    E021 entry of CURRENCIES          E022 dated_by is no column of dates
+    E023 on_reverse is no event name
     W001 plain http                   W002 middleware behind one that may answer first
     W003 unknown attribute            W004 path of CUSTOMER_FIELDS
     W005 KPI per event and per day    W006 window longer than the bodies are kept
     W007 event name not in EVENTS     W008 currency with other places than ISO 4217 gives it
+    W009 rows without an age
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from track360_django import activities, conf, currencies, delivery, lanes, origin, pace, payloads, signup
+from track360_django.declarations import ledger
 from track360_django.paths import find_missing
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
@@ -156,7 +159,27 @@ def _check_declaration(declaration: activities.ModelActivity) -> Iterator[CheckM
                 "E015", message, "Name a field, a path such as 'account__user', or write a get_ method."
             )
     yield from _check_condition(declaration, where)
+    yield from _check_age(declaration, where)
+    if declaration.on_reverse is not None and not _is_eventname(declaration.on_reverse):
+        hint = 'Write "negative", or the event name agreed for it, such as "Chargeback".'
+        yield _error("E023", f"{where}: on_reverse is neither None nor an event name.", hint)
     yield from _check_unknown(declaration.unknown_attributes(), declaration.paths(), where)
+
+
+def _is_eventname(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= payloads.MAX_EVENTNAME_CHARACTERS
+
+
+def _check_age(declaration: activities.ModelActivity, where: str) -> Iterator[CheckMessage]:
+    """Reconciliation looks at the rows of the last days: say where it can't tell which those are."""
+    if ledger.column_of_date(declaration) is not None:
+        return
+    hint = 'Name a column of dates or times of the model, such as dated_by = "created_at".'
+    if declaration.dated_by is not None:
+        yield _error("E022", f"{where}: dated_by = {declaration.dated_by!r} is no column of dates.", hint)
+        return
+    message = f"{where} says of no column how old a row is: reconciliation reads the whole table, each hour."
+    yield Warning(message, hint=hint, id="track360_django.W009")
 
 
 def _check_unknown(names: Iterable[str], known: Iterable[str], where: str) -> Iterator[CheckMessage]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
@@ -22,6 +25,8 @@ from track360_django.payloads import FieldValue
 PLACEHOLDER: Final = "activity"
 # How many ids one query asks for: SQLite takes no more than a thousand parameters.
 FIND_BATCH: Final = 500
+# How many customers one transaction of `report_many` writes.
+MANY: Final = 1000
 
 # What a signup froze, and what was reported with it.
 _SNAPSHOT: Final = ("tracking", "first_touch", "last_touch", "unattributed_reason", "regtime", "fields")
@@ -76,6 +81,140 @@ def _report(
         _complete(stored, customer, is_explicit=bool(tracking))
         wakeup.after_commit(using=using)
         return outbox.read_customer(stored.brand, stored.customer_id, using=using)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """
+    Somebody who is reported with many others: the arguments of `report`.
+
+    `regtime` is when they registered; without it, what the user says, or now.
+    """
+
+    user: Any
+    tracking: Mapping[str, str] = field(default_factory=dict)
+    regtime: datetime | None = None
+    fields: Mapping[str, FieldValue] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class Reported:
+    """How many customers `report_many` wrote down, changed, and left as they were."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+OnError = Callable[[Registration, PayloadError], None]
+
+
+def report_many(
+    registrations: Iterable[Registration],
+    *,
+    source: str = "import",
+    brand: str = "",
+    on_error: OnError | None = None,
+) -> Reported:
+    """
+    Report many customers, a thousand in one INSERT; with those that are there already, as `report` does.
+
+    Args:
+        registrations: May be a generator. Users of this project are found by their ids, where `CUSTOMER_ID` is a column.
+        source: Which signup source it was, for the admin.
+        brand: Whose customers they are; without one, the brand of a host that serves no request.
+        on_error: Called for each one that can't be reported exactly; the others are. Without it, the error is raised.
+
+    Returns:
+        What became of them. Each thousand is committed by itself, or with the transaction it is called in.
+
+    Raises:
+        PayloadError: One can't be reported exactly; its thousand and those behind it were not written.
+
+    Source: API guide, "Customer API", Implementation notes: several customers in one array, for bulk imports.
+    """
+    brand = brand or conf.brand_of(None)
+    using = router.db_for_write(Customer)
+    total = Reported()
+    remaining = iter(registrations)
+    while chunk := list(islice(remaining, MANY)):
+        with transaction.atomic(using=using, savepoint=False):
+            _report_chunk(_wanted(chunk, source, brand, on_error), brand, using, total)
+            wakeup.after_commit(using=using)
+    return total
+
+
+def preview_many(
+    registrations: Collection[Registration],
+    *,
+    source: str = "import",
+    brand: str = "",
+    on_error: OnError | None = None,
+) -> Iterator[Customer]:
+    """Yield the rows of those who would be sent by `report_many`, as they would be sent; nothing is written."""
+    brand = brand or conf.brand_of(None)
+    wanted = _wanted(registrations, source, brand, on_error)
+    rows = find_many(
+        {each.row.customer_id: each.row.customer_id for each in wanted},
+        brand,
+        using=router.db_for_write(Customer),
+    )
+    for each in wanted:
+        stored = rows.get(each.row.customer_id)
+        after = each.row if stored is None else _after(stored, each)
+        if after is not None:
+            rows[after.customer_id] = after
+            yield after
+
+
+class _Wanted(NamedTuple):
+    """What a registration asks for: the row as it is to be, and what of it was said and not made up."""
+
+    row: Customer
+    is_explicit: bool
+    is_dated: bool
+
+
+def _wanted(
+    chunk: Collection[Registration], source: str, brand: str, on_error: OnError | None
+) -> list[_Wanted]:
+    users = identity.find_users({each.user for each in chunk if isinstance(each.user, str)}, brand)
+    wanted: list[_Wanted] = []
+    for each in chunk:
+        user = users.get(each.user, each.user) if isinstance(each.user, str) else each.user
+        try:
+            row = _build(user, brand, None, each.tracking, source, each.fields, each.regtime)
+        except PayloadError as error:
+            if on_error is None:
+                raise
+            on_error(each, error)
+        else:
+            wanted.append(_Wanted(row, bool(each.tracking), each.regtime is not None))
+    return wanted
+
+
+def _report_chunk(wanted: list[_Wanted], brand: str, using: str, total: Reported) -> None:
+    rows = Customer.objects.using(using)
+    # Ids rise: what has a higher one afterwards is new.
+    last = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
+    # The first of several lines about one customer; the others complete it.
+    firsts = {each.row.customer_id: each.row for each in reversed(wanted)}
+    outbox.add_customers(list(firsts.values()), using=using)
+    stored: dict[str, Customer | None] = {**_known(firsts, brand, using)}
+    seen: set[str] = set()
+    for each in wanted:
+        customer_id = each.row.customer_id
+        row = stored.get(customer_id) or outbox.read_customer(brand, customer_id, using=using)
+        is_changed = _complete(row, each.row, is_explicit=each.is_explicit, is_dated=each.is_dated)
+        if row.pk > last and customer_id not in seen:
+            total.new += 1
+        elif is_changed:
+            total.changed += 1
+        else:
+            total.unchanged += 1
+        seen.add(customer_id)
+        # What was changed is read again by the next line about the same customer.
+        stored[customer_id] = None if is_changed else row
 
 
 def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
@@ -156,19 +295,48 @@ def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Cus
         if isinstance(owner, Customer) and owner._state.db in {using, None}
     }
     ids = {key: id_of(owner, brand) for key, owner in owners.items() if key not in found}
-    wanted = sorted(set(ids.values()))
-    for start in range(0, len(wanted), FIND_BATCH):
-        rows = Customer.objects.using(using).filter(
-            brand=brand, customer_id__in=wanted[start : start + FIND_BATCH]
-        )
-        known = {row.customer_id: row for row in rows}
-        found |= {key: known[customer_id] for key, customer_id in ids.items() if customer_id in known}
+    known = _known(set(ids.values()), brand, using)
+    return found | {key: known[customer_id] for key, customer_id in ids.items() if customer_id in known}
+
+
+def _known(customer_ids: Collection[str], brand: str, using: str, *deferred: str) -> dict[str, Customer]:
+    """Return rows by customer id, without some columns that are dear to read."""
+    wanted = sorted(customer_ids)
+    rows = Customer.objects.using(using).filter(brand=brand).defer(*deferred)
+    return {
+        row.customer_id: row
+        for start in range(0, len(wanted), FIND_BATCH)
+        for row in rows.filter(customer_id__in=wanted[start : start + FIND_BATCH])
+    }
+
+
+def of_many(customer_ids: Collection[str], brand: str, *, using: str) -> dict[str, Customer]:
+    """Return the rows of some customer ids by id; those that nobody reported are registered together, as `of` does."""
+    found = _known(customer_ids, brand, using, *_SNAPSHOT)
+    missing = [customer_id for customer_id in customer_ids if customer_id not in found]
+    if missing:
+        outbox.add_customers(placeholders(missing, brand, using=using), using=using)
+        found |= _known(missing, brand, using)
+        # Somebody else's, whom an older snapshot does not show.
+        late = [customer_id for customer_id in missing if customer_id not in found]
+        found |= {each: outbox.read_customer(brand, each, using=using) for each in late}
     return found
+
+
+def placeholders(customer_ids: Collection[str], brand: str, *, using: str) -> list[Customer]:
+    """Return unsaved rows for ids that nobody reported: what `of_many` registers."""
+    users = identity.find_users(customer_ids, brand)
+    return [_placeholder(users.get(each), each, brand, using) for each in customer_ids]
 
 
 def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
     is_user = isinstance(owner, Model) and not isinstance(owner, Customer)
     user = owner if is_user else identity.find_user(customer_id, brand)
+    return outbox.add_customer(_placeholder(user, customer_id, brand, using), using=using)
+
+
+def _placeholder(user: Any | None, customer_id: str, brand: str, using: str) -> Customer:
+    """Return the unsaved row of somebody who was active before anybody reported them."""
     # No touch of today: who deposits may have signed up long ago, and a click after the signup changes nothing.
     customer = _build(customer_id if user is None else user, brand, None, None, PLACEHOLDER, {})
     known = None if using == databases.home() else find(customer_id, brand, using=databases.home())
@@ -180,7 +348,7 @@ def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
     reason = None if is_reported else _why_held(user, brand)
     if reason:
         customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
-    return outbox.add_customer(customer, using=using)
+    return customer
 
 
 def release_reported(*, using: str) -> int:
@@ -252,13 +420,14 @@ def _build(  # noqa: PLR0913, PLR0917  a customer has that many sides
     tracking: Mapping[str, str] | None,
     source: str,
     fields: Mapping[str, FieldValue],
+    regtime: datetime | None = None,
 ) -> Customer:
     """Return an unsaved customer, its attribution decided and checked."""
     first, last = (touches.first, touches.last) if touches else (None, None)
     credited = first if conf.for_brand(brand).ATTRIBUTION == "first" else last
     params = dict(tracking) if tracking else dict(credited.params) if credited else {}
     customer_id = id_of(user, brand)
-    payloads.CustomerRecord(customer_id=customer_id, tracking=params).as_dict(UTC)
+    payloads.CustomerRecord(customer_id=customer_id, tracking=params, regtime=regtime).as_dict(UTC)
     is_user = isinstance(user, get_user_model())
     return Customer(
         brand=brand,
@@ -269,7 +438,7 @@ def _build(  # noqa: PLR0913, PLR0917  a customer has that many sides
         last_touch=_state(last),
         unattributed_reason="" if params else _why_unattributed(touches),
         source=source,
-        regtime=(identity.regtime_of(user, brand) if is_user else None) or datetime.now(UTC),
+        regtime=regtime or (identity.regtime_of(user, brand) if is_user else None) or datetime.now(UTC),
         fields=_wire_fields(fields, brand),
     )
 
@@ -296,22 +465,42 @@ def _wire_fields(fields: Mapping[str, FieldValue], brand: str) -> payloads.Recor
     return {name: value for name, value in record.items() if name in fields}
 
 
-def _complete(stored: Customer, wanted: Customer, *, is_explicit: bool) -> None:
-    """Bring what this report knows into a row that was there before it; what is frozen stays."""
+def _complete(stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False) -> bool:
+    """Bring what this report knows into a row that was there before it; what is frozen stays. Tell if that was news."""
     using = stored._state.db or DEFAULT_DB_ALIAS
-    missing = _missing(stored, wanted, is_explicit=is_explicit)
+    missing = _missing(stored, wanted, is_explicit=is_explicit, is_dated=is_dated)
     is_released = stored.status == Status.HELD and outbox.release_customer(
         stored.pk, using=using, source=wanted.source, **missing
     )
     if missing and not is_released:
         # It was no placeholder any more, or released itself a moment ago.
         outbox.change_customer(stored, **({"source": wanted.source} | missing))
-    if any(stored.fields.get(name) != value for name, value in wanted.fields.items()):
+    has_news = _has_news(stored, wanted)
+    if has_news:
         locked = _locked(stored.customer_id, stored.brand, using) or stored
         outbox.change_fields(locked, locked.fields | wanted.fields)
+    return bool(is_released or missing or has_news)
 
 
-def _missing(stored: Customer, wanted: Customer, *, is_explicit: bool) -> dict[str, Any]:
+def _after(stored: Customer, wanted: _Wanted) -> Customer | None:
+    """Return a row as `_complete` would leave it, None where it would stay as it is."""
+    missing = _missing(stored, wanted.row, is_explicit=wanted.is_explicit, is_dated=wanted.is_dated)
+    if not missing and stored.status != Status.HELD and not _has_news(stored, wanted.row):
+        return None
+    after = copy.copy(stored)
+    changes = {**missing, "fields": stored.fields | wanted.row.fields, "status": Status.PENDING}
+    for name, value in changes.items():
+        setattr(after, name, value)
+    return after
+
+
+def _has_news(stored: Customer, wanted: Customer) -> bool:
+    return any(stored.fields.get(name) != value for name, value in wanted.fields.items())
+
+
+def _missing(
+    stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False
+) -> dict[str, Any]:
     """Return what a row that was written before its signup was reported lacks."""
     changes: dict[str, Any] = {}
     if wanted.tracking and _may_be_attributed(stored, is_explicit=is_explicit):
@@ -319,6 +508,9 @@ def _missing(stored: Customer, wanted: Customer, *, is_explicit: bool) -> dict[s
         changes |= {name: getattr(wanted, name) for name in names}
     if wanted.user_pk and not stored.user_pk:
         changes |= {"user_pk": wanted.user_pk, "regtime": wanted.regtime}
+    if is_dated and stored.source == PLACEHOLDER and stored.regtime != wanted.regtime:
+        # Until now it was the time of the first activity.
+        changes["regtime"] = wanted.regtime
     return changes
 
 

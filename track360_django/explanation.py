@@ -325,7 +325,11 @@ def _origin_of_customer(customer: Customer) -> str:
 
 
 def _origin_of_activity(activity: Activity) -> str:
-    row = f"{activity.source} {activity.source_pk}" if activity.source else "a call of activities.report()"
+    row = (
+        f"{activity.source} {activity.source_pk}".rstrip()
+        if activity.source
+        else "a call of activities.report()"
+    )
     return f"Written down at {moment(activity.created_at)} from {row}."
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import Model
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import DatabaseDefault
 
+# From so many rows on they are inserted without the ORM's work for each.
+MANY: Final = 50
+MANY_AT_ONCE: Final = 1000
 M = TypeVar("M", bound=Model)
 
 
@@ -32,8 +35,55 @@ def insert_missing(
     table = type(rows[0])._default_manager.using(using)
     if connections[using].vendor == "mysql":
         table.bulk_create(rows, batch_size=batch_size, update_conflicts=True, update_fields=[unchanged])
+    elif len(rows) >= MANY:
+        _insert_many(rows, using)
     else:
         table.bulk_create(rows, batch_size=batch_size, ignore_conflicts=True)
+
+
+def _insert_many(rows: Sequence[Model], using: str) -> None:
+    """
+    Insert rows without the ORM's work for each: half of what a thousand of them cost.
+
+    Rows that leave the same columns to the database, and have the same constants, share a statement.
+    """
+    connection = connections[using]
+    fields = [field for field in rows[0]._meta.local_concrete_fields if not field.primary_key]
+    groups: dict[tuple[tuple[str, str], ...], list[list[Any]]] = {}
+    for row in rows:
+        given = [
+            (field, value)
+            for field in fields
+            if not isinstance(value := row.__dict__[field.attname], DatabaseDefault)
+        ]
+        marks = tuple((str(field.column), _mark(value)) for field, value in given)
+        values = [
+            value if type(value) in {str, int} else field.get_db_prep_save(value, connection)
+            for (field, value), (_, mark) in zip(given, marks, strict=True)
+            if mark == "%s"
+        ]
+        groups.setdefault(marks, []).append(values)
+    with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
+        for marks, each in groups.items():
+            _execute_many(cursor, type(rows[0]), marks, each, using)
+    for row in rows:
+        row._state.adding, row._state.db = False, using
+
+
+def _execute_many(
+    cursor: Any, model: type[Model], marks: tuple[tuple[str, str], ...], rows: list[list[Any]], using: str
+) -> None:
+    operations, most = connections[using].ops, connections[using].features.max_query_params
+    suffix = operations.on_conflict_suffix_sql([], OnConflict.IGNORE, [], [])
+    columns = ", ".join(operations.quote_name(column) for column, _ in marks)
+    insert = f"{operations.insert_statement(on_conflict=OnConflict.IGNORE)} {model._meta.db_table} ({columns}) VALUES"
+    each = f"({', '.join(mark for _, mark in marks)})"
+    step = max(most // max(len(rows[0]), 1), 1) if most else MANY_AT_ONCE
+    for start in range(0, len(rows), step):
+        chunk = rows[start : start + step]
+        cursor.execute(
+            f"{insert} {', '.join([each] * len(chunk))} {suffix}", [value for row in chunk for value in row]
+        )
 
 
 def insert_beside(
@@ -80,7 +130,9 @@ def _columns(model: type[Model]) -> list[tuple[str, str]]:
 
 
 def _mark(value: object) -> str:
-    if value == "":
+    if value is None:
+        return "NULL"
+    if type(value) is str and value == "":
         return "''"
     return str(value) if type(value) is int and value in {0, 1} else "%s"
 

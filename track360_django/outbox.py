@@ -66,6 +66,13 @@ def add_customer(customer: Customer, *, using: str) -> Customer:
     return read_customer(customer.brand, customer.customer_id, using=using)
 
 
+def add_customers(customers: Sequence[Customer], *, using: str) -> None:
+    """Insert customers, leaving alone those that their brand has already."""
+    for customer in customers:
+        customer.lane = lanes.lane_of(customer.customer_id, conf.for_brand(customer.brand).LANES)
+    insert_missing(customers, using=using, batch_size=INSERT_BATCH)
+
+
 def read_customer(brand: str, customer_id: str, *, using: str) -> Customer:
     """
     Return the row of a customer who was added in this transaction, or found there.
@@ -277,6 +284,20 @@ def requeue(records: QuerySet[R]) -> int:
     if records.model is Activity:
         dead = dead.exclude(customer=None)
     return dead.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error="")
+
+
+def replay(records: QuerySet[R]) -> int:
+    """
+    Mark accepted records due again, as they are: the same version, the same id, the same bytes; return how many.
+
+    What is not accepted goes out anyway, or needs a person, and is left alone; so is an activity whose body was pruned.
+    """
+    accepted = records.filter(status=Status.DELIVERED)
+    if records.model is Activity:
+        accepted = accepted.exclude(body="")
+    return accepted.update(
+        status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error=""
+    )
 
 
 # Outcomes.

@@ -36,9 +36,18 @@ MAX_PLACES: Final = 18
 QUOTABLE_FIELDS: Final = frozenset(
     {"customerId", "customerid", "regtime", "eventname", "eventid", "createtime", "Value", "Currency"}
 )
-# Fields that have an argument of their own and so can't be given as an additional field.
-CUSTOMER_FIELDS: Final = frozenset({"customerId", "regtime"})
-ACTIVITY_FIELDS: Final = frozenset({"eventname", "eventid", "createtime", "customerid", "Value", "Currency"})
+# Fields that have an argument of their own, by its name, and so can't be given as an additional field.
+CUSTOMER_ARGUMENTS: Final = {"user": "customerId", "regtime": "regtime"}
+ACTIVITY_ARGUMENTS: Final = {
+    "eventname": "eventname",
+    "eventid": "eventid",
+    "createtime": "createtime",
+    "customer": "customerid",
+    "value": "Value",
+    "currency": "Currency",
+}
+CUSTOMER_FIELDS: Final = frozenset(CUSTOMER_ARGUMENTS.values())
+ACTIVITY_FIELDS: Final = frozenset(ACTIVITY_ARGUMENTS.values())
 
 _WIRE_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -332,7 +341,7 @@ def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
         return _wall_time(value, zone, name)
     if isinstance(value, date):
         return value.isoformat()
-    if _is_wire_time(str(value)):
+    if is_wire_time(str(value)):
         return str(value)
     message = f"{name} takes a datetime, a date, or text like 2025-07-21 08:46, not {_describe(value)}."
     raise PayloadError(message, field=name, reason="invalid_time")
@@ -347,7 +356,7 @@ def _wall_time(value: datetime, zone: tzinfo, name: str) -> str:
     return f"{local.date().isoformat()} {local:%H:%M}"
 
 
-def _is_wire_time(text: str) -> bool:
+def is_wire_time(text: str) -> bool:
     """Tell whether a text is a time as the guide writes it, and one that there is."""
     if not _WIRE_TIME.fullmatch(text):
         return False

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from track360_django import activities, balance, clock, databases
+from track360_django import activities, balance, clock, daily, databases
 from track360_django.balance import Balance
 from track360_django.declarations import ledger
+from track360_django.declarations.daily import last_day_over
 from track360_django.gaps import Gap, Search, names_of
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ def run(
             found.gaps.append(search.gap)
     if totals is not None:
         declared = {name for declaration in activities.declarations() for name in names_of(declaration)}
+        found.failures += _add_days(totals, until)
+        declared |= {declaration.eventname for declaration in activities.daily_declarations()}
         for alias in databases.all_known():
             totals.add_records(alias, declared)
         found.balance = totals
@@ -113,6 +116,24 @@ def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
     for problem in found.problems():
         logger.error("track360: %s", problem)
     return found
+
+
+def _add_days(totals: Balance, until: datetime | None) -> list[str]:
+    """Add the days that are over of each day's total to the ledger; return what could not be compiled."""
+    failures: list[str] = []
+    now = clock.read(databases.home())
+    for declaration in activities.daily_declarations():
+        last = last_day_over(min(now - timedelta(minutes=declaration.grace_minutes), until or now))
+        day = max(totals.since, declaration.first_day or totals.since)
+        while day <= last:
+            try:
+                for total in daily.compile_day(declaration, day):
+                    totals.add_total(declaration.eventname, total.kpis, total.currency, day, total.product)
+            except Exception as error:
+                logger.exception("track360: %s could not be added up for %s.", declaration.label(), day)
+                failures.append(f"{declaration.label()}, {day}: {type(error).__name__}: see the log.")
+            day += timedelta(days=1)
+    return failures
 
 
 def _start_of_day(moment: datetime) -> datetime:

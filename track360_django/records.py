@@ -72,10 +72,10 @@ def write_many(wanted: Sequence[Draft], using: str, *, refuse: Refuse) -> int:
         How many are news.
     """
     built = _one_of_each(_build_each(wanted, using, refuse), refuse)
-    stored = _stored_like([each.activity for each in built], using)
-    _insert([each for each in built if _key(each.activity) not in stored], using)
+    stored = stored_like([each.activity for each in built], using)
+    _insert([each for each in built if key_of(each.activity) not in stored], using)
     for each in built:
-        if known := stored.get(_key(each.activity)):
+        if known := stored.get(key_of(each.activity)):
             try:
                 _compare_given(known, each, using)
             except PayloadError as error:
@@ -95,7 +95,7 @@ def _one_of_each(built: Iterable[_Built], refuse: Refuse) -> list[_Built]:
     """Return the last of those with the same id; one that is of another row of the host is refused."""
     last: dict[tuple[str, ...], _Built] = {}
     for each in built:
-        key = _key(each.activity)
+        key = key_of(each.activity)
         try:
             refuse_taken(last[key].activity if key in last else None, each.activity)
         except PayloadError as error:
@@ -127,18 +127,19 @@ def _insert(news: list[_Built], using: str) -> None:
     outbox.note_own(added, using=using)
 
 
-def _key(activity: Activity) -> tuple[str, ...]:
+def key_of(activity: Activity) -> tuple[str, ...]:
+    """Return what tells activities apart."""
     return activity.brand, activity.eventname, activity.eventid
 
 
-def _stored_like(wanted: Iterable[Activity], using: str) -> dict[tuple[str, ...], Activity]:
+def stored_like(wanted: Iterable[Activity], using: str) -> dict[tuple[str, ...], Activity]:
     """Return the records that are in the table under the ids of these, by their keys."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for activity in wanted:
         groups[activity.brand, activity.eventname].append(activity.eventid)
     rows = Activity.objects.using(using)
     return {
-        _key(stored): stored
+        key_of(stored): stored
         for (brand, eventname), ids in groups.items()
         for stored in rows.filter(is_one_of("eventid", ids), brand=brand, eventname=eventname)
     }
@@ -181,7 +182,7 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
         outbox.replace_quarantined(stored.pk, wanted, using=using)
         wakeup.after_commit(using=using)
         return
-    if _says_the_same(stored, wanted, is_time_given=is_time_given):
+    if says_the_same(stored, wanted, is_time_given=is_time_given):
         return
     is_dead = stored.status == Status.DEAD and not stored.accepted_version
     if _is_of_somebody_else(stored, wanted):
@@ -229,7 +230,8 @@ def _is_renamed(stored: Activity, wanted: Activity) -> bool:
     return bool(names[0] != names[1])
 
 
-def _says_the_same(stored: Activity, wanted: Activity, *, is_time_given: bool) -> bool:
+def says_the_same(stored: Activity, wanted: Activity, *, is_time_given: bool) -> bool:
+    """Tell whether an activity was written down before with the same content, as far as anybody can tell."""
     if not stored.body or stored.body == wanted.body:
         # What was pruned can't be compared any more.
         return True
@@ -243,7 +245,7 @@ def _says_the_same(stored: Activity, wanted: Activity, *, is_time_given: bool) -
 def is_of_one_row(stored: Activity, wanted: Activity) -> bool:
     """Tell whether two records come from the same row of the host; a report without a row may be of any."""
     rows = [(each.source, each.source_pk) for each in (stored, wanted)]
-    return not stored.source or not wanted.source or rows[0] == rows[1]
+    return not stored.source_pk or not wanted.source_pk or rows[0] == rows[1]
 
 
 def refuse_taken(stored: Activity | None, wanted: Activity) -> None:

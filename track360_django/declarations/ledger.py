@@ -11,7 +11,7 @@ from django.db import router
 from django.db.models import DateField, DateTimeField, Field, Model, Q, QuerySet
 from django.utils import timezone
 
-from track360_django import conf
+from track360_django import conf, databases
 from track360_django.paths import with_relations
 
 if TYPE_CHECKING:
@@ -147,11 +147,12 @@ def entries(
     rows = declaration.due_rows(using).filter(within(declaration, since, until))
     names = [name for name in _READ if columns[name]]
     table = rows.values_list("pk", *(columns[name] for name in names))
+    records = databases.of_rows(declaration.model, using)
     last: Any = None
     while page := list(behind(table, last)[:ENTRIES]):
         last = page[-1][0]
         yield [
-            Entry._make(_complete(declaration, row[0], dict(zip(names, row[1:], strict=True))))
+            _complete(declaration, row[0], dict(zip(names, row[1:], strict=True)), records)
             for row in {row[0]: row for row in page}.values()
         ]
 
@@ -169,9 +170,9 @@ def _columns(declaration: ModelActivity) -> dict[str, str] | None:
     return columns
 
 
-def _complete(declaration: ModelActivity, pk: Any, values: dict[str, Any]) -> list[Any]:
-    eventid = str(values.get("eventid") or f"{declaration.eventname}-{pk}")
-    return [pk, eventid, *(values.get(name) for name in _READ[1:]), ""]
+def _complete(declaration: ModelActivity, pk: Any, values: dict[str, Any], records: str) -> Entry:
+    eventid = str(values.pop("eventid", None) or declaration.default_id(pk, records))
+    return Entry(pk, eventid, **values)
 
 
 def _entry_of(declaration: ModelActivity, row: Model) -> Entry:

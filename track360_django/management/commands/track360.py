@@ -13,11 +13,14 @@ from typing import Any, Final, Protocol
 from django.core.management.base import BaseCommand, OutputWrapper
 
 from track360_django.management.track360 import (
+    backfill,
     daily,
     deliver,
     explain,
+    import_files,
     prune,
     reconcile,
+    replay,
     requeue,
     resume,
     sandbox,
@@ -47,9 +50,12 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "deliver": deliver,
     "daily": daily,
     "reconcile": reconcile,
+    "backfill": backfill,
+    "import": import_files,
     "requeue": requeue,
     "resume": resume,
     "explain": explain,
+    "replay": replay,
     "prune": prune,
     "sandbox": sandbox,
 }

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
-from types import FrameType
 from typing import Any, Final
 
 from django.core.management.base import OutputWrapper
@@ -16,6 +13,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from track360_django import conf, delivery
 from track360_django.delivery import Report
+from track360_django.management.track360.stopping import Stop, stopped_by_signals
 
 HELP: Final = (
     "Deliver what is due, without Celery: once, or again and again with --watch. The first interrupt lets the "
@@ -24,7 +22,6 @@ HELP: Final = (
 # A drain can't be interrupted, so it is taken in slices: this, and one attempt, is how long a stop may last.
 SLICE_SECONDS: Final = 2.0
 EVERY_SECONDS: Final = 2.0
-POLL_SECONDS: Final = 0.1
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,14 +40,14 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     """Deliver."""
     if not any(conf.for_brand(brand).ENABLED for brand in conf.brands()):
         err.write("TRACK360['ENABLED'] is off for every brand: nothing is delivered.")
-    with _stopped_by_signals() as stop:
+    with stopped_by_signals() as stop:
         if options["watch"]:
             _watch(stop, options["every"], out, err)
         else:
             _tell(_drain(stop), out)
 
 
-def _watch(stop: _Stop, every_seconds: float, out: OutputWrapper, err: OutputWrapper) -> None:
+def _watch(stop: Stop, every_seconds: float, out: OutputWrapper, err: OutputWrapper) -> None:
     """Drain again and again; a database that is away is waited for."""
     while not stop.is_wanted:
         close_old_connections()
@@ -65,7 +62,7 @@ def _watch(stop: _Stop, every_seconds: float, out: OutputWrapper, err: OutputWra
         stop.rest(every_seconds)
 
 
-def _drain(stop: _Stop) -> Report:
+def _drain(stop: Stop) -> Report:
     """Deliver until nothing is due, the time of one drain is spent, or a stop is asked for."""
     total = Report()
     deadline = time.monotonic() + delivery.BUDGET_SECONDS
@@ -96,37 +93,6 @@ def _tell(report: Report, out: OutputWrapper) -> None:
         out.flush()
     if not report.is_finished:
         out.write("more is due")
-
-
-class _Stop:
-    """Whether a stop was asked for: a plain flag, for a lock may not be taken in a signal handler."""
-
-    is_wanted = False
-
-    def rest(self, seconds: float) -> None:
-        """Do nothing for so many seconds, or until a stop is asked for."""
-        until = time.monotonic() + seconds
-        while not self.is_wanted and time.monotonic() < until:
-            time.sleep(POLL_SECONDS)
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[_Stop]:
-    """Note the first SIGINT or SIGTERM; the second one does what it did before."""
-    stop = _Stop()
-    before: dict[int, Any] = {}
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        stop.is_wanted = True
-        signal.signal(number, before[number])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, on_signal)
-    try:
-        yield stop
-    finally:
-        for caught, handler in before.items():
-            signal.signal(caught, handler)
 
 
 def _seconds(text: str) -> float:

@@ -1,0 +1,148 @@
+"""`track360 backfill`: users and rows that were there before the package was are reported, each once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError, OutputWrapper
+from django.db import InterfaceError, OperationalError
+
+from track360_django import activities
+from track360_django.declarations import ModelActivity, ledger
+from track360_django.management.track360 import meter
+from track360_django.management.track360.backfilling.rows import Rows
+from track360_django.management.track360.backfilling.users import Users
+from track360_django.management.track360.backfilling.work import Between, Counts, Work
+from track360_django.management.track360.brands import brand_of
+from track360_django.management.track360.memory import forget_queries
+from track360_django.management.track360.moments import HELP as MOMENT
+from track360_django.management.track360.moments import moment
+from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
+
+HELP: Final = (
+    "Report users and rows of declared models that nobody reported, customers first. It may be stopped, killed and "
+    "repeated: what was reported is recognised."
+)
+USERS: Final = "users"
+ALL: Final = "all"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "what",
+        metavar="users|app.Model|all",
+        help="the users, the rows of one declared model, or the users and then the rows of all declared models",
+    )
+    parser.add_argument("--since", type=moment, metavar="TIME", help=f"what is dated from then on: {MOMENT}")
+    parser.add_argument("--until", type=moment, metavar="TIME", help="what is dated before then")
+    parser.add_argument("--declaration", metavar="NAME", help="only the declaration with this class name")
+    parser.add_argument(
+        "--brand", help="whose customers the users are (default: the brand without a request)"
+    )
+    parser.add_argument("--rate", type=meter.rate, metavar="N", help="at most so many rows a second")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the JSON that would be sent, one record a line, and write nothing",
+    )
+
+
+def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
+    """
+    Backfill.
+
+    Raises:
+        CommandError: A row can't be reported, nothing of that name is declared, or the backfill was interrupted.
+    """
+    is_dry = options["dry_run"]
+    told = err if is_dry else out
+    total = Counts()
+    with stopped_by_signals() as stop:
+        pace = meter.Pace(options["rate"], stop)
+        for work in list(_works(options)):
+            counts = _do(work, out if is_dry else None, told, pace, stop)
+            told.write(f"{work.name}: {counts}", style_func=str)
+            total.add(counts)
+    if total.refused:
+        raise CommandError(_why_refused(total, is_dry=is_dry), returncode=1)
+
+
+def _works(options: Mapping[str, Any]) -> Iterator[Work]:
+    what, between = options["what"], Between(options["since"], options["until"])
+    found = _declarations(what, options["declaration"])
+    if what in {USERS, ALL} and options["declaration"] is None:
+        yield Users(brand_of(options["brand"]), between)
+    for declaration in found:
+        for alias in ledger.aliases(declaration.model):
+            yield Rows(declaration, alias, between, is_alone=what != ALL)
+
+
+def _declarations(what: str, name: str | None) -> Sequence[ModelActivity]:
+    if what == USERS:
+        return ()
+    declared = activities.declarations()
+    if what != ALL:
+        declared = tuple(each for each in declared if each.model is _model_of(what))
+    found = tuple(each for each in declared if name in {None, type(each).__name__})
+    if not found and (what != ALL or name is not None):
+        names = ", ".join(
+            f"{each.model._meta.label} ({type(each).__name__})" for each in activities.declarations()
+        )
+        message = (
+            f"Nothing is declared for {what}{f' as {name}' if name else ''}. Declared in track360.py files: "
+            f"{names or 'nothing'}. See docs/howto/declare-activities.md."
+        )
+        raise CommandError(message, returncode=2)
+    return found
+
+
+def _model_of(label: str) -> type | None:
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError):
+        return None
+
+
+def _do(work: Work, shown: OutputWrapper | None, told: OutputWrapper, pace: meter.Pace, stop: Stop) -> Counts:
+    """Do one work, page by page; return what became of its rows."""
+    counts = Counts()
+    progress = meter.Meter(told, work.name, work.count())
+    try:
+        for page in work.pages():
+            width = pace.width(len(page))
+            for start in range(0, len(page), width):
+                part = page[start : start + width]
+                counts.add(work.write(part, told) if shown is None else work.show(part, shown, told))
+                forget_queries()
+                progress.show(counts.read, counts.read)
+                if stop.is_wanted:
+                    message = f"Stopped after {counts.read} of {work.name}. Start the same command again for the rest."
+                    raise CommandError(message, returncode=INTERRUPTED)
+                pace.wait(len(part))
+    except (OperationalError, InterfaceError) as error:
+        message = (
+            f"The database can't be used now ({type(error).__name__}). What was committed stays: start the same "
+            "command again for the rest."
+        )
+        raise CommandError(message, returncode=1) from None
+    except ImproperlyConfigured as error:
+        message = f"{work.name}: {error}"
+        raise CommandError(message, returncode=1) from None
+    finally:
+        progress.end()
+    return counts
+
+
+def _why_refused(total: Counts, *, is_dry: bool) -> str:
+    message = f"What can't be reported as it is: {total.refused}."
+    if is_dry:
+        return f"{message} Each is named above: correct it, or its declaration in track360.py."
+    return (
+        f"{message} Users are named above; rows are dead records that say why (`track360 status`, the admin). Correct the "
+        "row, or its declaration in track360.py, and repeat this command, or requeue the record."
+    )

@@ -1,0 +1,1 @@
+"""What was there before the package: users, and rows of declared models, recognised and reported in pages."""

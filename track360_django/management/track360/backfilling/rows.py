@@ -1,0 +1,89 @@
+"""Rows of a declared model without an activity: saved before the declaration was there, or past it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.core.management.base import OutputWrapper
+
+from track360_django import customers, databases, drafts, records
+from track360_django.declarations import ModelActivity, ledger
+from track360_django.exceptions import PayloadError
+from track360_django.management.track360 import bodies
+from track360_django.management.track360.backfilling.work import Between, Counts
+from track360_django.models import Activity, Status
+
+
+class _Built(NamedTuple):
+    """An activity with its body, of nobody yet, and whose it is."""
+
+    brand: str
+    customer_id: str
+    activity: Activity
+
+
+class Rows:
+    """The rows of one declaration in one database that fulfil its `when`."""
+
+    def __init__(self, declaration: ModelActivity, alias: str, between: Between, *, is_alone: bool) -> None:
+        self._declaration = declaration
+        self._alias = alias
+        self._between = between
+        self._is_alone = is_alone
+
+    @property
+    def name(self) -> str:
+        """What they are called in messages."""
+        return f"{self._declaration.model._meta.label} ({type(self._declaration).__name__})"
+
+    def count(self) -> int:
+        """Return how many there are."""
+        condition = ledger.within(self._declaration, *self._between)
+        return self._declaration.due_rows(self._alias).filter(condition).count()
+
+    def pages(self) -> Iterator[list[Any]]:
+        """Yield all of them."""
+        since, until = self._between
+        return self._declaration.rows(self._alias, since=since, until=until)
+
+    def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:  # noqa: ARG002  dead records say why
+        """Report those without an activity; one that can't be reported becomes a dead record."""
+        written = self._declaration.write_many(rows, databases.of(rows[0]))
+        return Counts(read=len(rows), reported=written.added, refused=written.refused)
+
+    def show(self, rows: Sequence[Any], out: OutputWrapper, told: OutputWrapper) -> Counts:
+        """Print the JSON of those without an activity, and before it that of the users it would register."""
+        counts = Counts(read=len(rows))
+        using = databases.of(rows[0])
+        built = [found for row in rows if (found := self._build(row, using, told, counts)) is not None]
+        stored = records.stored_like([each.activity for each in built], using)
+        news = [each for each in built if records.key_of(each.activity) not in stored]
+        if self._is_alone:
+            # Beside a backfill of the users they are there already.
+            out.writelines(f"{body}\n" for body in _registered(news, using))
+        out.writelines(f"{each.activity.body}\n" for each in news)
+        counts.reported = len(news)
+        return counts
+
+    def _build(self, row: Any, using: str, told: OutputWrapper, counts: Counts) -> _Built | None:
+        try:
+            draft = self._declaration.draft_of(row)
+            brand, customer_id = drafts.owner_key(draft.customer, using)
+            return _Built(brand, customer_id, drafts.build(draft, brand, customer_id))
+        except PayloadError as error:
+            why = str(error)
+        except Exception as error:  # noqa: BLE001  the host's declaration may raise anything, and a person is asking
+            why = f"{type(self._declaration).__name__} raised {type(error).__name__} for it."
+        counts.refused += 1
+        told.write(f"{row._meta.label} {self._declaration.pk_of(row)}: {why}", style_func=str)
+        return None
+
+
+def _registered(news: Sequence[_Built], using: str) -> Iterator[str]:
+    """Yield the JSON of users whom nobody reported, and who are with their first activity."""
+    for brand in {each.brand for each in news}:
+        ids = {each.customer_id: each.customer_id for each in news if each.brand == brand}
+        known = customers.find_many(ids, brand, using=using)
+        missing = customers.placeholders([each for each in ids if each not in known], brand, using=using)
+        yield from bodies.of_customers(row for row in missing if row.status != Status.HELD)

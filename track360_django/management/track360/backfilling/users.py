@@ -1,0 +1,110 @@
+"""Users without a customer: who signed up before anybody told Track360 of signups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import OutputWrapper
+
+from track360_django import customers, databases, identity
+from track360_django.customers import Registration
+from track360_django.exceptions import PayloadError
+from track360_django.management.track360 import bodies
+from track360_django.management.track360.backfilling.work import Between, Counts
+from track360_django.models import Customer, Status
+
+# Which signup source they have.
+SOURCE: Final = "backfill"
+
+
+class Users:
+    """The users of the host, without those who are no customers (staff, say)."""
+
+    def __init__(self, brand: str, between: Between) -> None:
+        self._brand = brand
+        self._between = between
+
+    @property
+    def name(self) -> str:
+        """What they are called in messages."""
+        return "users"
+
+    def count(self) -> int:
+        """Return how many there are."""
+        return identity.all_users().count()
+
+    def pages(self) -> Iterator[list[Any]]:
+        """Yield all of them."""
+        return identity.pages_of_users(self._brand)
+
+    def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:
+        """Report those without a customer; nobody knows what brought them."""
+        chunk = _Chunk(self._brand, told)
+        wanted = chunk.unreported(rows, self._is_customer)
+        reported = customers.report_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
+        chunk.counts.reported = reported.new + reported.changed
+        return chunk.counts
+
+    def show(self, rows: Sequence[Any], out: OutputWrapper, told: OutputWrapper) -> Counts:
+        """Print the JSON of those without a customer."""
+        chunk = _Chunk(self._brand, told)
+        wanted = chunk.unreported(rows, self._is_customer)
+        found = customers.preview_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
+        for body in bodies.of_customers(found):
+            out.write(body)
+            chunk.counts.reported += 1
+        return chunk.counts
+
+    def _is_customer(self, user: Any) -> bool:
+        return identity.why_not_a_customer(user, self._brand) is None and self._between.has(
+            identity.regtime_of(user, self._brand)
+        )
+
+
+class _Chunk:
+    """Some users: who of them has no customer, and who can't be one."""
+
+    def __init__(self, brand: str, told: OutputWrapper) -> None:
+        self.counts = Counts()
+        self._brand = brand
+        self._told = told
+
+    def unreported(self, users: Sequence[Any], is_customer: Callable[[Any], bool]) -> list[Registration]:
+        """Return those without a customer."""
+        self.counts.read = len(users)
+        named = {user.pk: user for user in users if is_customer(user) and self._has_id(user)}
+        using = databases.home()
+        rows = customers.find_many(named, self._brand, using=using)
+        # Of a host with several brands, each user is one brand's customer.
+        others = Customer.objects.using(using).exclude(brand=self._brand)
+        elsewhere = set(
+            others.filter(user_pk__in=[str(pk) for pk in named]).values_list("user_pk", flat=True)
+        )
+        return [
+            Registration(user=user)
+            for pk, user in named.items()
+            if str(pk) not in elsewhere and _is_open(rows.get(pk))
+        ]
+
+    def on_error(self, registration: Registration, error: PayloadError) -> None:
+        """Name somebody who can't be reported."""
+        self._refuse(registration.user, error)
+
+    def _has_id(self, user: Any) -> bool:
+        try:
+            customers.id_of(user, self._brand)
+        except (PayloadError, ImproperlyConfigured) as error:
+            self._refuse(user, error)
+            return False
+        return True
+
+    def _refuse(self, user: Any, error: Exception) -> None:
+        self._told.write(f"{user._meta.label} {user.pk}: {error}", style_func=str)
+        self.counts.refused += 1
+
+
+def _is_open(customer: Customer | None) -> bool:
+    """Tell whether nobody reported somebody yet: there is no row, or one that waits for a report without an end."""
+    return customer is None or (customer.status == Status.HELD and customer.due_at is None)

@@ -1,0 +1,88 @@
+"""`track360 import`: customers and activities from CSV and JSONL files; it may be killed and started again."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any, Final
+
+from django.core.management.base import CommandError, OutputWrapper
+from django.db import InterfaceError, OperationalError
+
+from track360_django.management.track360 import meter
+from track360_django.management.track360.brands import brand_of
+from track360_django.management.track360.importing import sources
+from track360_django.management.track360.importing.lines import EndlessLineError
+from track360_django.management.track360.importing.run import FileImport, Interrupted
+from track360_django.management.track360.stopping import INTERRUPTED, stopped_by_signals
+
+HELP: Final = (
+    "Report customers and activities from CSV or JSONL files, in the field names of the API guide; customers first. "
+    "An import that was stopped or killed goes on where it was when it is started again."
+)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="CSV with a header, or JSONL; - is standard input, which can't be gone on with",
+    )
+    parser.add_argument("--brand", help="whose customers they are (default: the brand without a request)")
+    parser.add_argument("--rate", type=meter.rate, metavar="N", help="at most so many lines a second")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the JSON that would be sent, one record a line, and write nothing",
+    )
+    parser.add_argument("--restart", action="store_true", help="begin anew, whatever an earlier start did")
+
+
+def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
+    """
+    Import the files.
+
+    Raises:
+        CommandError: A line could not be reported, a file can't be imported, or the import was interrupted.
+    """
+    brand = brand_of(options["brand"])
+    is_dry = options["dry_run"]
+    with ExitStack() as stack, stopped_by_signals() as stop:
+        works = [
+            FileImport(
+                source=source,
+                brand=brand,
+                out=out,
+                told=err if is_dry else out,
+                pace=meter.Pace(options["rate"], stop),
+                stop=stop,
+            )
+            for source in sources.open_all(options["files"], stack, is_locked=not is_dry)
+        ]
+        problems = [problem for work in works for problem in _do(work, options)]
+        if not is_dry:
+            # Only now: a start after a kill need not read again what is complete.
+            for work in works:
+                work.forget()
+    if problems:
+        raise CommandError("\n".join(problems), returncode=1)
+
+
+def _do(work: FileImport, options: Mapping[str, Any]) -> list[str]:
+    """Import one file, or show it; return what needs a person."""
+    try:
+        return work.show() if options["dry_run"] else work.write(is_restart=options["restart"])
+    except Interrupted as interrupted:
+        raise CommandError(str(interrupted), returncode=INTERRUPTED) from None
+    except EndlessLineError as error:
+        message = f"{work.name}: {error}: this is no file of lines. What was before it is written down."
+        raise CommandError(message, returncode=1) from None
+    except (OperationalError, InterfaceError) as error:
+        message = (
+            f"The database can't be used now ({type(error).__name__}). What was committed stays: start the same "
+            "command again, and the import goes on there."
+        )
+        raise CommandError(message, returncode=1) from None

@@ -1,0 +1,191 @@
+"""Entries: what one line (in CSV, one record over some lines) holds, or why it can't be read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from track360_django.exceptions import PayloadError
+from track360_django.management.track360.importing.lines import MAX_BYTES, Line, Lines
+
+# So much of a line that is too long is kept for the person who looks for it.
+EXCERPT_CHARACTERS: Final = 200
+
+
+class Entry(NamedTuple):
+    """
+    One entry of a file: its fields as they stand there, or the error that keeps it from being read.
+
+    `number` is its first line's, `last` its last line's, `end` the offset behind it.
+    """
+
+    number: int
+    last: int
+    end: int
+    text: str
+    fields: dict[str, Any]
+    error: PayloadError | None = None
+
+
+class UnreadableError(PayloadError):
+    """A line is no record: nothing in it can be reported."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="malformed_line")
+
+
+def of_jsonl(lines: Lines) -> Iterator[Entry]:
+    """Yield the entries of a file with one JSON object a line."""
+    while (line := lines.read()) is not None:
+        if line.is_too_long:
+            yield _unread([line], _too_long())
+        elif line.content.strip():
+            try:
+                yield _entry([line], parse_object(line.content))
+            except UnreadableError as error:
+                yield _unread([line], error)
+
+
+def of_csv(lines: Lines, columns: Sequence[str], delimiter: str) -> Iterator[Entry]:
+    """Yield the entries of a CSV file behind its header; a quoted cell may run over several lines."""
+    feed = _Feed(lines)
+    reader = csv.reader(feed, delimiter=delimiter, strict=True)
+    while True:
+        feed.begin()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except (UnreadableError, csv.Error, UnicodeDecodeError) as error:
+            if feed.is_unclosed:
+                # One lost quotation mark must not swallow the lines behind it.
+                lines.put_back(feed.taken[1:])
+                yield _unread(feed.taken[:1], _unclosed(feed.taken[0]))
+            else:
+                yield _unread(feed.taken, _why_no_csv(error))
+            continue
+        if cells:
+            yield _row(feed.taken, cells, columns)
+
+
+class _Feed:
+    """Gives a CSV reader its lines, and notes which ones it took for one record."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a record."""
+        self.taken: list[Line] = []
+        self.is_unclosed = False
+        self._size = 0
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        line = self._lines.read()
+        if line is None:
+            self.is_unclosed = len(self.taken) > 0
+            raise StopIteration
+        self.taken.append(line)
+        self._size += len(line.content)
+        if self._size > MAX_BYTES:
+            self.is_unclosed = True
+            raise _too_long()
+        return line.content.decode()
+
+
+def _row(lines: list[Line], cells: list[str], columns: Sequence[str]) -> Entry:
+    if len(cells) != len(columns):
+        message = f"it has {len(cells)} cells and the header has {len(columns)}: look for a missing quotation mark or comma."
+        return _unread(lines, UnreadableError(message))
+    return _entry(lines, {name: cell for name, cell in zip(columns, cells, strict=True) if cell})
+
+
+def parse_object(content: bytes) -> dict[str, Any]:
+    """
+    Return the JSON object of a line, its numbers exactly as they are written.
+
+    Raises:
+        UnreadableError: It is no JSON object, or names a field twice.
+    """
+    try:
+        value = json.loads(
+            content.decode(),
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_unique,
+        )
+    except UnreadableError:
+        raise
+    except UnicodeDecodeError as error:
+        raise _no_utf8(error) from None
+    except json.JSONDecodeError as error:
+        message = f"it is no JSON: {error.msg}, at character {error.pos + 1}."
+        raise UnreadableError(message) from None
+    except (ValueError, RecursionError):
+        message = "it is no JSON of this world: thousands of digits, or of brackets."
+        raise UnreadableError(message) from None
+    if not isinstance(value, dict):
+        message = (
+            'it is JSON and no object: write {"customerId": ...} or {"eventname": ...}, one on each line.'
+        )
+        raise UnreadableError(message)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        message = "it names a field twice: nobody can tell which value is meant."
+        raise UnreadableError(message)
+    return found
+
+
+def _refuse_constant(_name: str) -> None:
+    message = "it holds NaN or Infinity, which is no number and no JSON."
+    raise UnreadableError(message)
+
+
+def _entry(lines: Sequence[Line], fields: dict[str, Any]) -> Entry:
+    return Entry(lines[0].number, lines[-1].number, lines[-1].end, text_of(lines), fields)
+
+
+def _unread(lines: Sequence[Line], error: PayloadError) -> Entry:
+    return Entry(lines[0].number, lines[-1].number, lines[-1].end, text_of(lines), {}, error)
+
+
+def text_of(lines: Sequence[Line]) -> str:
+    """Return the text of some lines, so that a person can correct it; bytes that are no UTF-8 are spelt out."""
+    text = b"".join(line.content for line in lines).decode(errors="backslashreplace").rstrip("\r\n")
+    return text[:EXCERPT_CHARACTERS] if any(line.is_too_long for line in lines) else text
+
+
+def _too_long() -> UnreadableError:
+    message = f"it is longer than {MAX_BYTES:,} bytes, which no record is: look for a missing end of line."
+    return UnreadableError(message)
+
+
+def _unclosed(line: Line) -> UnreadableError:
+    if line.is_too_long:
+        return _too_long()
+    message = f"a quotation mark opens a cell and none closes it within {MAX_BYTES:,} bytes: close it, or double it."
+    return UnreadableError(message)
+
+
+def _why_no_csv(error: Exception) -> UnreadableError:
+    if isinstance(error, UnreadableError):
+        return error
+    if isinstance(error, UnicodeDecodeError):
+        return _no_utf8(error)
+    message = f"it is no CSV: {error}. Quote cells that hold commas, quotation marks or ends of lines."
+    return UnreadableError(message)
+
+
+def _no_utf8(error: UnicodeDecodeError) -> UnreadableError:
+    return UnreadableError(f"byte {error.start + 1} is no UTF-8: save the file as UTF-8.")

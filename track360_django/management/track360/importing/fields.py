@@ -1,0 +1,130 @@
+"""Records of a file, in the guide's field names, become what `customers` and `activities` are told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from track360_django import conf, customers, payloads
+from track360_django.customers import Registration
+from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
+
+# Where an imported activity came from. No row of the host stands behind it, so it has no key; it has a source, so that
+# pruning keeps its id: the same file, imported again after any time, is not paid for again.
+SOURCE: Final = "import"
+
+# A tuple: what a file holds need not have a hash.
+_NOTHING: Final = (None, "")
+_CUSTOMER: Final = payloads.CUSTOMER_ARGUMENTS
+_ACTIVITY: Final = payloads.ACTIVITY_ARGUMENTS
+
+
+def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
+    """
+    Return the customer that a record describes.
+
+    Raises:
+        PayloadError: It can't be reported exactly.
+
+    Source: API guide, "Customer API", Field definitions.
+    """
+    _refuse_other_kind(fields, _ACTIVITY["eventname"], "an activity in a file of customers")
+    params = tuple(conf.for_brand(brand).TRACKING_PARAMS)
+    _refuse_misspelt(fields, {*payloads.CUSTOMER_FIELDS, *params})
+    regtime = fields.get(_CUSTOMER["regtime"])
+    known = {*payloads.CUSTOMER_FIELDS, *params}
+    return Registration(
+        user=customers.id_of(_id(fields, _CUSTOMER["user"]), brand),
+        tracking={name: fields[name] for name in params if fields.get(name) not in _NOTHING},
+        regtime=_time(regtime, brand) if regtime else None,
+        fields={name: value for name, value in fields.items() if name not in known},
+    )
+
+
+def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
+    """
+    Return the activity that a record describes; its `customer` is an id as text.
+
+    Raises:
+        PayloadError: It can't be reported exactly.
+
+    Source: API guide, "Activity API", Field definitions.
+    """
+    _refuse_misspelt(fields, payloads.ACTIVITY_FIELDS)
+    product = _product_field(brand)
+    known = {*payloads.ACTIVITY_FIELDS, product}
+    given: dict[str, Any] = {name: fields.get(field) for name, field in _ACTIVITY.items()}
+    given["customer"] = customers.id_of(_id(fields, _ACTIVITY["customer"]), brand)
+    if given["eventid"] not in _NOTHING:
+        given["eventid"] = _id(fields, _ACTIVITY["eventid"])
+    given["createtime"] = _moment(given["createtime"], brand)
+    # In CSV an empty cell is none; in JSON it may stand there.
+    values: Any = {name: None if value == "" else value for name, value in given.items()}
+    return Draft(
+        **values,
+        product=fields.get(product) or None,
+        fields={name: value for name, value in fields.items() if name not in known},
+        source=SOURCE,
+    )
+
+
+def _product_field(brand: str) -> str:
+    """Return the field that holds the product: a day's total of another product is another total."""
+    name = conf.for_brand(brand).PRODUCT_FIELD
+    # It may be something else than a name: then a record can't be taken apart again.
+    return name if isinstance(name, str) else ""
+
+
+def _id(fields: Mapping[str, Any], name: str) -> str:
+    """Return an id as it is written; a whole number is one, too."""
+    value = fields.get(name)
+    if value is None or value == "":
+        message = f"{name} is missing: each line needs one (API guide, Field definitions)."
+        raise PayloadError(message, field=name, reason="missing_field")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        message = (
+            f"{name} takes text, not a value of type {type(value).__name__}: put it into quotation marks."
+        )
+        raise PayloadError(message, field=name, reason="invalid_field")
+    return str(value)
+
+
+def _moment(value: Any, brand: str) -> Any:
+    """Return a time as the guide writes it as it is: a day stays a day. Other spellings of a time are read."""
+    if not value or (isinstance(value, str) and payloads.is_wire_time(value)):
+        return value or None
+    return _time(value, brand, name=_ACTIVITY["createtime"])
+
+
+def _time(value: Any, brand: str, *, name: str = _CUSTOMER["regtime"]) -> datetime:
+    """Return a time of a file; without a zone it is in `TIME_ZONE` of TRACK360, as on the wire."""
+    try:
+        found = datetime.fromisoformat(value)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=conf.time_zone(brand))
+        return found.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        message = (
+            f"{name} is no time: write it as in the guide, 2025-07-21 08:46, or as 2025-07-21T08:46:00Z."
+        )
+        raise PayloadError(message, field=name, reason="invalid_time") from None
+
+
+def _refuse_other_kind(fields: Mapping[str, Any], name: str, what: str) -> None:
+    if fields.get(name):
+        message = f"it has the field {name}: {what}. Put it into a file of its own."
+        raise PayloadError(message, field=name, reason="other_kind")
+
+
+def _refuse_misspelt(fields: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse `value` for `Value`: as an additional field nobody would count it."""
+    if fields.keys() <= set(known):
+        return
+    exact = {name.casefold(): name for name in known}
+    for name in fields:
+        if name not in known and name.casefold() in exact:
+            meant = exact[name.casefold()]
+            message = f"the field {meant} is written {name}: Track360 knows {meant} alone (API guide, Field definitions)."
+            raise PayloadError(message, field=meant, reason="misspelt_field")

@@ -1,0 +1,151 @@
+"""
+The journal of an import: two files beside the input, so that it goes on after a kill where it was.
+
+`<file>.progress` says how far it is; it is replaced after each commit, as a whole. `<file>.bad.jsonl` has the lines that
+could not be reported. A batch that was committed and not noted is read again, which is harmless; the file of bad lines
+is cut back to what was noted, so that none is in it twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from track360_django.management.track360.importing.outcome import BadLine, Counts
+
+# What tells one content of a file from another, beside its size and its time.
+FIRST_BLOCK_BYTES: Final = 65_536
+# Bad lines are personal data.
+PRIVATE: Final = 0o600
+
+
+@dataclass(kw_only=True)
+class Place:
+    """How far an import is: behind which line, which ends at which offset, and what became of the lines before."""
+
+    offset: int = 0
+    line: int = 0
+    bad_bytes: int = 0
+    counts: Counts = field(default_factory=Counts)
+
+
+class Journal:
+    """What is remembered of the import of one file."""
+
+    def __init__(self, path: Path, *, brand: str) -> None:
+        self.progress_path = path.with_name(f"{path.name}.progress")
+        self.bad_path = path.with_name(f"{path.name}.bad.jsonl")
+        self._input = {**_content_of(path), "brand": brand}
+        self._bad: BinaryIO | None = None
+
+    def read(self) -> Place | None:
+        """Return how far an earlier start came with this very content, None when there was none."""
+        try:
+            noted = json.loads(self.progress_path.read_bytes())
+            counts = Counts(**noted["counts"])
+            place = Place(
+                offset=int(noted["offset"]),
+                line=int(noted["line"]),
+                bad_bytes=int(noted["bad_bytes"]),
+                counts=counts,
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return place if noted.get("input") == self._input else None
+
+    def is_left(self) -> bool:
+        """Tell whether an earlier start left something, of whatever content."""
+        return self.progress_path.exists()
+
+    def begin(self, place: Place) -> None:
+        """
+        Begin at a place: bad lines that were found behind it are found again.
+
+        Raises:
+            OSError: Nothing can be written beside the file.
+        """
+        if self.bad_path.exists():
+            os.truncate(self.bad_path, min(place.bad_bytes, self.bad_path.stat().st_size))
+        self._note(place)
+
+    def save(self, place: Place, bad: Iterable[BadLine]) -> None:
+        """Note the bad lines of a batch that was committed, then how far the import is."""
+        for each in bad:
+            self._write_bad(each)
+        if self._bad is not None:
+            self._bad.flush()
+            place.bad_bytes = self._bad.tell()
+        self._note(place)
+
+    def close(self) -> None:
+        """Close the files; an empty list of bad lines is none."""
+        if self._bad is not None:
+            self._bad.close()
+            self._bad = None
+        if self.bad_path.exists() and not self.bad_path.stat().st_size:
+            self.bad_path.unlink()
+
+    def forget(self) -> None:
+        """Remove what is there to go on with."""
+        self.progress_path.unlink(missing_ok=True)
+
+    def _note(self, place: Place) -> None:
+        noted = {**asdict(place), "input": self._input}
+        fresh = self.progress_path.with_name(f"{self.progress_path.name}.new")
+        with _open_private(fresh, os.O_TRUNC) as file:
+            file.write(json.dumps(noted).encode())
+        fresh.replace(self.progress_path)
+
+    def _write_bad(self, bad: BadLine) -> None:
+        if self._bad is None:
+            self._bad = _open_private(self.bad_path, os.O_APPEND)
+            self._bad.seek(0, os.SEEK_END)
+        self._bad.write(line_of(bad).encode() + b"\n")
+
+
+class Aside:
+    """Where the bad lines of standard input go: a file in the current directory; nothing else is remembered of it."""
+
+    def __init__(self, bad_path: Path) -> None:
+        self.bad_path = bad_path
+        bad_path.unlink(missing_ok=True)
+
+    def save(self, _place: Place, bad: Iterable[BadLine]) -> None:
+        """Write the bad lines of a batch down."""
+        lines = [line_of(each).encode() + b"\n" for each in bad]
+        if lines:
+            with _open_private(self.bad_path, os.O_APPEND) as file:
+                file.writelines(lines)
+
+    def close(self) -> None:
+        """Do nothing: each batch closed it."""
+
+
+def line_of(bad: BadLine) -> str:
+    """Return a bad line as JSON: where it is, why it was not reported, and its text, to be corrected."""
+    found: Mapping[str, Any] = {
+        "line": bad.entry.number,
+        "reason": bad.reason,
+        "message": bad.message,
+        "text": bad.entry.text,
+    }
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _content_of(path: Path) -> dict[str, Any]:
+    stat = path.stat()
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(FIRST_BLOCK_BYTES)).hexdigest()
+    return {"size": stat.st_size, "modified_ns": stat.st_mtime_ns, "first_block_sha256": digest}
+
+
+def _open_private(path: Path, flag: int) -> BinaryIO:
+    """Open a file for writing that nobody else may read, also one that was there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag, PRIVATE)
+    os.fchmod(descriptor, PRIVATE)
+    return os.fdopen(descriptor, "wb")

@@ -1,0 +1,176 @@
+"""Writing: a batch of entries is written down in one transaction, or shown as it would be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from django.db import router, transaction
+
+from track360_django import conf, customers, drafts, outbox, records, wakeup
+from track360_django.customers import Registration
+from track360_django.exceptions import PayloadError
+from track360_django.management.track360 import bodies
+from track360_django.management.track360.importing.entries import Entry
+from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
+from track360_django.management.track360.importing.outcome import Outcome
+from track360_django.models import Activity, Status
+
+
+def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
+    """Write a batch of customers down."""
+    outcome, registrations, on_error = _registrations(entries, brand)
+    reported = customers.report_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
+    outcome.counts.new = reported.new
+    outcome.counts.changed = reported.changed
+    outcome.counts.unchanged = reported.unchanged
+    return outcome
+
+
+def preview_customers(entries: Sequence[Entry], brand: str) -> tuple[Outcome, list[str]]:
+    """Return what would be sent of a batch of customers."""
+    outcome, registrations, on_error = _registrations(entries, brand)
+    rows = list(customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error))
+    outcome.counts.new = len(rows)
+    outcome.counts.unchanged = outcome.counts.read - outcome.counts.bad - len(rows)
+    return outcome, list(bodies.of_customers(rows))
+
+
+def _registrations(
+    entries: Sequence[Entry], brand: str
+) -> tuple[Outcome, list[Registration], customers.OnError]:
+    outcome = Outcome()
+    origin: dict[int, Entry] = {}
+
+    def on_error(registration: Registration, error: PayloadError) -> None:
+        _refuse(outcome, origin[id(registration)], error)
+
+    registrations = _read(entries, brand, outcome, registration_of)
+    origin.update((id(registration), entry) for entry, registration in registrations)
+    outcome.counts.undated = sum(registration.regtime is None for _, registration in registrations)
+    return outcome, [registration for _, registration in registrations], on_error
+
+
+class _Built(NamedTuple):
+    """An activity with its body, of nobody yet, and where it came from."""
+
+    entry: Entry
+    customer_id: str
+    activity: Activity
+    is_dated: bool
+
+
+def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
+    """Write a batch of activities down, behind their customers."""
+    outcome = Outcome()
+    built = _build(entries, brand, outcome)
+    using = router.db_for_write(Activity)
+    with transaction.atomic(using=using):
+        owners = customers.of_many({each.customer_id for each in built}, brand, using=using)
+        for each in built:
+            drafts.attach(each.activity, owners[each.customer_id])
+        # The first of several lines with the same id, unless it is there already; the others are compared.
+        stored = records.stored_like([each.activity for each in built], using)
+        firsts = {records.key_of(each.activity): each for each in reversed(built)}
+        news = [each for key, each in firsts.items() if key not in stored][::-1]
+        outbox.add_activities([each.activity for each in news], using=using)
+        wakeup.after_commit(using=using)
+        outcome.counts.new = len(news)
+        added = {id(each) for each in news}
+        _compare([each for each in built if id(each) not in added], stored, using, outcome)
+    outcome.counts.held = sum(owners[each.customer_id].status == Status.HELD for each in built)
+    return outcome
+
+
+def preview_activities(entries: Sequence[Entry], brand: str) -> tuple[Outcome, list[str]]:
+    """Return what would be sent of a batch of activities: before each batch, the users it would register."""
+    outcome = Outcome()
+    built = _build(entries, brand, outcome)
+    using = router.db_for_write(Activity)
+    ids = {each.customer_id: each.customer_id for each in built}
+    known = customers.find_many(ids, brand, using=using)
+    newcomers = customers.placeholders([each for each in ids if each not in known], brand, using=using)
+    shown = list(bodies.of_customers(row for row in newcomers if row.status != Status.HELD))
+    stored = records.stored_like([each.activity for each in built], using)
+    for each in built:
+        before = stored.get(records.key_of(each.activity))
+        if before is None:
+            outcome.counts.new += 1
+        elif records.says_the_same(before, each.activity, is_time_given=each.is_dated):
+            outcome.counts.unchanged += 1
+            continue
+        else:
+            _note_other(before, each, outcome)
+        if before is None or _is_quarantined(before) or _is_resent(brand):
+            shown.append(each.activity.body)
+            stored[records.key_of(each.activity)] = each.activity
+    return outcome, shown
+
+
+def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Built]:
+    def build(fields: dict[str, Any], brand: str) -> tuple[str, Activity, bool]:
+        draft = draft_of(fields, brand)
+        return draft.customer, drafts.build(draft, brand, draft.customer), draft.createtime is not None
+
+    built = [_Built(entry, *found) for entry, found in _read(entries, brand, outcome, build)]
+    outcome.counts.undated = sum(not each.is_dated for each in built)
+    return built
+
+
+def _compare(
+    built: Sequence[_Built], stored: dict[tuple[str, ...], Activity], using: str, outcome: Outcome
+) -> None:
+    """Deal with those that were written down before, in another batch or further up in this one."""
+    for each in built:
+        before = stored.pop(records.key_of(each.activity), None) or records.read(each.activity, using)
+        if records.says_the_same(before, each.activity, is_time_given=each.is_dated):
+            outcome.counts.unchanged += 1
+        else:
+            records.compare(before, each.activity, is_time_given=each.is_dated, using=using)
+            _note_other(before, each, outcome)
+
+
+def _note_other(before: Activity, each: _Built, outcome: Outcome) -> None:
+    if _is_quarantined(before) or _is_resent(before.brand):
+        outcome.counts.changed += 1
+    else:
+        _refuse_other(outcome, each.entry)
+
+
+def _is_quarantined(stored: Activity) -> bool:
+    """Tell whether a record of nobody stands for a row that could not be written down."""
+    return stored.customer_id is None and not stored._state.adding
+
+
+def _is_resent(brand: str) -> bool:
+    return conf.for_brand(brand).CORRECTIONS == "resend"
+
+
+def _refuse_other(outcome: Outcome, entry: Entry) -> None:
+    outcome.counts.other += 1
+    message = (
+        "its eventid was written down before with other content. What was sent stays and is flagged, what was not "
+        "sent yet got this content: look at it with `track360 explain`. Another activity needs another eventid "
+        "(API guide, Activity API, eventid; TRACK360['CORRECTIONS'])."
+    )
+    outcome.refuse(entry, reason="other_content", message=message)
+
+
+def _read(
+    entries: Sequence[Entry], brand: str, outcome: Outcome, read: Callable[[dict[str, Any], str], Any]
+) -> list[tuple[Entry, Any]]:
+    """Return what the entries hold; those that can't be read or reported are noted."""
+    found = []
+    for entry in entries:
+        outcome.counts.read += 1
+        try:
+            if entry.error is not None:
+                raise entry.error
+            found.append((entry, read(entry.fields, brand)))
+        except PayloadError as error:
+            _refuse(outcome, entry, error)
+    return found
+
+
+def _refuse(outcome: Outcome, entry: Entry, error: PayloadError) -> None:
+    outcome.refuse(entry, reason=error.reason, message=str(error))

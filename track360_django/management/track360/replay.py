@@ -1,0 +1,208 @@
+"""`track360 replay`: what Track360 accepted in some time is sent once more, under the same ids."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.core.management.base import CommandError, OutputWrapper
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from track360_django import conf, databases, locks, outbox, wakeup
+from track360_django.expressions import is_among
+from track360_django.management.track360 import bodies
+from track360_django.management.track360.brands import brand_of
+from track360_django.management.track360.moments import HELP as MOMENT
+from track360_django.management.track360.moments import moment
+from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
+from track360_django.models import Activity, Customer, Status
+
+HELP: Final = (
+    "Send what was accepted within some time once more: customers as they are now, activities with the same id and "
+    "the same bytes. For a Track360 that lost what it had."
+)
+CHUNK: Final = 1000
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--since", type=moment, required=True, metavar="TIME", help=f"accepted from then on: {MOMENT}"
+    )
+    parser.add_argument("--until", type=moment, required=True, metavar="TIME", help="accepted before then")
+    parser.add_argument("--brand", help="only of this brand")
+    parser.add_argument("--customer", metavar="ID", help="only this customer and their activities")
+    parser.add_argument("--eventname", metavar="NAME", help="only activities of this name, and no customers")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what would be sent, one record a line, and change nothing",
+    )
+
+
+def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
+    """
+    Mark what is selected due, and print how much it is.
+
+    Raises:
+        CommandError: The times are the wrong way round, or something that was accepted can't be sent again.
+    """
+    wanted = _wanted(options)
+    told = err if options["dry_run"] else out
+    total = _Total()
+    with stopped_by_signals() as stop:
+        for using in databases.all_known():
+            for records in (wanted.customers(using), wanted.activities(using)):
+                if records is not None:
+                    total.add(
+                        records, _show(records, out) if options["dry_run"] else _replay(records, using, stop)
+                    )
+            total.pruned += wanted.pruned(using)
+    for line in total.lines():
+        told.write(line, style_func=str)
+    _tell_of_deleted(wanted.since, told)
+    if stop.is_wanted:
+        message = "Stopped. What was marked goes out; give the same times again for the rest."
+        raise CommandError(message, returncode=INTERRUPTED)
+    if problems := total.problems():
+        raise CommandError("\n".join(problems), returncode=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """Which records a person wants to be sent again."""
+
+    since: datetime
+    until: datetime
+    narrowed: Mapping[str, str]
+    customer: str | None
+    eventname: str | None
+
+    def customers(self, using: str) -> QuerySet[Customer] | None:
+        """Return the customers, None where only activities are wanted."""
+        if self.eventname is not None:
+            return None
+        rows = self._accepted(Customer.objects.using(using))
+        return rows if self.customer is None else rows.filter(customer_id=self.customer)
+
+    def activities(self, using: str) -> QuerySet[Activity]:
+        """Return the activities that still have their bodies."""
+        return self._all_activities(using).exclude(body="")
+
+    def pruned(self, using: str) -> int:
+        """Return how many activities have lost theirs."""
+        return self._all_activities(using).filter(body="").count()
+
+    def _all_activities(self, using: str) -> QuerySet[Activity]:
+        rows = self._accepted(Activity.objects.using(using))
+        if self.customer is not None:
+            rows = rows.filter(customer__customer_id=self.customer)
+        return rows if self.eventname is None else rows.filter(eventname=self.eventname)
+
+    def _accepted(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(
+            status=Status.DELIVERED,
+            delivered_at__gte=self.since,
+            delivered_at__lt=self.until,
+            **self.narrowed,
+        )
+
+
+def _wanted(options: Mapping[str, Any]) -> _Wanted:
+    if options["since"] >= options["until"]:
+        message = "--since is not before --until: nothing was accepted between them."
+        raise CommandError(message, returncode=2)
+    return _Wanted(
+        since=options["since"],
+        # What is accepted from now on may be what this very command sends.
+        until=min(options["until"], timezone.now()),
+        narrowed={} if options["brand"] is None else {"brand": brand_of(options["brand"])},
+        customer=options["customer"],
+        eventname=options["eventname"],
+    )
+
+
+class _Total:
+    """How many records go out again, and how many can't."""
+
+    def __init__(self) -> None:
+        self.counts = {Customer: 0, Activity: 0}
+        self.busy = 0
+        self.pruned = 0
+
+    def add(self, records: QuerySet[Any], found: tuple[int, int]) -> None:
+        """Add what became of some records."""
+        self.counts[records.model] += found[0]
+        self.busy += found[1]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the results."""
+        for model, count in self.counts.items():
+            yield f"{model._meta.verbose_name_plural} that go out again: {count}"
+
+    def problems(self) -> Sequence[str]:
+        """Return what needs a person."""
+        problems = []
+        if self.pruned:
+            problems.append(
+                f"activities that can't be sent again, because their bodies were pruned: {self.pruned}. What came from "
+                "your rows can be computed from them; the rest is in Track360 alone (TRACK360['RETENTION_DAYS'])."
+            )
+        if self.busy:
+            problems.append(
+                f"records that a transaction of yours holds just now: {self.busy}. Give the same times again."
+            )
+        return problems
+
+
+def _replay(records: QuerySet[Any], using: str, stop: Stop) -> tuple[int, int]:
+    """Mark records due, a chunk in each transaction; return how many, and how many somebody else holds."""
+    count = busy = 0
+    for pks in _chunks(records):
+        with transaction.atomic(using=using):
+            locked = locks.find_locked(records.model, pks, using=using)
+            if free := [pk for pk in pks if pk not in locked]:
+                count += outbox.replay(records.filter(is_among("pk", free)))
+            wakeup.after_commit(using=using)
+        busy += len(locked)
+        if stop.is_wanted:
+            break
+    return count, busy
+
+
+def _show(records: QuerySet[Any], out: OutputWrapper) -> tuple[int, int]:
+    """Print records as they would be sent; return how many."""
+    count = 0
+    for pks in _chunks(records):
+        rows = list(records.model._default_manager.using(records.db).filter(pk__in=pks).order_by("pk"))
+        for body in _bodies(rows):
+            out.write(body)
+            count += 1
+    return count, 0
+
+
+def _bodies(rows: Sequence[Any]) -> Iterator[str]:
+    yield from bodies.of_customers(row for row in rows if isinstance(row, Customer))
+    yield from (row.body for row in rows if isinstance(row, Activity))
+
+
+def _chunks(records: QuerySet[Any]) -> Iterator[list[int]]:
+    """Yield the keys of records, so many at a time; those that are no longer wanted meanwhile are passed over."""
+    last = 0
+    while pks := list(records.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
+        last = pks[-1]
+        yield pks
+
+
+def _tell_of_deleted(since: datetime, told: OutputWrapper) -> None:
+    kept = timedelta(days=conf.settings.RETENTION_DAYS)
+    if since < timezone.now() - kept:
+        told.write(
+            f"What was reported by a call, and accepted more than {kept.days} days ago, is deleted: it is not among these.",
+            style_func=str,
+        )
