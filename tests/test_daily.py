@@ -492,6 +492,17 @@ def test_bad_row_stops_nobody_else(ledger: Days, case: str) -> None:
     assert [body["GGR"] for body in bodies()] == ["1", "3.00", "1"]
 
 
+def test_reason_follows_the_row(ledger: Days) -> None:
+    """A dead record says why its total can't be reported now, not why it could not at first."""
+    ledger[DAY] = [row(GGR=0.5)]
+    report()
+
+    ledger[DAY] = [row(GGR=1, level="gold"), row(GGR=1, level="silver")]
+
+    assert report() == {"refused": 1}
+    assert Activity.objects.get().reason == "differing_field"
+
+
 def test_bad_row_refuses_its_whole_total(ledger: Days) -> None:
     """The other rows of the same total would be another number."""
     ledger[DAY] = [row(GGR=5), row(GGR=0.5), row(GGR=7), row("c-2", GGR=1)]
@@ -522,6 +533,7 @@ def test_total_that_becomes_bad_stays_as_it_was_reported(
     assert report() == {"refused": 1}
     assert kpis() == {"GGR": "1.00"}
     assert Activity.objects.get().changed_at is not None
+    assert report() == {"refused": 1}
 
 
 def test_total_may_be_in_a_row_that_cannot_be_read(ledger: Days, settings: HostSettings) -> None:
@@ -588,6 +600,12 @@ def test_rows_that_return_nothing_are_a_mistake(ledger: Days) -> None:
         report()
 
     assert kpis() == {"GGR": "1"}
+
+
+def test_declaration_without_rows_is_a_mistake() -> None:
+    """A class that only has a name compiles no day."""
+    with pytest.raises(NotImplementedError):
+        daily.report_day(type("Day", (activities.DailyActivity,), {"eventname": "D"})(), DAY)
 
 
 @pytest.mark.parametrize("eventname", ["", "x" * 101])
@@ -869,9 +887,8 @@ def test_run_that_was_killed_is_completed_by_the_next(spawn_host: SpawnHost) -> 
     assert Activity.objects.count() == CHUNK
     finishing = spawn_host("-m", "tests.processes", "compile_day", name="finishing")
     assert finishing.wait(60) == 0
-    assert finishing.log_tail().strip() == (
-        f"2025-07-21 DailyStats: {1100 - CHUNK} new, 0 changed, {CHUNK} unchanged, 0 zero, 0 refused"
-    )
+    told = f"2025-07-21 DailyStats: {1100 - CHUNK} new, 0 changed, {CHUNK} unchanged, 0 zero, 0 refused"
+    assert told in finishing.log_tail().splitlines()
     assert {body["GGR"] for body in bodies()} == {str(number + 1) for number in range(1100)}
 
 

@@ -12,15 +12,12 @@ from typing import Any
 from django.db import transaction
 
 from track360_django import clock, conf, drafts, payloads
-from track360_django.daily.writer import CHUNK, Wanted, Writer
+from track360_django.daily.writer import CHUNK, Key, Wanted, Writer
 from track360_django.declarations import DailyActivity, declarations
 from track360_django.declarations.totals import Total, add_up
 from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_behind
 from track360_django.models import Activity, Status
-
-# Brand, event name, event id: what tells records apart.
-Key = tuple[str, str, str]
 
 
 @dataclass(kw_only=True)
@@ -70,7 +67,10 @@ class Compilation:
         # Before the rows: what another run wrote after this moment may know more than they do.
         self._began = clock.read(self._writer.using)
         names = {self._declaration.eventname}
-        for total in add_up(self._declaration, self._day, self._writer.using).values():
+        totals = add_up(self._declaration, self._day, self._writer.using)
+        for key in list(totals):
+            # Let go of each: a body is all that is kept of it.
+            total = totals.pop(key)
             names |= total.kpis.keys()
             self._is_partial |= not total.is_key_known
             self._build(total)
@@ -80,15 +80,27 @@ class Compilation:
         error = total.error
         if error is None:
             try:
-                draft = total.draft(self._declaration, self._day)
-                record = drafts.build(draft, total.brand, total.customer_id)
+                wanted = self._wanted_of(total)
             except PayloadError as found:
                 error = found
             else:
-                if self._wanted.setdefault(_key_of(record), Wanted(total, record)).total is total:
+                if self._wanted.setdefault(wanted.key, wanted) is wanted:
                     return
                 error = _taken_by("another total of the same day")
         self._refuse((total.brand, self._declaration.eventname, self._id_of(total)), error)
+
+    def _wanted_of(self, total: Total) -> Wanted:
+        draft = total.draft(self._declaration, self._day)
+        record = drafts.build(draft, total.brand, total.customer_id)
+        return Wanted(
+            key=_key_of(record),
+            customer=total.customer,
+            customer_id=total.customer_id,
+            is_zero=total.is_zero,
+            body=record.body,
+            source=self._source,
+            source_pk=record.source_pk,
+        )
 
     def _id_of(self, total: Total) -> str:
         """Return the id that a refused total will have once it can be reported, as far as it is known."""
@@ -108,9 +120,6 @@ class Compilation:
         self._refused_ids[key[0], key[2]] = error
         self._refused[key] = error
         self.report.refusals.append(f"{key[2]}: {error}")
-
-    def _refuse_record(self, record: Activity, error: PayloadError) -> None:
-        self._refuse(_key_of(record), error)
 
     # What was reported before.
 
@@ -166,17 +175,17 @@ class Compilation:
         wanted = self._wanted.pop(key, None)
         if wanted is None:
             return
-        if not stored.body or json.loads(stored.body) == json.loads(wanted.record.body):
+        if not stored.body or json.loads(stored.body) == json.loads(wanted.body):
             self.report.counts["unchanged"] += 1
         else:
             self._refuse(_beside(key), _taken_by(stored.source or "a call of activities.report()"))
 
     def _mend(self, quarantined: Activity, wanted: Wanted | None) -> str:
         """Replace the dead record of a total that could not be reported before, and can now."""
-        if wanted is None or wanted.total.is_zero:
+        if wanted is None or wanted.is_zero:
             self._writer.drop(quarantined)
             return "mended"
-        self._writer.replace(quarantined, wanted, self._refuse_record)
+        self._writer.replace(quarantined, wanted)
         return "new"
 
     def _restate(self, stored: Activity, wanted: Wanted | None) -> str:
@@ -185,7 +194,7 @@ class Compilation:
             return "pruned"
         if wanted is None and self._is_partial:
             return "kept"
-        if wanted is not None and wanted.record.body == stored.body:
+        if wanted is not None and wanted.body == stored.body:
             return "unchanged"
         before: dict[str, Any] = json.loads(stored.body)
         now = self._now(stored, before, wanted)
@@ -203,17 +212,17 @@ class Compilation:
         zeros = payloads.zeros(before, product=product, agreed=conf.for_brand(stored.brand).CURRENCIES)
         if wanted is None:
             return before | zeros
-        body: dict[str, Any] = json.loads(wanted.record.body)
+        body: dict[str, Any] = json.loads(wanted.body)
         return body | {name: zero for name, zero in zeros.items() if name not in body}
 
     # What is left over.
 
     def add(self) -> None:
         """Write down what is new, in the order of the ids: two runs at once never wait for each other crosswise."""
-        news = [self._wanted[key] for key in sorted(self._wanted) if not self._wanted[key].total.is_zero]
+        news = [self._wanted[key] for key in sorted(self._wanted) if not self._wanted[key].is_zero]
         self.report.counts["zero"] = len(self._wanted) - len(news)
         self._wanted.clear()
-        self.report.counts["new"] += self._writer.add(news, self._refuse_record)
+        self.report.counts["new"] += self._writer.add(news)
 
     def quarantine(self) -> None:
         """Keep what can't be reported where a person sees it."""

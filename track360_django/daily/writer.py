@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 
 from track360_django import alerts, customers, drafts, outbox, records, wakeup
-from track360_django.declarations.totals import Total
-from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer
 
 logger = logging.getLogger(__name__)
@@ -18,16 +16,33 @@ logger = logging.getLogger(__name__)
 # How many records are read, compared and written together.
 CHUNK: Final = 1000
 
+# Brand, event name, event id: what tells records apart.
+Key = tuple[str, str, str]
 Show = Callable[[str], None]
-# Told of a record whose customer can't be written down, and why.
-Refuse = Callable[[Activity, PayloadError], None]
 
 
 class Wanted(NamedTuple):
-    """A total, and the unsaved record of it."""
+    """What a day says of one total, as small as it can be: there may be a million of them."""
 
-    total: Total
-    record: Activity
+    key: Key
+    customer: Any
+    customer_id: str
+    is_zero: bool
+    body: str
+    source: str
+    source_pk: str
+
+    def record(self) -> Activity:
+        """Return the unsaved record, of nobody yet."""
+        brand, eventname, eventid = self.key
+        return Activity(
+            brand=brand,
+            eventname=eventname,
+            eventid=eventid,
+            body=self.body,
+            source=self.source,
+            source_pk=self.source_pk,
+        )
 
 
 class Writer:
@@ -36,41 +51,36 @@ class Writer:
     def __init__(self, using: str) -> None:
         self.using = using
 
-    def add(self, news: Sequence[Wanted], refuse: Refuse) -> int:
+    def add(self, news: Sequence[Wanted]) -> int:
         """Insert new records, a thousand in one INSERT; return how many."""
         count = 0
         for start in range(0, len(news), CHUNK):
             with transaction.atomic(using=self.using):
-                added = list(self._attached(news[start : start + CHUNK], refuse))
+                added = list(self._attached(news[start : start + CHUNK]))
                 outbox.add_activities(added, using=self.using)
                 wakeup.after_commit(using=self.using)
             count += len(added)
         return count
 
-    def _attached(self, chunk: Sequence[Wanted], refuse: Refuse) -> Iterator[Activity]:
+    def _attached(self, chunk: Sequence[Wanted]) -> Iterator[Activity]:
         """Yield the records with their customers, who are registered where nobody reported them."""
         found: dict[tuple[str, str], Customer] = {}
-        for brand in {total.brand for total, _ in chunk}:
-            ours = (total for total, _ in chunk if total.brand == brand)
-            owners = {(brand, total.customer_id): total.customer for total in ours}
+        for brand in {each.key[0] for each in chunk}:
+            owners = {(brand, each.customer_id): each.customer for each in chunk if each.key[0] == brand}
             found |= customers.find_many(owners, brand, using=self.using)
-        for total, record in chunk:
-            key = (total.brand, total.customer_id)
-            try:
-                if key not in found:
-                    found[key] = customers.of(total.customer, total.brand, using=self.using)
-            except PayloadError as error:
-                refuse(record, error)
-            else:
-                yield drafts.attach(record, found[key])
+        for each in chunk:
+            owner = (each.key[0], each.customer_id)
+            if owner not in found:
+                found[owner] = customers.of(each.customer, each.key[0], using=self.using)
+            yield drafts.attach(each.record(), found[owner])
 
     def correct(self, stored: Activity, corrected: Activity) -> None:
         """Correct a record that says something else now, as `CORRECTIONS` says."""
         records.compare(stored, corrected, is_time_given=True, using=self.using)
 
-    def replace(self, quarantined: Activity, wanted: Wanted, refuse: Refuse) -> None:
+    def replace(self, quarantined: Activity, wanted: Wanted) -> None:
         """Put a record in the place of the dead one that stood for it."""
-        for record in self._attached([wanted], refuse):
+        for record in self._attached([wanted]):
             outbox.replace_quarantined(quarantined.pk, record, using=self.using)
             wakeup.after_commit(using=self.using)
 
@@ -109,11 +119,10 @@ class Preview(Writer):
         super().__init__(using)
         self._show = show
 
-    def add(self, news: Sequence[Wanted], refuse: Refuse) -> int:
+    def add(self, news: Sequence[Wanted]) -> int:
         """Show new records; whether a customer can be written down is not tried."""
-        del refuse
-        for _, record in news:
-            self._show(record.body)
+        for each in news:
+            self._show(each.body)
         return len(news)
 
     def correct(self, stored: Activity, corrected: Activity) -> None:
@@ -125,10 +134,10 @@ class Preview(Writer):
         if now.version != stored.version:
             self._show(now.body)
 
-    def replace(self, quarantined: Activity, wanted: Wanted, refuse: Refuse) -> None:
+    def replace(self, quarantined: Activity, wanted: Wanted) -> None:
         """Show the record."""
-        del quarantined, refuse
-        self._show(wanted.record.body)
+        del quarantined
+        self._show(wanted.body)
 
     def drop(self, quarantined: Activity) -> None:
         """Leave it."""
