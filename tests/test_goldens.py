@@ -259,7 +259,7 @@ KINDS: Final[Mapping[str, tuple[str, Mapping[str, Mapping[str, Any]]]]] = {
     "daily-stats": (
         "DailyStats",
         {
-            "JPY": {"GGR": Decimal(7500), "NGR": Decimal("-6800"), "Bets": Decimal("82500.00"), "Games": 15},
+            "JPY": {"GGR": Decimal(7500), "NGR": Decimal(-6800), "Bets": Decimal("82500.00"), "Games": 15},
             "USD": {"GGR": Decimal(50), "NGR": Decimal(45), "Bets": Decimal("550.0"), "Games": 15},
             "BHD": {
                 "GGR": Decimal("18.9"),
