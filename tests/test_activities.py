@@ -734,10 +734,10 @@ def test_same_event_id_of_another_kpi_is_another_activity(user: User) -> None:
     [
         ({"eventid": "TX-7"}, "TX-7"),
         ({"eventid": 7}, "7"),
-        ({"eventid": None, "createtime": date(2025, 7, 21)}, "Deposit-C-1-2025-07-21-USD"),
-        ({"eventid": None, "createtime": "2025-07-21"}, "Deposit-C-1-2025-07-21-USD"),
-        ({"eventid": None, "createtime": date(2025, 7, 21), "currency": "usd"}, "Deposit-C-1-2025-07-21-USD"),
-        ({"eventid": None, "createtime": date(2025, 7, 21), "currency": None}, "Deposit-C-1-2025-07-21"),
+        ({"eventid": None, "createtime": date(2025, 7, 21)}, "Deposit-2025-07-21-C-1-USD"),
+        ({"eventid": None, "createtime": "2025-07-21"}, "Deposit-2025-07-21-C-1-USD"),
+        ({"eventid": None, "createtime": date(2025, 7, 21), "currency": "usd"}, "Deposit-2025-07-21-C-1-USD"),
+        ({"eventid": None, "createtime": date(2025, 7, 21), "currency": None}, "Deposit-2025-07-21-C-1"),
     ],
     ids=["text", "number", "day", "day-as-text", "small-letters", "no-currency"],
 )

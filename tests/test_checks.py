@@ -288,6 +288,7 @@ class ProductDeposit(activities.ModelActivity):
 
     eventname = "Deposit"
     customer = "account__user"
+    dated_by = "created_at"
     product = "method"
 
 
@@ -296,6 +297,7 @@ class ProductByMethod(activities.ModelActivity):
 
     eventname = "Bet"
     customer = "account__user"
+    dated_by = "created_at"
 
     def get_product(self, _row: Deposit) -> str:
         """Return the product line."""
@@ -345,12 +347,14 @@ class BetOfDeposits(activities.ModelActivity):
 
     eventname = "Bet"
     customer = "account__user"
+    dated_by = "created_at"
 
 
 class BetOfAccounts(activities.ModelActivity):
     """A declaration of the same event name for another model."""
 
     eventname = "Bet"
+    dated_by = "user__date_joined"
 
 
 class NumberedBetOfAccounts(BetOfAccounts):
@@ -385,6 +389,7 @@ class Reversed(activities.ModelActivity):
 
     eventname = "Deposit"
     customer = "account__user"
+    dated_by = "created_at"
     eventid = "reference"
     on_reverse = "Chargeback"
 
@@ -451,6 +456,7 @@ def test_misspelt_declaration_is_told_before_a_sale_meets_it(case: str) -> None:
     """What would fail or be ignored with the first row is said by `check`, with the name that is wrong."""
     number, attributes, named = MISSPELT[case]
     right = {"eventname": "Bet", "customer": "account__user", "eventid": "reference", "value": "amount"}
+    right["dated_by"] = "created_at"
     declaration = type("Misspelt", (activities.ModelActivity,), {**right, **attributes})
     activities.register(Deposit)(declaration)
 
@@ -472,6 +478,7 @@ def test_functions_and_methods_of_a_declaration_need_no_path() -> None:
         "createtime": "completed_at",
         "fields": {"label": "__str__"},
         "_own": 1,
+        "dated_by": "created_at",
     }
     declaration = type("Computed", (activities.ModelActivity,), attributes)
     activities.register(Deposit)(declaration)
@@ -480,6 +487,37 @@ def test_functions_and_methods_of_a_declaration_need_no_path() -> None:
 
     activities.unregister(Deposit, declaration)
     assert messages == []
+
+
+WRONG_DAYS: dict[str, tuple[list[str], dict[str, Any], str]] = {
+    "right": ([], {"kpis": ("GGR", "Bets"), "_own": 1, "window_days": 30}, ""),
+    "eventname": (["E019"], {"eventname": ""}, "eventname"),
+    "no-eventname": (["E019"], {"eventname": None}, "eventname"),
+    "eventname-too-long": (["E019"], {"eventname": "x" * 101}, "100"),
+    "rows": (["E020"], {"rows": activities.DailyActivity.rows}, "rows()"),
+    "doubled-event": (["W005"], {"eventname": "Deposit"}, "Deposit"),
+    "doubled-kpi": (["W005"], {"kpis": ("GGR", "Deposit")}, "Deposit"),
+    "doubled-only-kpi": (["W005"], {"kpis": "Deposit"}, "Deposit"),
+    "window-too-long": (["W006"], {"window_days": 31}, "30 days"),
+    "no-window": (["W006"], {"window_days": 0}, "window_days = 0"),
+    "window-is-no-number": (["W006"], {"window_days": "7"}, "'7'"),
+    "attribute": (["W003"], {"window_day": 3}, "'window_day'"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_DAYS)
+def test_wrong_days_total_is_told_before_the_first_day(case: str) -> None:
+    """What would keep a day back, count it twice or lose its corrections is said by `check`."""
+    expected, attributes, named = WRONG_DAYS[case]
+    right = {"eventname": "DailyStats", "rows": lambda _self, _day: []}
+    declaration = type("Day", (activities.DailyActivity,), {**right, **attributes})
+    activities.register_daily(declaration)
+
+    messages = find()
+
+    activities.unregister_daily(declaration)
+    assert [(message.id or "").removeprefix("track360_django.") for message in messages] == expected
+    assert all(named in message.msg and message.hint for message in messages)
 
 
 def test_every_id_is_documented_and_tried() -> None:
@@ -496,7 +534,9 @@ def test_every_id_is_documented_and_tried() -> None:
     assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
     assert used == {case[0] for case in WRONG.values()} | {
         *("E010", "E011", "E013", "E014", "W002", "W007"),
+        *(number for _, expected in AGED.values() for number in expected),
         *(case[0] for case in MISSPELT.values()),
+        *(number for case in WRONG_DAYS.values() for number in case[0]),
     }
 
 
@@ -608,3 +648,30 @@ def test_check_command_is_content_with_the_example(run_check: RunCheck) -> None:
     run = run_check("TRACK360['BASE_URL'] = 'https://partners.example.com'")
 
     assert run.returncode == 0, run.stderr
+
+
+AGED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "a-column": ({"dated_by": "created_at"}, []),
+    "of-a-relation": ({"createtime": "account__user__date_joined"}, []),
+    "no-date": ({"dated_by": "amount"}, ["E022"]),
+    "nothing": ({"dated_by": "nonsense"}, ["E022"]),
+    "no-age": ({}, ["W009"]),
+    "no-name": ({"dated_by": "created_at", "on_reverse": ""}, ["E023"]),
+    "no-text": ({"dated_by": "created_at", "on_reverse": True}, ["E023"]),
+    "a-name": ({"dated_by": "created_at", "on_reverse": "Chargeback"}, []),
+}
+
+
+@pytest.mark.parametrize("case", AGED)
+def test_age_and_reversal_of_a_declaration(settings: Settings, case: str) -> None:
+    """Reconciliation must be able to tell how old a row is, and what its reversal is called."""
+    settings.TRACK360 = RIGHT
+    attributes, expected = AGED[case]
+    words = {"eventname": "Aged", "customer": "account__user", **attributes}
+    kind = type("Aged", (activities.ModelActivity,), words)
+    activities.register(Deposit)(kind)
+
+    found = numbers()
+
+    activities.unregister(Deposit, kind)
+    assert found == expected

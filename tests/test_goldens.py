@@ -220,7 +220,7 @@ def test_total_of_a_day_is_the_guides_with_an_eventid(
     delivery.drain()
 
     (received,) = track360_sandbox.store.activities()
-    assert received.pop("eventid") == f"{eventname}-{CUSTOMER_ID}-2025-07-21-USD"
+    assert received.pop("eventid") == f"{eventname}-2025-07-21-{CUSTOMER_ID}-USD"
     assert received == example
 
 
@@ -281,7 +281,9 @@ def every_shape(kind: str, settings: Settings) -> Iterator[Activity]:
         for currency in CURRENCIES:
             words = {"customer": customer, "currency": currency, "product": "Casino" if agreed else None}
             words |= amounts[currency]
-            yield activities.report(eventname, createtime=MOMENT, eventid=f"TX-{currency}", **words)
+            yield activities.report(
+                eventname, createtime=MOMENT, eventid=f"TX-{customer}-{currency}", **words
+            )
             yield activities.report(eventname, createtime=DAY, **words)
 
 

@@ -130,7 +130,7 @@ def test_currency_that_was_agreed_names_the_total(settings: HostSettings) -> Non
     first, second = report(currency="usdt"), report(currency="USDT")
 
     assert first.pk == second.pk
-    assert first.eventid == "GGR-C-1-2025-07-21-USDT"
+    assert first.eventid == "GGR-2025-07-21-C-1-USDT"
     assert body_of(first)["Value"] == "50.000000"
 
 
@@ -156,28 +156,27 @@ class Line(str, Enum):  # noqa: UP042  a StrEnum would have no point here
 
 
 @pytest.mark.parametrize(
-    ("agreed", "eventname", "body"),
+    ("agreed", "body"),
     [
-        ("gameType", "GGR", {"eventname": "GGR", "Value": "50.00", "gameType": "Casino"}),
-        (products.suffix, "GGRCasino", {"eventname": "GGRCasino", "Value": "50.00"}),
-        ("track360_django.products.prefix", "CasinoGGR", {"eventname": "CasinoGGR", "Value": "50.00"}),
+        ("gameType", {"eventname": "GGR", "Value": "50.00", "gameType": "Casino"}),
+        (products.suffix, {"eventname": "GGRCasino", "Value": "50.00"}),
+        ("track360_django.products.prefix", {"eventname": "CasinoGGR", "Value": "50.00"}),
         (
             partial(products.suffix, separator="_"),
-            "GGR_Casino",
             {"eventname": "GGR_Casino", "Value": "50.00"},
         ),
     ],
     ids=["field", "function", "path", "partial"],
 )
 def test_product_is_told_as_it_was_agreed(
-    settings: HostSettings, agreed: object, eventname: str, body: dict[str, str]
+    settings: HostSettings, agreed: object, body: dict[str, str]
 ) -> None:
-    """The record in the table has the event name that is sent; its id is the same under every shape."""
+    """The body tells the product; the record's name and id are the same under every shape."""
     configure(settings, PRODUCT_FIELD=agreed)
 
     made = report(product="Casino")
 
-    assert (made.eventname, made.eventid) == (eventname, "GGR-C-1-2025-07-21-Casino-USD")
+    assert (made.eventname, made.eventid) == ("GGR", "GGR-2025-07-21-C-1-Casino-USD")
     sent = {"eventid": made.eventid, "createtime": "2025-07-21", "customerid": "C-1", "Currency": "USD"}
     assert body_of(made) == {**body, **sent}
 
@@ -212,7 +211,7 @@ def test_many_are_shaped_too(settings: HostSettings) -> None:
 
     activities.report_many({**row, "product": line} for line in ("Casino", "Poker"))
 
-    assert set(Activity.objects.values_list("eventname", flat=True)) == {"CasinoBet", "PokerBet"}
+    assert {body_of(each)["eventname"] for each in Activity.objects.all()} == {"CasinoBet", "PokerBet"}
 
 
 def test_shape_comes_before_the_hosts_last_word(settings: HostSettings) -> None:
@@ -248,7 +247,7 @@ def test_no_product_is_no_product(settings: HostSettings, product: str | None) -
     """A record without a product is as it would be without the setting."""
     configure(settings, PRODUCT_FIELD=products.suffix)
 
-    assert report(product=product).eventname == "GGR"
+    assert body_of(report(product=product))["eventname"] == "GGR"
 
 
 def _broken(_record: Record, _product: str) -> Record:
@@ -273,7 +272,8 @@ def test_row_that_a_shape_can_not_shape_is_mended(
 
     assert (after.count, after.refused) == (1, 0)
     mended = Activity.objects.get()
-    assert (mended.eventname, mended.eventid) == ("DepositCasino", made.reference)
+    assert (mended.eventname, mended.eventid) == ("Deposit", made.reference)
+    assert body_of(mended)["eventname"] == "DepositCasino"
 
 
 @pytest.mark.parametrize("agreed", [_broken, "no.such.module"])
@@ -295,7 +295,7 @@ def test_shape_that_fails_is_refused_by_the_function(settings: HostSettings, agr
 def test_row_of_a_product_counts_once_and_is_reversed(
     account: Account, settings: HostSettings, track360_sandbox: SandboxServer, agreed: object
 ) -> None:
-    """Saved again, a row is the same activity; taken back, it is found under the name that its product gave it."""
+    """Saved again, a row is the same activity; taken back, it is found whatever its product made of its name."""
     configure(settings, PRODUCT_FIELD=agreed)
     made = deposit(account)
     made.save()
@@ -305,11 +305,67 @@ def test_row_of_a_product_counts_once_and_is_reversed(
     made.save()
     delivery.drain()
 
-    accepted = [body["eventname"] for body in track360_sandbox.store.activities()]
+    accepted = [str(body["eventname"]) for body in track360_sandbox.store.activities()]
     assert len(accepted) == 2
     assert "Deposit" in accepted[0]
     assert "Chargeback" in accepted[1]
     assert [name == "Deposit" for name in accepted[:1]] == [agreed == "gameType"]
+
+
+@pytest.mark.usefixtures("grouped")
+@pytest.mark.parametrize("corrections", ["flag", "resend"])
+@pytest.mark.parametrize(
+    ("later", "method"),
+    [(products.suffix, "Sports"), (products.prefix, "Casino"), ("gameType", "Casino"), (products.suffix, "")],
+    ids=["other-product", "other-shape", "field", "no-product"],
+)
+def test_row_whose_name_would_change_is_never_counted_twice(  # noqa: PLR0913, PLR0917  fixtures
+    account: Account,
+    settings: HostSettings,
+    track360_sandbox: SandboxServer,
+    corrections: str,
+    later: object,
+    method: str,
+) -> None:
+    """A deposit that was sent as one of Casino is not sent again under another name: a person is told."""
+    configure(settings, PRODUCT_FIELD=products.suffix, CORRECTIONS=corrections)
+    made = deposit(account)
+    delivery.drain()
+
+    configure(settings, PRODUCT_FIELD=later, CORRECTIONS=corrections)
+    made.method = method
+    made.save()
+    delivery.drain()
+
+    assert [body["eventname"] for body in track360_sandbox.store.activities()] == ["DepositCasino"]
+    assert Activity.objects.get().changed_at is not None
+
+
+@pytest.mark.usefixtures("grouped")
+def test_row_whose_product_changes_before_it_is_sent_says_the_latest(
+    account: Account, settings: HostSettings, track360_sandbox: SandboxServer
+) -> None:
+    """Until its first attempt a record says what its row says now, in its name too."""
+    configure(settings, PRODUCT_FIELD=products.suffix)
+    made = deposit(account)
+
+    made.method = "Sports"
+    made.save()
+    delivery.drain()
+
+    assert [body["eventname"] for body in track360_sandbox.store.activities()] == ["DepositSports"]
+
+
+@pytest.mark.usefixtures("grouped")
+def test_dead_row_of_a_product_is_mended_by_the_next_save(account: Account, settings: HostSettings) -> None:
+    """A row that was corrected leaves no dead record behind, whatever its product makes of its name."""
+    configure(settings, PRODUCT_FIELD=products.suffix)
+    made = deposit(account, currency="???")
+
+    made.currency = "USD"
+    made.save()
+
+    assert body_of(Activity.objects.get())["eventname"] == "DepositCasino"
 
 
 # Agreed names.
@@ -342,7 +398,7 @@ def test_name_is_compared_without_its_product(
     """The agreed names are the KPIs; their products are no names of their own."""
     configure(settings, EVENTS=("GGR", "without-product"), PRODUCT_FIELD=products.suffix)
 
-    assert report(product="Casino").eventname == "GGRCasino"
+    assert body_of(report(product="Casino"))["eventname"] == "GGRCasino"
     assert warnings_of(caplog) == []
 
 

@@ -169,7 +169,7 @@ def test_activities_come_as_csv_and_customers_as_jsonl(write: Write) -> None:
     assert bodies() == [
         {
             "eventname": "DailyStats",
-            "eventid": "DailyStats-007-2025-07-21-USD",
+            "eventid": "DailyStats-2025-07-21-007-USD",
             "createtime": "2025-07-21",
             "customerid": "007",
             "GGR": "50.00",

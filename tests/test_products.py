@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from track360_django import payloads, products
+from track360_django import payloads, presets, products
 from track360_django.exceptions import PayloadError
 from track360_django.payloads import ActivityRecord, Record
 from track360_django.products import Names, Shape
@@ -299,3 +299,25 @@ def test_products_and_kpis_stay_apart(shape: Shape) -> None:
     ]
 
     assert len(set(names)) == len(names)
+
+
+# Presets.
+
+
+@pytest.mark.parametrize("preset", [presets.IGAMING, presets.FOREX, presets.PROP_TRADING])
+def test_preset_is_a_set_of_names(preset: presets.Preset) -> None:
+    """A preset repeats no name, calls only KPIs counts, and fits the settings."""
+    for names in (preset.EVENTS, preset.KPIS, preset.COUNTS, preset.PRODUCTS):
+        assert len(set(names)) == len(names)
+        assert all(name.isalnum() and name.isascii() for name in names)
+    assert set(preset.COUNTS) <= set(preset.KPIS)
+    assert {"DailyStats", "Chargeback"} <= set(preset.EVENTS)
+    assert len({name.casefold() for name in preset.EVENTS}) == len(preset.EVENTS)
+
+
+def test_presets_have_the_names_of_the_guide() -> None:
+    """What the guide names is named as there."""
+    assert {"Deposit", "Withdrawal", "GGR", "NGR", "Bet"} <= set(presets.IGAMING.EVENTS)
+    assert (presets.IGAMING.KPIS, presets.IGAMING.PRODUCTS) == (("GGR", "NGR", "Bets", "Games"), LINES)
+    assert "Lots" in presets.FOREX.EVENTS
+    assert "ChallengePurchase" in presets.PROP_TRADING.EVENTS

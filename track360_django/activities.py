@@ -15,21 +15,35 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 
 from track360_django import drafts, outbox, records, wakeup
-from track360_django.declarations import ModelActivity, declarations, mend, register, unregister
+from track360_django.declarations import (
+    DailyActivity,
+    ModelActivity,
+    daily_declarations,
+    declarations,
+    mend,
+    register,
+    register_daily,
+    unregister,
+    unregister_daily,
+)
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 from track360_django.payloads import FieldValue, Moment, Number
 
 __all__ = [
+    "DailyActivity",
     "ModelActivity",
     "Requeued",
+    "daily_declarations",
     "declarations",
     "register",
+    "register_daily",
     "report",
     "report_many",
     "requeue",
     "unregister",
+    "unregister_daily",
 ]
 
 MANY: Final = 1000
@@ -55,10 +69,10 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         eventname: The KPI, named as agreed: "Deposit", "GGR", ...
         customer: The host's user, a `Customer`, or a customer id as text. Who was never reported is reported first.
         value: A Decimal or an int, never a float. Money (with a currency) gets its minor units.
-        currency: ISO code of three letters.
+        currency: ISO code of three letters, or one of `CURRENCIES`.
         createtime: When it happened: an aware datetime, or a date for a day's total. Now, if left out.
         eventid: Unique and the same for each retry, such as the transaction's reference. It may be left out for a
-            day's total only: then it is made of event name, customer, day, product and currency.
+            day's total only: then it is made of event name, day, customer, product and currency.
         product: Casino, Sports, ...; needs `PRODUCT_FIELD`.
         fields: KPI numbers and details as agreed, under the names that Track360 knows.
 

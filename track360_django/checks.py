@@ -10,15 +10,19 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E013 product, no PRODUCT_FIELD    E014 two declarations with the same ids
     E015 path of a declaration        E016 condition of a declaration
     E017 declaration without a name   E018 path of CUSTOMER_ID
-    E021 entry of CURRENCIES
+    E019 day's total without a name   E020 day's total without rows()
+    E021 entry of CURRENCIES          E022 dated_by is no column of dates
+    E023 on_reverse is no event name
     W001 plain http                   W002 middleware behind one that may answer first
     W003 unknown attribute            W004 path of CUSTOMER_FIELDS
+    W005 KPI per event and per day    W006 window longer than the bodies are kept
     W007 event name not in EVENTS     W008 currency with other places than ISO 4217 gives it
+    W009 rows without an age
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -33,6 +37,7 @@ from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from track360_django import activities, conf, currencies, delivery, lanes, origin, pace, payloads, signup
+from track360_django.declarations import ledger
 from track360_django.paths import find_missing
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
@@ -98,7 +103,42 @@ def check_declarations(**_: Any) -> list[CheckMessage]:
     each = [
         message for declaration in activities.declarations() for message in _check_declaration(declaration)
     ]
-    return [*each, *_check_products(), *_check_ids(), *_check_names()]
+    days = [
+        message for declaration in activities.daily_declarations() for message in _check_daily(declaration)
+    ]
+    return [*each, *_check_products(), *_check_ids(), *_check_names(), *days]
+
+
+def _check_daily(declaration: activities.DailyActivity) -> Iterator[CheckMessage]:
+    kind = type(declaration)
+    where = f"{kind.__module__}.{kind.__qualname__}"
+    eventname: Any = declaration.eventname
+    if not eventname or len(eventname) > payloads.MAX_EVENTNAME_CHARACTERS:
+        message = f"{where} has no eventname of 1 to {payloads.MAX_EVENTNAME_CHARACTERS} characters: no day is compiled."
+        yield _error(
+            "E019", message, 'Name the KPI as agreed with Track360, such as eventname = "DailyStats".'
+        )
+    if kind.rows is activities.DailyActivity.rows:
+        hint = "Write rows(self, day): it yields mappings of customer, currency and KPI names to numbers."
+        yield _error("E020", f"{where} has no rows(), so no day can be compiled.", hint)
+    per_event = {each.eventname for each in activities.declarations()}
+    for name in sorted(per_event & {declaration.eventname, *declaration.numbers()}):
+        hint = (
+            "Report it per event or per day, as agreed with Track360, not both (API guide, Grouping by date)."
+        )
+        message = f"{where}: {name} is reported per event, too, and may count twice."
+        yield Warning(message, hint=hint, id="track360_django.W005")
+    yield from _check_window(declaration, where)
+    yield from _check_unknown(declaration.unknown_attributes(), declaration.attributes(), where)
+
+
+def _check_window(declaration: activities.DailyActivity, where: str) -> Iterator[CheckMessage]:
+    days = conf.settings.RETENTION_DAYS
+    window: Any = declaration.window_days
+    if not isinstance(window, int) or not 0 < window <= days:
+        message = f"{where}: window_days = {window!r}, and bodies are kept for {days} days."
+        hint = "Use 1 to RETENTION_DAYS: what was pruned can't be compared, so its corrections would be lost."
+        yield Warning(message, hint=hint, id="track360_django.W006")
 
 
 def _check_declaration(declaration: activities.ModelActivity) -> Iterator[CheckMessage]:
@@ -119,8 +159,32 @@ def _check_declaration(declaration: activities.ModelActivity) -> Iterator[CheckM
                 "E015", message, "Name a field, a path such as 'account__user', or write a get_ method."
             )
     yield from _check_condition(declaration, where)
-    for name in declaration.unknown_attributes():
-        close = get_close_matches(name, declaration.paths(), n=1)
+    yield from _check_age(declaration, where)
+    if declaration.on_reverse is not None and not _is_eventname(declaration.on_reverse):
+        hint = 'Write "negative", or the event name agreed for it, such as "Chargeback".'
+        yield _error("E023", f"{where}: on_reverse is neither None nor an event name.", hint)
+    yield from _check_unknown(declaration.unknown_attributes(), declaration.paths(), where)
+
+
+def _is_eventname(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= payloads.MAX_EVENTNAME_CHARACTERS
+
+
+def _check_age(declaration: activities.ModelActivity, where: str) -> Iterator[CheckMessage]:
+    """Reconciliation looks at the rows of the last days: say where it can't tell which those are."""
+    if ledger.column_of_date(declaration) is not None:
+        return
+    hint = 'Name a column of dates or times of the model, such as dated_by = "created_at".'
+    if declaration.dated_by is not None:
+        yield _error("E022", f"{where}: dated_by = {declaration.dated_by!r} is no column of dates.", hint)
+        return
+    message = f"{where} says of no column how old a row is: reconciliation reads the whole table, each hour."
+    yield Warning(message, hint=hint, id="track360_django.W009")
+
+
+def _check_unknown(names: Iterable[str], known: Iterable[str], where: str) -> Iterator[CheckMessage]:
+    for name in names:
+        close = get_close_matches(name, list(known), n=1)
         hint = (
             f"Did you mean {close[0]!r}?" if close else "Start its name with an underscore if it is your own."
         )

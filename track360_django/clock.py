@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db import connections
 from django.db.models import Value
 from django.db.models.functions import Now as DjangoNow
 from django.db.models.sql import Query
@@ -39,3 +40,13 @@ def sql_of(time: Any, using: str) -> tuple[str, tuple[Any, ...]]:
     compiler = query.get_compiler(using)
     sql, params = compiler.compile(time.resolve_expression(query))
     return sql, tuple(params)
+
+
+def read(using: str) -> datetime:
+    """Return the present time by the database's clock: one query."""
+    sql, params = sql_of(Now(), using)
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"SELECT {sql}", params)
+        (value,) = cursor.fetchone()
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -43,3 +43,8 @@ def of_source(model: type[Model], record: Activity) -> str:
     if alias in conf.settings.DATABASES and router.allow_migrate_model(alias, model):
         return alias
     return str(router.db_for_write(model, instance=record))
+
+
+def of_rows(model: type[Model], alias: str) -> str:
+    """Return the alias for the records of rows of a model that are in a database."""
+    return of(model.from_db(alias, (), ()))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from django.db.models import Model
 from django.utils import timezone
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 MAX_EVENTID: Final = 255
 # Names that a process remembers having warned of.
 MAX_WARNED: Final = 1000
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,33 @@ def brand_of(owner: Any, using: str) -> str:
     return conf.brand_of(touches and touches.request)
 
 
+def brands_of(owners: Mapping[K, Any], using: str) -> dict[K, str]:
+    """Return the brands of some owners under the keys they were given with: as `brand_of`, in a few queries."""
+    touches = attribution.current()
+    served = conf.brand_of(touches and touches.request)
+    reported = _reported_brands(owners.values(), using) if len(conf.brands()) > 1 else {}
+    return {
+        key: owner.brand if isinstance(owner, Customer) else reported.get(_user_pk(owner), served)
+        for key, owner in owners.items()
+    }
+
+
+def _reported_brands(owners: Iterable[Any], using: str) -> dict[str, str]:
+    pks = sorted({pk for pk in map(_user_pk, owners) if pk})
+    found: dict[str, str] = {}
+    for alias in dict.fromkeys((databases.home(), using)):
+        for start in range(0, len(pks), customers.FIND_BATCH):
+            page = pks[start : start + customers.FIND_BATCH]
+            # The first one reported comes last, and stays.
+            rows = Customer.objects.using(alias).filter(user_pk__in=page).order_by("-pk")
+            found |= dict(rows.values_list("user_pk", "brand"))
+    return found
+
+
+def _user_pk(owner: Any) -> str:
+    return str(owner.pk) if isinstance(owner, Model) and not isinstance(owner, Customer) else ""
+
+
 def build(draft: Draft, brand: str, customer_id: str) -> Activity:
     """Return an unsaved record with its body fixed, of nobody yet."""
     settings = conf.for_brand(brand)
@@ -127,7 +156,9 @@ def build(draft: Draft, brand: str, customer_id: str) -> Activity:
         _warn_of_name(record.eventname, tuple(settings.EVENTS))
     return Activity(
         brand=brand,
-        eventname=str(shaped["eventname"]),
+        # The KPI as it was reported, whatever its product makes of the name: with it a row stays the same activity when
+        # its product, or the agreement on products, changes.
+        eventname=record.eventname,
         eventid=record.eventid,
         body=payloads.to_json(parcels.before_send(shaped, brand)),
         source=draft.source,
@@ -152,7 +183,8 @@ def _eventid_of(draft: Draft, customer_id: str, product: str | None, settings: c
     elif _is_day(draft.createtime):
         # In capitals, as on the wire: two spellings of a currency are one total.
         currency = payloads.currency(draft.currency, settings.CURRENCIES)
-        parts = (draft.eventname, customer_id, str(draft.createtime), product, currency)
+        # The day comes second: all totals of one day are then beside each other in the index of ids.
+        parts = (draft.eventname, str(draft.createtime), customer_id, product, currency)
         eventid = "-".join(str(part) for part in parts if part)
     else:
         message = "eventid is missing: give one that stays the same for a retry, such as the transaction's reference."
@@ -160,12 +192,12 @@ def _eventid_of(draft: Draft, customer_id: str, product: str | None, settings: c
     return shorten(eventid)
 
 
-def shorten(eventid: str) -> str:
+def shorten(eventid: str, max_characters: int = MAX_EVENTID) -> str:
     """Return an id that fits; what is cut off still tells it apart."""
-    if len(eventid) <= MAX_EVENTID:
+    if len(eventid) <= max_characters:
         return eventid
     digest = hashlib.sha256(eventid.encode(errors="surrogatepass")).hexdigest()
-    return f"{eventid[: MAX_EVENTID - len(digest) - 1]}-{digest}"
+    return f"{eventid[: max_characters - len(digest) - 1]}-{digest}"
 
 
 def _is_day(createtime: Moment | None) -> bool:

@@ -70,6 +70,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         what="a product is reported and no field was agreed for it",
         advice="Set PRODUCT_FIELD (API guide, Grouping by date or by KPI type)",
     ),
+    "product_field": Meaning(
+        what="PRODUCT_FIELD could not make the record tell its product",
+        advice="Correct the function, or agree on another field",
+    ),
+    "unknown_currency": Meaning(
+        what="the currency is none of ISO 4217 and none of CURRENCIES",
+        advice="Correct the row, or add the code to CURRENCIES",
+    ),
     "invalid_currency": Meaning(what="the currency is no ISO code of three letters", advice=_SEE_ERROR),
     "invalid_time": Meaning(what="a time can't be reported exactly", advice=_SEE_ERROR),
     "invalid_number": Meaning(what="a number can't be reported exactly", advice=_SEE_ERROR),
@@ -77,6 +85,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "reserved_field": Meaning(
         what="an additional field has the name of one of the API's own",
         advice="Rename it, or use the argument of that name",
+    ),
+    "eventid_taken": Meaning(
+        what="another record has its event id, and says something else",
+        advice="Report it in one way alone, or give it an id that is unique for the event name",
+    ),
+    "differing_field": Meaning(
+        what="rows of one day's total differ in something that can't be added up",
+        advice="Leave the field out of rows(), or let it be part of `product`",
     ),
     "before_send": Meaning(what="BEFORE_SEND returned no record", advice="Correct the function"),
     "declaration": Meaning(what="the declaration failed for its row", advice="Correct the declaration"),

@@ -256,10 +256,22 @@ def replace_quarantined(pk: int, activity: Activity, *, using: str) -> None:
         add_activities([activity], using=using)
 
 
+def replace_dead(pk: int, activity: Activity, *, using: str) -> None:
+    """Put an activity in the place of a dead one that was never accepted, and is another customer's now."""
+    with transaction.atomic(using=using):
+        if Activity.objects.using(using).filter(pk=pk, status=Status.DEAD, accepted_version=0).delete()[0]:
+            add_activities([activity], using=using)
+
+
 def explain_quarantined(pk: int, *, reason: str, error: str, using: str) -> None:
     """Note why an activity still can't be written down."""
     quarantined = Activity.objects.using(using).filter(pk=pk, customer=None)
     quarantined.update(reason=reason, error=error[:500])
+
+
+def drop_quarantined(pk: int, *, using: str) -> None:
+    """Delete the dead record that stood for something that could not be written down, and is not there any more."""
+    Activity.objects.using(using).filter(pk=pk, customer=None).delete()
 
 
 def requeue(records: QuerySet[R]) -> int:

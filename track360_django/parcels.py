@@ -178,23 +178,6 @@ def with_product(record: payloads.Record, product: str | None, brand: str) -> pa
     return products.apply(shape, record, product)
 
 
-def eventnames_of(eventname: str, product: object) -> frozenset[str]:
-    """Return the names that a row's record may have: as it is declared, and as the shape of each brand makes it."""
-    names = {eventname}
-    for brand in conf.brands():
-        try:
-            shape, line = product_shape(brand), payloads.product(product)
-            if shape and line:
-                names |= {
-                    products.names_of(shape, line, eventname=eventname, kpis=kpis).eventname
-                    for kpis in ((), (eventname,))
-                }
-        except PayloadError:
-            # A record that could not be shaped has the name that was declared.
-            continue
-    return frozenset(names)
-
-
 def before_send(record: payloads.Record, brand: str) -> payloads.Record:
     """
     Return a record as the host's `BEFORE_SEND` leaves it.

@@ -49,6 +49,7 @@ ACTIVITY_ARGUMENTS: Final = {
 CUSTOMER_FIELDS: Final = frozenset(CUSTOMER_ARGUMENTS.values())
 ACTIVITY_FIELDS: Final = frozenset(ACTIVITY_ARGUMENTS.values())
 
+_WIRE_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 _PLAIN_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WIRE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2})?")
 _AGREED_CURRENCY: Final = re.compile(r"[A-Z0-9]{3,10}")
@@ -293,6 +294,33 @@ def number(value: Number, *, name: str, places: int) -> NumberText:
     fraction = fraction.rstrip("0").ljust(places, "0")
     text = f"{whole}.{fraction}" if fraction else whole
     return NumberText(text.removeprefix("-") if decimal.is_zero() else text)
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value of a record is text as `number` writes it: no text such as 007."""
+    return isinstance(value, str) and _WIRE_NUMBER.fullmatch(value) is not None
+
+
+def zeros(
+    record: Mapping[str, object], *, product: str = "", agreed: Mapping[str, int] = _NO_CURRENCIES
+) -> dict[str, str]:
+    """
+    Return zero for each number among the values of an activity's record.
+
+    Args:
+        record: As it was sent. What reads like a number is one: a detail that is lost costs less than an amount.
+        product: What its product is, which is none, however it reads.
+        agreed: As in `currency`.
+
+    Source: none, our choice: the guide doesn't say that a field that is left out is reset.
+    """
+    code = str(record.get("Currency", ""))
+    places = minor_units(code, agreed) if code in MINOR_UNITS or is_agreed(code, agreed) else 2
+    return {
+        name: number(0, name=name, places=places if "." in str(value) else 0)
+        for name, value in record.items()
+        if is_number(value) and value != product and name not in ACTIVITY_FIELDS - {"Value"}
+    }
 
 
 def moment(value: Moment, zone: tzinfo, *, name: str) -> str:

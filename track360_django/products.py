@@ -23,6 +23,8 @@ from track360_django import payloads
 from track360_django.exceptions import PayloadError
 from track360_django.payloads import ACTIVITY_FIELDS, NumberText, Record
 
+__all__ = ["Names", "Record", "Shape", "apply", "field", "names_of", "prefix", "suffix"]
+
 Shape: TypeAlias = Callable[[Record, str], Record]
 
 # Who did what, when: a record that changed one of these would be another one, and be counted twice.

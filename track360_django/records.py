@@ -85,7 +85,7 @@ def write_many(wanted: Sequence[Draft], using: str, *, refuse: Refuse) -> int:
 
 def _compare_given(known: Activity, given: _Built, using: str) -> None:
     refuse_taken(known, given.activity)
-    if known.customer_id is None:
+    if known.status == Status.DEAD:
         owner = customers.of(given.draft.customer, given.activity.brand, using=using)
         drafts.attach(given.activity, owner)
     compare(known, given.activity, is_time_given=given.draft.createtime is not None, using=using)
@@ -184,20 +184,50 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
         return
     if says_the_same(stored, wanted, is_time_given=is_time_given):
         return
-    is_unsent = stored.status == Status.DEAD and not stored.accepted_version
-    if is_unsent or conf.for_brand(stored.brand).CORRECTIONS == "resend":
+    is_dead = stored.status == Status.DEAD and not stored.accepted_version
+    if _is_of_somebody_else(stored, wanted):
+        _deal_with_other_customer(stored, wanted, is_dead=is_dead, using=using)
+        return
+    is_resent = conf.for_brand(stored.brand).CORRECTIONS == "resend" and not _is_renamed(stored, wanted)
+    if is_dead or is_resent:
         outbox.correct_activity(stored.pk, wanted.body, using=using)
         wakeup.after_commit(using=using)
     elif outbox.correct_unsent(stored, wanted.body, using=using):
         # See Note [Latest body].
         wakeup.after_commit(using=using)
-    elif outbox.flag_changed(stored.pk, using=using):
+    else:
+        _flag(stored, using)
+
+
+def _flag(stored: Activity, using: str) -> None:
+    if outbox.flag_changed(stored.pk, using=using):
         logger.warning(
             "track360: %s %s was reported with other content before; the first stays, the record is flagged "
             "(TRACK360['CORRECTIONS']).",
             stored.eventname,
             stored.eventid,
         )
+
+
+def _is_of_somebody_else(stored: Activity, wanted: Activity) -> bool:
+    """Tell whether two bodies are of different customers: the record waits for its own, in their lane."""
+    owners = [json.loads(each.body).get("customerid") for each in (stored, wanted)]
+    return bool(owners[0] != owners[1])
+
+
+def _deal_with_other_customer(stored: Activity, wanted: Activity, *, is_dead: bool, using: str) -> None:
+    """Keep whose activity it is; only one that is dead, and was never accepted, becomes somebody else's."""
+    if is_dead:
+        outbox.replace_dead(stored.pk, wanted, using=using)
+        wakeup.after_commit(using=using)
+    else:
+        _flag(stored, using)
+
+
+def _is_renamed(stored: Activity, wanted: Activity) -> bool:
+    """Tell whether two bodies differ in the event name, as a product makes it: for Track360 they are two activities."""
+    names = [json.loads(each.body).get("eventname") for each in (stored, wanted)]
+    return bool(names[0] != names[1])
 
 
 def says_the_same(stored: Activity, wanted: Activity, *, is_time_given: bool) -> bool:

@@ -19,6 +19,8 @@ from track360_django import conf, wakeup
 
 SWEEP_SECONDS: Final = 30
 PRUNE_SECONDS: Final = 3600
+DAILY_SECONDS: Final = 3600
+RECONCILE_SECONDS: Final = 3600
 
 
 @shared_task(name=wakeup.DELIVER, ignore_result=True, acks_late=False)
@@ -54,6 +56,24 @@ def prune() -> None:
     retention.prune(older_than=timedelta(days=conf.settings.RETENTION_DAYS))
 
 
+@shared_task(name="track360_django.tasks.daily", ignore_result=True, acks_late=False)
+def daily() -> None:
+    """Compile the declared day's totals: days that are over, and those of the window again for what came late."""
+    from track360_django import daily as compiler  # noqa: PLC0415  see the module's docstring
+
+    if conf.settings.ENABLED:
+        compiler.report_windows()
+
+
+@shared_task(name="track360_django.tasks.reconcile", ignore_result=True, acks_late=False)
+def reconcile() -> None:
+    """Report rows of the last days that nobody announced: `bulk_create`, raw SQL, a process that died too early."""
+    from track360_django import reconcile as reconciliation  # noqa: PLC0415  see the module's docstring
+
+    if conf.settings.ENABLED:
+        reconciliation.fill()
+
+
 BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "track360-sweep": {
         "task": "track360_django.tasks.sweep",
@@ -63,6 +83,16 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "track360-prune": {
         "task": "track360_django.tasks.prune",
         "schedule": PRUNE_SECONDS,
+        "options": {"expires": wakeup.EXPIRES_SECONDS},
+    },
+    "track360-daily": {
+        "task": "track360_django.tasks.daily",
+        "schedule": DAILY_SECONDS,
+        "options": {"expires": wakeup.EXPIRES_SECONDS},
+    },
+    "track360-reconcile": {
+        "task": "track360_django.tasks.reconcile",
+        "schedule": RECONCILE_SECONDS,
         "options": {"expires": wakeup.EXPIRES_SECONDS},
     },
 }

@@ -84,8 +84,16 @@ def look() -> Iterator[Look]:
 
 
 def drain() -> list[str]:
-    """Resume, requeue and deliver as an operator would, until nothing waits; return what can't be requeued."""
+    """
+    Reconcile, resume, requeue and deliver as an operator would, until nothing waits.
+
+    Returns:
+        What can't be driven.
+    """
     undriven: list[str] = []
+    with fresh_connection():
+        if run("reconcile", "--since", "1d"):
+            undriven.append("`track360 reconcile` failed")
     for _ in range(ROUNDS):
         let_time_pass()
         with fresh_connection():

@@ -79,8 +79,8 @@ class Truth:
     """
     What was committed.
 
-    `unannounced` are rows of the host that were committed by themselves, in autocommit, by a process that died before
-    its hook ran: nothing but reconciliation finds them. `harmed` are errors that a producer saw and that are not the
+    `unannounced` are signups that were committed by themselves, in autocommit, by a process that died before it
+    reported them; a deposit of that kind is found by reconciliation, so it counts. `harmed` are errors that a producer saw and that are not the
     database's own.
     """
 
@@ -148,8 +148,11 @@ def _was_committed(op: str, entry: dict[str, Any], host: Host, truth: Truth) -> 
     if effect["kind"] == "update":
         truth.customers.setdefault(effect["customer_id"], CustomerTruth()).doubtful.add(effect["value"])
         return True
-    if host.has_row(effect):
-        truth.unannounced.append(f"{op}: {effect}")
+    if not host.has_row(effect):
+        return False
+    if effect["kind"] == "activity":
+        return True
+    truth.unannounced.append(f"{op}: {effect}")
     return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, assert_type
 
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
 from example_project.cashier.models import Deposit
-from track360_django import __version__, activities, customers, signals
+from track360_django import __version__, activities, customers, presets, products, signals
 from track360_django.exceptions import PayloadError, Track360Error
 from track360_django.models import Activity, Customer
 from track360_django.testing import Outbox
@@ -108,6 +109,25 @@ assert_type(DepositActivity(Deposit), DepositActivity)
 assert_type(DepositActivity(Deposit).report(Deposit()), Activity | None)
 assert_type(DepositActivity(Deposit).model, type[Model])
 activities.unregister(Deposit, Minimal)
+
+
+# Settings.
+
+
+def of_my_own(record: products.Record, product: str) -> products.Record:
+    """Shape a record as it was agreed."""
+    return products.prefix(record, product, separator=" ")
+
+
+shapes: list[products.Shape] = [
+    products.suffix,
+    products.field("gameType"),
+    partial(products.prefix, separator="_"),
+    of_my_own,
+]
+names = products.names_of(products.suffix, "Casino", eventname="GGR", kpis=presets.IGAMING.KPIS)
+assert_type(names.kpis, Mapping[str, str])
+assert_type(presets.FOREX.EVENTS, tuple[str, ...])
 
 
 # Signals and errors.

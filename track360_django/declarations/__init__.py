@@ -1,6 +1,23 @@
 """Declarations: what an app's `track360.py` says of its models, and how their rows become activities."""
 
+from track360_django.declarations.daily import (
+    DailyActivity,
+    daily_declarations,
+    register_daily,
+    unregister_daily,
+)
 from track360_django.declarations.model import ModelActivity
 from track360_django.declarations.registry import declarations, declarations_of, mend, register, unregister
 
-__all__ = ["ModelActivity", "declarations", "declarations_of", "mend", "register", "unregister"]
+__all__ = [
+    "DailyActivity",
+    "ModelActivity",
+    "daily_declarations",
+    "declarations",
+    "declarations_of",
+    "mend",
+    "register",
+    "register_daily",
+    "unregister",
+    "unregister_daily",
+]

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router
 from django.db.models import DateField, DateTimeField, Field, Model, Q, QuerySet
 from django.utils import timezone
 
-from track360_django import conf
+from track360_django import conf, databases
 from track360_django.paths import with_relations
 
 if TYPE_CHECKING:
     from track360_django.declarations.model import ModelActivity
 
 PAGE: Final = 1000
+# Entries are small.
+ENTRIES: Final = 5000
 
 
 def all_rows(model: type[Model], using: str) -> QuerySet[Any]:
@@ -110,3 +112,74 @@ def _in_terms_of(field: Field[Any, Any], moment: datetime) -> datetime | date:
     if not isinstance(field, DateTimeField):
         return timezone.localtime(moment, timezone.get_default_timezone()).date()
     return moment if conf.uses_zones() else timezone.make_naive(moment, timezone.get_default_timezone())
+
+
+class Entry(NamedTuple):
+    """A due row, as far as finding its record and adding it up needs: values as the ledger has them."""
+
+    pk: Any
+    eventid: str
+    value: Any = None
+    currency: Any = None
+    createtime: Any = None
+    product: Any = None
+    # Why the declaration can't read the row.
+    error: str = ""
+
+
+# What of an entry comes from the row, beside its primary key.
+_READ: Final = ("eventid", "value", "currency", "createtime", "product")
+
+
+def entries(
+    declaration: ModelActivity, using: str, since: datetime | None, until: datetime | None = None
+) -> Iterator[list[Entry]]:
+    """
+    Yield the due rows in pages, by primary key: only the columns needed where the declaration names columns.
+
+    A million rows read as columns take a tenth of the time that a million objects take.
+    """
+    columns = _columns(declaration)
+    if columns is None:
+        for page in declaration.rows(using, since=since, until=until):
+            yield [_entry_of(declaration, row) for row in page]
+        return
+    rows = declaration.due_rows(using).filter(within(declaration, since, until))
+    names = [name for name in _READ if columns[name]]
+    table = rows.values_list("pk", *(columns[name] for name in names))
+    records = databases.of_rows(declaration.model, using)
+    last: Any = None
+    while page := list(behind(table, last)[:ENTRIES]):
+        last = page[-1][0]
+        yield [
+            _complete(declaration, row[0], dict(zip(names, row[1:], strict=True)), records)
+            for row in {row[0]: row for row in page}.values()
+        ]
+
+
+def _columns(declaration: ModelActivity) -> dict[str, str] | None:
+    """Return the column of each value of an entry, empty where it has none; None where a row must be asked."""
+    columns: dict[str, str] = {}
+    for name in _READ:
+        path = declaration.paths()[name]
+        if hasattr(declaration, f"get_{name}") or callable(path):
+            return None
+        if path is not None and column_of(declaration.model, path) is None:
+            return None
+        columns[name] = path.replace(".", "__") if path else ""
+    return columns
+
+
+def _complete(declaration: ModelActivity, pk: Any, values: dict[str, Any], records: str) -> Entry:
+    eventid = str(values.pop("eventid", None) or declaration.default_id(pk, records))
+    return Entry(pk, eventid, **values)
+
+
+def _entry_of(declaration: ModelActivity, row: Model) -> Entry:
+    """Return an entry of a row whose declaration computes something."""
+    pk = declaration.pk_of(row)
+    try:
+        draft = declaration.draft_of(row)
+    except Exception as error:  # noqa: BLE001  the host's function may raise anything, and the others are to be found
+        return Entry(pk, declaration.default_id_of(row), error=type(error).__name__)
+    return Entry(pk, str(draft.eventid), draft.value, draft.currency, draft.createtime, draft.product)

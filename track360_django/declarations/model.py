@@ -27,7 +27,7 @@ class ModelActivity:
         when         a `Q`: the activity is reported once, when a saved row first fulfils it; None: when created
         customer     leads to the user, or to a customer id as text
         value        a number; currency: an ISO code; createtime: a datetime or a date
-        eventid      default: "<eventname>-<pk>"
+        eventid      default: "<eventname>-<pk>"; in another database of `DATABASES` "<eventname>-<alias>-<pk>"
         product      Casino, Sports, ...; needs `PRODUCT_FIELD`
         fields       further fields of the record: name to path
         on_reverse   what a reported row tells that no longer fulfils `when`, or is deleted (plain text): None for
@@ -157,15 +157,16 @@ class ModelActivity:
 
     def default_id_of(self, row: Model) -> str:
         """Return the event id of a row whose declaration names none."""
-        return f"{self.eventname}-{self.pk_of(row)}"
+        return self.default_id(self.pk_of(row), databases.of(row))
+
+    def default_id(self, pk: Any, using: str) -> str:
+        """Return the default event id of a row whose record is in a database: two databases count alike."""
+        where = "" if using == databases.home() else f"{using}-"
+        return f"{self.eventname}-{where}{pk}"
 
     def reversed_at_of(self, row: Model) -> Any:
         """Return when a row was reversed, None where the declaration doesn't know."""
         return self._read(row, "reversed_at")
-
-    def product_of(self, row: Model) -> Any:
-        """Return a row's product."""
-        return self._read(row, "product")
 
     def _read(self, row: Model, name: str) -> Any:
         return self._read_field(row, name, self._declared(name))

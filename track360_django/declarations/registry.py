@@ -11,6 +11,7 @@ from django.db.models.signals import class_prepared, post_delete, post_save
 from track360_django import conf, databases, outbox
 from track360_django.declarations import reversals, writing
 from track360_django.declarations.columns import as_saved
+from track360_django.declarations.daily import daily_declarations
 from track360_django.declarations.model import ModelActivity
 from track360_django.models import Activity
 
@@ -55,6 +56,9 @@ def mend(quarantined: Activity, using: str) -> bool:
             names.add(reversals.eventname_of(declaration))
         if declaration.model._meta.label == quarantined.source and quarantined.eventname in names:
             return writing.mend(declaration, quarantined)
+    if any(daily.label() == quarantined.source for daily in daily_declarations()):
+        # Its error says what to do: the day is compiled again.
+        return False
     error = f"No app declares {quarantined.source} as {quarantined.eventname} any more: there is nothing to report."
     outbox.explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
     return False

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Model
 
-from track360_django import drafts, parcels
+from track360_django import conf, drafts
 from track360_django.drafts import Draft
 from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
@@ -48,8 +48,7 @@ def find_reported(declaration: ModelActivity, row: Model, using: str) -> Activit
         return None
     rows = Activity.objects.using(using).filter(
         eventid=drafts.shorten(declaration.id_of(row)),
-        # Under the name that its product gave it, where the name tells the product.
-        eventname__in=parcels.eventnames_of(declaration.eventname, declaration.product_of(row)),
+        eventname=declaration.eventname,
         source=declaration.model._meta.label,
         source_pk=str(declaration.pk_of(row)),
     )
@@ -103,3 +102,23 @@ def _as_number(value: Any) -> Any:
         return Decimal(value) if isinstance(value, str) else value
     except ArithmeticError:
         return value
+
+
+def draft_of_gone(declaration: ModelActivity, reported: Activity) -> Draft | None:
+    """Return what the reversal of a row says that is gone without a word; None where its record doesn't tell."""
+    body = json.loads(reported.body) if reported.body else {}
+    if "Value" not in body or len(reported.eventid) >= drafts.MAX_EVENTID:
+        return None
+    field = conf.for_brand(reported.brand).PRODUCT_FIELD
+    sign = -1 if is_negative(declaration) else 1
+    return Draft(
+        # As it was sent: its product may be part of the name.
+        eventname=body["eventname"] if is_negative(declaration) else eventname_of(declaration),
+        customer=reported.customer,
+        value=Decimal(body["Value"]) * sign,
+        currency=body.get("Currency"),
+        eventid=f"{reported.eventid}{SUFFIX}",
+        fields={field: body[field]} if isinstance(field, str) and field in body else {},
+        source=reported.source,
+        source_pk=reported.source_pk,
+    )

@@ -14,10 +14,12 @@ from django.core.management.base import BaseCommand, OutputWrapper
 
 from track360_django.management.track360 import (
     backfill,
+    daily,
     deliver,
     explain,
     import_files,
     prune,
+    reconcile,
     replay,
     requeue,
     resume,
@@ -46,6 +48,8 @@ class Subcommand(Protocol):
 SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
     "status": status,
     "deliver": deliver,
+    "daily": daily,
+    "reconcile": reconcile,
     "backfill": backfill,
     "import": import_files,
     "requeue": requeue,

@@ -1,0 +1,232 @@
+"""The balance: what the host's ledger adds up to, against what Track360 accepted, by KPI, day, product and currency."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Context, Decimal, Inexact, Rounded
+from typing import Any, Final, NamedTuple
+
+from django.db.models import Max, Min
+
+from track360_django import conf, identity, parcels, payloads, products
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity, Status
+from track360_django.payloads import ACTIVITY_FIELDS
+
+PAGE: Final = 5000
+# A record is written when the thing happens or later; by so much two clocks, and two zones, may differ.
+SLACK: Final = timedelta(days=2)
+
+# Python's own context rounds a sum to 28 digits without a word.
+_EXACT: Final = Context(prec=200, traps=[Inexact, Rounded])
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_VALUE: Final = "Value"
+
+
+class Key(NamedTuple):
+    """What is added up together: as it is called on the wire."""
+
+    eventname: str
+    kpi: str
+    day: str
+    product: str
+    currency: str
+
+
+@dataclass(kw_only=True)
+class Line:
+    """
+    One line of the balance.
+
+    `ledger` is None where nothing declares the KPI, so that nobody knows. `waiting` is on its way, `dead` needs a person.
+    """
+
+    ledger: Decimal | None = None
+    accepted: Decimal = Decimal(0)
+    waiting: Decimal = Decimal(0)
+    dead: Decimal = Decimal(0)
+    rows: int = 0
+    records: int = 0
+
+    @property
+    def difference(self) -> Decimal | None:
+        """What the ledger has and Track360 has not."""
+        return None if self.ledger is None else _EXACT.subtract(self.ledger, self.accepted)
+
+    @property
+    def unexplained(self) -> Decimal:
+        """What is neither accepted, nor on its way, nor dead with a reason."""
+        if self.ledger is None:
+            return Decimal(0)
+        known = _EXACT.add(self.accepted, _EXACT.add(self.waiting, self.dead))
+        return _EXACT.subtract(self.ledger, known)
+
+
+@dataclass(kw_only=True)
+class Balance:
+    """All lines, from a day on: as many as there are KPIs, days, products and currencies, whatever the rows."""
+
+    since: date
+    lines: dict[Key, Line] = field(default_factory=dict)
+    # Rows whose value, currency or time can't be read as such: they are dead records, or will be.
+    unreadable: int = 0
+
+    def __post_init__(self) -> None:
+        """Read the settings once: there may be a million rows."""
+        self._first = self.since.isoformat()
+        self._zone = zone()
+        self._code = functools.lru_cache(_code)
+        self._wire = functools.lru_cache(_on_the_wire)
+        self._field = functools.cache(_product_field)
+
+    def sorted(self) -> Iterator[tuple[Key, Line]]:
+        """Yield the lines that say anything, by KPI, day, product and currency."""
+        for key in sorted(self.lines):
+            line = self.lines[key]
+            if line.rows or line.records:
+                yield key, line
+
+    def add_row(self, eventname: str, value: Any, currency: Any, createtime: Any, product: Any) -> None:
+        """Add a row of the ledger."""
+        try:
+            wire, shown, kpi = self._wire(eventname, _VALUE, str(product) if product else "")
+            day = self._day_of(createtime)
+            number = _number(value)
+            code = self._code(currency)
+        except (PayloadError, ArithmeticError, TypeError, ValueError):
+            self.unreadable += 1
+            return
+        if number is not None and day >= self._first:
+            self._ledger(Key(wire, kpi, day, shown, code), number)
+
+    def add_total(
+        self, eventname: str, kpis: Mapping[str, Decimal | int], currency: str, day: date, product: str
+    ) -> None:
+        """Add a day's total of the ledger."""
+        for kpi, value in kpis.items():
+            wire, shown, name = self._wire(eventname, _VALUE if kpi == "value" else kpi, product)
+            self._ledger(Key(wire, name, day.isoformat(), shown, self._code(currency)), Decimal(value))
+
+    def add_body(self, body: str, brand: str) -> None:
+        """Add what a record says to the ledger: for a row that counts no more, and was reversed."""
+        for key, number in self._numbers_of(body, brand):
+            self._ledger(key, number)
+
+    def _ledger(self, key: Key, number: Decimal) -> None:
+        line = self.lines.setdefault(key, Line())
+        line.ledger = _EXACT.add(line.ledger or Decimal(0), number)
+        line.rows += 1
+
+    def add_records(self, using: str, eventnames: Collection[str]) -> None:
+        """
+        Add all records of a database from the first day on, in pages.
+
+        Those of `eventnames` have a ledger, though it may be empty; of others nobody knows.
+        """
+        for page in _pages_since(self.since, using):
+            for brand, eventname, status, version, accepted_version, body in page:
+                is_accepted = bool(accepted_version) and accepted_version == version
+                for key, number in self._numbers_of(body, brand):
+                    line = self.lines.setdefault(key, Line())
+                    if line.ledger is None and eventname in eventnames:
+                        line.ledger = Decimal(0)
+                    line.records += 1
+                    _add(line, number, status, is_accepted=is_accepted)
+
+    def _day_of(self, createtime: Any) -> str:
+        if isinstance(createtime, datetime) and createtime.tzinfo is not None:
+            return createtime.astimezone(self._zone).date().isoformat()
+        return payloads.moment(identity.aware(createtime), self._zone, name="createtime")[:10]
+
+    def _numbers_of(self, body: str, brand: str) -> Iterator[tuple[Key, Decimal]]:
+        """Yield what a body adds to which line: its Value, or each KPI field; nothing of one that was pruned."""
+        record: dict[str, Any] = json.loads(body) if body else {}
+        day = str(record.get("createtime", ""))[:10]
+        if day < self._first:
+            return
+        field = self._field(brand)
+        product = str(record.get(field, "")) if field else ""
+        for name in (_VALUE,) if _VALUE in record else record.keys() - ACTIVITY_FIELDS - {field}:
+            text = record[name]
+            if isinstance(text, str) and _NUMBER.fullmatch(text):
+                key = Key(
+                    str(record.get("eventname", "")), name, day, product, str(record.get("Currency", ""))
+                )
+                yield key, Decimal(text)
+
+
+def _add(line: Line, number: Decimal, status: str, *, is_accepted: bool) -> None:
+    if is_accepted:
+        line.accepted = _EXACT.add(line.accepted, number)
+    elif status == Status.DEAD:
+        line.dead = _EXACT.add(line.dead, number)
+    else:
+        line.waiting = _EXACT.add(line.waiting, number)
+
+
+def zone() -> tzinfo:
+    """Return the zone that days are told by: of several brands, the first one's."""
+    return conf.time_zone(conf.brands()[0])
+
+
+def first_pk_since(day: date, using: str) -> int:
+    """
+    Return a primary key below which no record is of this day or later.
+
+    Ids rise with the time a record was written, a little disorder apart: so the place is found by halving, without an
+    index on that time.
+    """
+    rows = Activity.objects.using(using)
+    since = datetime.combine(day, datetime.min.time(), tzinfo=zone()) - SLACK
+    bounds = rows.aggregate(low=Min("pk"), high=Max("pk"))
+    low, high = bounds["low"] or 0, (bounds["high"] or 0) + 1
+    while low < high:
+        middle = (low + high) // 2
+        created_at = rows.filter(pk__gte=middle).order_by("pk").values_list("created_at", flat=True).first()
+        if created_at is not None and created_at < since:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
+
+
+def _pages_since(day: date, using: str) -> Iterator[list[tuple[Any, ...]]]:
+    names = ("brand", "eventname", "status", "version", "accepted_version", "body")
+    rows = Activity.objects.using(using).order_by("pk").values_list("pk", *names)
+    last = first_pk_since(day, using) - 1
+    while page := list(rows.filter(pk__gt=last)[:PAGE]):
+        last = page[-1][0]
+        yield [row[1:] for row in page]
+
+
+def _product_field(brand: str) -> str:
+    """Return the field that tells a brand's products; empty where their names do, or nothing."""
+    agreed = conf.for_brand(brand).PRODUCT_FIELD
+    return agreed if isinstance(agreed, str) and "." not in agreed else ""
+
+
+def _number(value: Any) -> Decimal | None:
+    """Return an amount of the ledger, None where a row has none."""
+    if value is None or (type(value) is Decimal and value.is_finite()):
+        return value
+    return Decimal(payloads.number(value, name=_VALUE, places=0))
+
+
+def _code(currency: Any) -> str:
+    return payloads.currency(currency, conf.for_brand(conf.brands()[0]).CURRENCIES) or ""
+
+
+def _on_the_wire(eventname: str, kpi: str, product: str) -> tuple[str, str, str]:
+    """Return event name, product and KPI as a record says them."""
+    brand = conf.brands()[0]
+    shape = parcels.product_shape(brand) if product else None
+    if shape is None:
+        return eventname, "", kpi
+    kpis = () if kpi == _VALUE else (kpi,)
+    names = products.names_of(shape, product, eventname=eventname, kpis=kpis)
+    return names.eventname, product if _product_field(brand) else "", names.kpis.get(kpi, kpi)

@@ -1,0 +1,249 @@
+"""One day of one declaration: from the host's rows to records, and what became of each total."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from track360_django import clock, conf, drafts, payloads
+from track360_django.daily.writer import CHUNK, Wanted, Writer
+from track360_django.declarations import DailyActivity, declarations
+from track360_django.declarations.totals import Total, add_up
+from track360_django.exceptions import PayloadError
+from track360_django.expressions import is_behind
+from track360_django.models import Activity, Status
+
+# Brand, event name, event id: what tells records apart.
+Key = tuple[str, str, str]
+
+
+@dataclass(kw_only=True)
+class DayReport:
+    """What became of one day: how many totals of each kind, and what a person should know."""
+
+    day: date
+    eventname: str
+    counts: Counter[str] = field(default_factory=Counter)
+    # Which totals can't be reported, and why.
+    refusals: list[str] = field(default_factory=list)
+    # Names of KPIs that are reported per event, too.
+    doubled: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        usual = ("new", "changed", "unchanged", "zero", "refused")
+        rare = (kind for kind in sorted(self.counts) if kind not in usual and self.counts[kind])
+        told = ", ".join(f"{self.counts[kind]} {kind}" for kind in (*usual, *rare))
+        return f"{self.day} {self.eventname}: {told}"
+
+
+class Compilation:
+    """
+    One day of one declaration.
+
+    Call `compile`, `compare`, `add`, `quarantine`, in this order. Nothing is written before the host's rows were read
+    to the last one: half of them may be half of a total, and what is missing among them is not gone.
+    """
+
+    def __init__(self, declaration: DailyActivity, day: date, writer: Writer) -> None:
+        self.report = DayReport(day=day, eventname=declaration.eventname)
+        self._declaration = declaration
+        self._day = day
+        self._source = declaration.label()
+        self._writer = writer
+        self._wanted: dict[Key, Wanted] = {}
+        self._refused: dict[Key, PayloadError] = {}
+        # By brand and id: a product may shape the event name of what was reported before.
+        self._refused_ids: dict[tuple[str, str], PayloadError] = {}
+        # A row can't be read, so a total that seems to be gone may be in it.
+        self._is_partial = False
+
+    # What the day says.
+
+    def compile(self) -> None:
+        """Read the host's rows and build a record of each total."""
+        # Before the rows: what another run wrote after this moment may know more than they do.
+        self._began = clock.read(self._writer.using)
+        names = {self._declaration.eventname}
+        for total in add_up(self._declaration, self._day, self._writer.using).values():
+            names |= total.kpis.keys()
+            self._is_partial |= not total.is_key_known
+            self._build(total)
+        self.report.doubled = frozenset(names & {each.eventname for each in declarations()})
+
+    def _build(self, total: Total) -> None:
+        error = total.error
+        if error is None:
+            try:
+                draft = total.draft(self._declaration, self._day)
+                record = drafts.build(draft, total.brand, total.customer_id)
+            except PayloadError as found:
+                error = found
+            else:
+                if self._wanted.setdefault(_key_of(record), Wanted(total, record)).total is total:
+                    return
+                error = _taken_by("another total of the same day")
+        self._refuse((total.brand, self._declaration.eventname, self._id_of(total)), error)
+
+    def _id_of(self, total: Total) -> str:
+        """Return the id that a refused total will have once it can be reported, as far as it is known."""
+        parts = (
+            self._declaration.eventname,
+            str(self._day),
+            total.customer_id,
+            total.product,
+            total.currency,
+        )
+        eventid = "-".join(part for part in parts if part)
+        return drafts.shorten(eventid.encode(errors="replace").decode().replace("\0", "?"))
+
+    def _refuse(self, key: Key, error: PayloadError) -> None:
+        if key in self._wanted:
+            key = _beside(key)
+        self._refused_ids[key[0], key[2]] = error
+        self._refused[key] = error
+        self.report.refusals.append(f"{key[2]}: {error}")
+
+    def _refuse_record(self, record: Activity, error: PayloadError) -> None:
+        self._refuse(_key_of(record), error)
+
+    # What was reported before.
+
+    def compare(self) -> None:
+        """Compare what is in the table with what the day says, a page at a time; what is left over is new."""
+        for page in self._stored():
+            with transaction.atomic(using=self._writer.using):
+                for stored in page:
+                    if stored.source == self._source:
+                        self._compare(stored)
+                    else:
+                        self._leave_to_others(stored)
+
+    def _stored(self) -> Iterator[list[Activity]]:
+        """Yield all records of the day, whoever wrote them, in pages; read by a range of the index of ids."""
+        first = f"{self._declaration.eventname}-{self._day}"
+        # Behind all ids of the day in any collation; the prefix itself is compared exactly.
+        behind = f"{self._declaration.eventname}-{self._day + timedelta(days=1)}"
+        names = ("eventid", "eventname", "brand")
+        rows = Activity.objects.using(self._writer.using).filter(
+            eventid__gte=first, eventid__lt=behind, eventid__startswith=f"{first}-", brand__in=conf.brands()
+        )
+        page = list(rows.order_by(*names)[:CHUNK])
+        while page:
+            last = page[-1]
+            values = (last.eventid, last.eventname, last.brand)
+            yield page
+            rest = rows.filter(is_behind(names, values), eventid__gte=last.eventid)
+            page = list(rest.order_by(*names)[:CHUNK]) if len(page) == CHUNK else []
+
+    def _compare(self, stored: Activity) -> None:
+        """Deal with one record that this declaration wrote."""
+        key = _key_of(stored)
+        if error := self._refused.get(key) or self._refused_ids.get((key[0], key[2])):
+            self._refused.pop(key, None)
+            self._writer.explain(stored, self._dead(key, error))
+            return
+        wanted = self._wanted.pop(key, None)
+        if stored.queued_at > self._began:
+            # Another run wrote it while this one read the host's rows, and may have seen more of them.
+            kind = "busy"
+        elif stored.customer_id is None:
+            kind = self._mend(stored, wanted)
+        else:
+            kind = self._restate(stored, wanted)
+        self.report.counts[kind] += 1
+
+    def _leave_to_others(self, stored: Activity) -> None:
+        """Touch no record that somebody else reported under an id of ours; tell a person if it says something else."""
+        key = _key_of(stored)
+        if key in self._refused:
+            self._refused[_beside(key)] = self._refused.pop(key)
+        wanted = self._wanted.pop(key, None)
+        if wanted is None:
+            return
+        if not stored.body or json.loads(stored.body) == json.loads(wanted.record.body):
+            self.report.counts["unchanged"] += 1
+        else:
+            self._refuse(_beside(key), _taken_by(stored.source or "a call of activities.report()"))
+
+    def _mend(self, quarantined: Activity, wanted: Wanted | None) -> str:
+        """Replace the dead record of a total that could not be reported before, and can now."""
+        if wanted is None or wanted.total.is_zero:
+            self._writer.drop(quarantined)
+            return "mended"
+        self._writer.replace(quarantined, wanted, self._refuse_record)
+        return "new"
+
+    def _restate(self, stored: Activity, wanted: Wanted | None) -> str:
+        """Correct what was reported, if the day says something else now; return what became of it."""
+        if not stored.body:
+            return "pruned"
+        if wanted is None and self._is_partial:
+            return "kept"
+        if wanted is not None and wanted.record.body == stored.body:
+            return "unchanged"
+        before: dict[str, Any] = json.loads(stored.body)
+        now = self._now(stored, before, wanted)
+        if now == before:
+            return "unchanged"
+        key = dict(zip(("brand", "eventname", "eventid"), _key_of(stored), strict=True))
+        self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
+        # One that was flagged before still differs, and nothing is done to it.
+        is_told = stored.changed_at and conf.for_brand(stored.brand).CORRECTIONS == "flag"
+        return "flagged" if is_told else "changed"
+
+    def _now(self, stored: Activity, before: dict[str, Any], wanted: Wanted | None) -> dict[str, Any]:
+        """Return what a record says now: a number that was sent and is not there any more is zero."""
+        _, _, product = stored.source_pk.partition(" ")
+        zeros = payloads.zeros(before, product=product, agreed=conf.for_brand(stored.brand).CURRENCIES)
+        if wanted is None:
+            return before | zeros
+        body: dict[str, Any] = json.loads(wanted.record.body)
+        return body | {name: zero for name, zero in zeros.items() if name not in body}
+
+    # What is left over.
+
+    def add(self) -> None:
+        """Write down what is new, in the order of the ids: two runs at once never wait for each other crosswise."""
+        news = [self._wanted[key] for key in sorted(self._wanted) if not self._wanted[key].total.is_zero]
+        self.report.counts["zero"] = len(self._wanted) - len(news)
+        self._wanted.clear()
+        self.report.counts["new"] += self._writer.add(news, self._refuse_record)
+
+    def quarantine(self) -> None:
+        """Keep what can't be reported where a person sees it."""
+        self.report.counts["refused"] = len(self.report.refusals)
+        self._writer.quarantine([self._dead(key, self._refused[key]) for key in sorted(self._refused)])
+
+    def _dead(self, key: Key, error: PayloadError) -> Activity:
+        brand, eventname, eventid = key
+        return Activity(
+            brand=brand,
+            eventname=eventname,
+            eventid=eventid,
+            body="{}",
+            status=Status.DEAD,
+            due_at=None,
+            reason=error.reason,
+            error=f"{error} Correct it, then: manage.py track360 daily --date {self._day}"[:500],
+            source=self._source,
+            source_pk=self._day.isoformat(),
+        )
+
+
+def _key_of(record: Activity) -> Key:
+    return record.brand, record.eventname, record.eventid
+
+
+def _beside(key: Key) -> Key:
+    return (*key[:2], drafts.shorten(f"{key[2]}-?"))
+
+
+def _taken_by(whom: str) -> PayloadError:
+    message = f"its id is taken by {whom}, which says something else."
+    return PayloadError(message, field="eventid", reason="eventid_taken")

@@ -1,0 +1,135 @@
+"""A declared day's total: what the host adds up for each customer, which days are compiled, and when a day is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+
+from track360_django import conf, drafts
+
+D = TypeVar("D", bound=type["DailyActivity"])
+
+_declarations: list[DailyActivity] = []
+
+
+class DailyActivity:
+    """
+    Says what each customer did on a day; subclass it, write `rows` and `register_daily` it.
+
+        eventname      the KPI, as agreed with Track360: "DailyStats"
+        kpis           names of the fields that are numbers, which are added up; (): each Decimal and int is one
+        window_days    how many days back a day is compiled again, for settlements that come late
+        grace_minutes  how long after its end a day is first compiled, for transactions that commit late
+        first_day      the day that is reported first, where those before it were reported in another way
+        source         what the records are kept under, which is the path of the class: keep it when you rename that
+
+    Source: API guide, "DailyStats — multiple KPIs in a single object".
+    """
+
+    eventname: ClassVar[str] = ""
+    kpis: ClassVar[Sequence[str]] = ()
+    window_days: ClassVar[int] = 7
+    grace_minutes: ClassVar[int] = 15
+    first_day: ClassVar[date | None] = None
+    source: ClassVar[str] = ""
+
+    def rows(self, day: date) -> Iterable[Mapping[str, Any]]:
+        """
+        Return mappings of `customer`, `currency`, `product` (may be left out) and KPI names to a Decimal or an int.
+
+        `customer` is a user, a `Customer`, or a customer id as text; `value` is the KPI that the API guide calls Value.
+        Rows of the same customer, product and currency are added up.
+        """
+        raise NotImplementedError
+
+    def bounds(self, day: date, brand: str = "") -> tuple[datetime, datetime]:
+        """
+        Return the first moment of a day and the first moment after it, in UTC: `start <= settled_at < end`.
+
+        The day is one of the agreed zone (`TIME_ZONE`): 23 or 25 hours long in the nights the clocks change.
+
+        Args:
+            day: The date.
+            brand: Whose zone; needed only where brands have different ones.
+
+        Raises:
+            ImproperlyConfigured: The brands have different zones, and none was named.
+        """
+        # In UTC: Python computes with two times of one zone as if no clock ever changed.
+        zone = conf.time_zone(brand or _the_brand())
+        following = day + timedelta(days=1)
+        midnights = (datetime.combine(each, time.min, tzinfo=zone) for each in (day, following))
+        start, end = (midnight.astimezone(UTC) for midnight in midnights)
+        return start, end
+
+    def label(self) -> str:
+        """Return what tells the declaration's records from all others."""
+        kind = type(self)
+        return drafts.shorten(self.source or f"{kind.__module__}.{kind.__qualname__}", 100)
+
+    def numbers(self) -> tuple[str, ...]:
+        """Return the names in `kpis`, of which one may be given as it is."""
+        return (self.kpis,) if isinstance(self.kpis, str) else tuple(self.kpis)
+
+    def window(self, now: datetime) -> Iterator[date]:
+        """Yield the days that are compiled at a time, oldest first: those of the window that are over everywhere."""
+        last = last_day_over(now - timedelta(minutes=self.grace_minutes))
+        for days in reversed(range(self.window_days)):
+            day = last - timedelta(days=days)
+            if self.first_day is None or day >= self.first_day:
+                yield day
+
+    @staticmethod
+    def attributes() -> tuple[str, ...]:
+        """Return the names of what a declaration may say."""
+        return tuple(name for name in DailyActivity.__annotations__ if not name.startswith("_"))
+
+    def unknown_attributes(self) -> list[str]:
+        """Return the names of plain public attributes that mean nothing here: most likely misspelt."""
+        known = self.attributes()
+        kinds = [
+            kind
+            for kind in type(self).__mro__
+            if issubclass(kind, DailyActivity) and kind is not DailyActivity
+        ]
+        names = {name for kind in kinds for name, value in vars(kind).items() if not callable(value)}
+        return sorted(name for name in names if not name.startswith("_") and name not in known)
+
+
+def _the_brand() -> str:
+    first, *others = conf.brands()
+    if any(conf.time_zone(other) != conf.time_zone(first) for other in others):
+        msg = (
+            "The brands have different TIME_ZONEs, so a day begins and ends at different moments: name the brand, "
+            "bounds(day, brand), and query the customers of each brand by themselves."
+        )
+        raise ImproperlyConfigured(msg)
+    return first
+
+
+def last_day_over(now: datetime) -> date:
+    """Return the last day that is over at a time, in the zones of all brands."""
+    return min(now.astimezone(conf.time_zone(brand)).date() for brand in conf.brands()) - timedelta(days=1)
+
+
+def register_daily(declaration: D) -> D:
+    """
+    Declare a day's total; a decorator.
+
+    Source: none, our choice: works like `django.contrib.admin.register`.
+    """
+    _declarations.append(declaration())
+    return declaration
+
+
+def unregister_daily(declaration: type[DailyActivity]) -> None:
+    """Take a declaration back: for tests, and for hosts that replace the one of another app."""
+    _declarations[:] = [item for item in _declarations if type(item) is not declaration]
+
+
+def daily_declarations() -> tuple[DailyActivity, ...]:
+    """Return all declarations of a day's total, in the order of their registration."""
+    return tuple(_declarations)

@@ -1,0 +1,182 @@
+"""Rows of a day become totals: one for each customer, product and currency, added up exactly or refused whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Context, Decimal, Inexact, Rounded
+from itertools import islice
+from typing import Any, Final
+
+from django.core.exceptions import ImproperlyConfigured
+
+from track360_django import conf, customers, drafts, payloads
+from track360_django.declarations.daily import DailyActivity
+from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
+from track360_django.payloads import FieldValue
+
+# How many rows of the host are looked at together.
+CHUNK: Final = 1000
+# The KPI that has an argument of its own everywhere: on the wire it is the API guide's Value.
+VALUE: Final = "value"
+# Python's own context rounds a sum to 28 digits without a word; a number has at most 38 on each side of the point.
+_EXACT: Final = Context(prec=200, traps=[Inexact, Rounded])
+_KEY_NAMES: Final = frozenset({"customer", "currency", "product"})
+
+# Brand, customer id, product, currency; with a mark where it could not be read.
+Key = tuple[str, str, str, str]
+
+
+@dataclass(kw_only=True, slots=True)
+class Total:
+    """
+    What one customer did on one day, of one product and in one currency.
+
+    `customer` is as the host gave it; `kpis` are the numbers, `details` everything else. `error` is why the total can't
+    be reported: one row of it that can't be read is enough, since the others alone would be another number.
+    """
+
+    brand: str
+    customer_id: str
+    customer: Any = None
+    product: str = ""
+    currency: str = ""
+    kpis: dict[str, Decimal | int] = field(default_factory=dict)
+    details: dict[str, FieldValue] = field(default_factory=dict)
+    error: PayloadError | None = None
+    # False: nobody knows which total the row belongs to.
+    is_key_known: bool = True
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not any(self.kpis.values())
+
+    def draft(self, declaration: DailyActivity, day: date) -> Draft:
+        """Return the day's total as what happened on that day."""
+        return Draft(
+            eventname=declaration.eventname,
+            customer=self.customer,
+            value=self.kpis.get(VALUE),
+            currency=self.currency or None,
+            createtime=day,
+            product=self.product or None,
+            fields={name: value for name, value in self.kpis.items() if name != VALUE} | self.details,
+            source=declaration.label(),
+            source_pk=" ".join(part for part in (day.isoformat(), self.product) if part),
+        )
+
+
+def add_up(declaration: DailyActivity, day: date, using: str) -> dict[Key, Total]:
+    """
+    Return the totals of a day by their keys: about as much memory as there are of them.
+
+    Raises:
+        Exception: Whatever `rows` raised: then nothing is known of the day.
+    """
+    totals: dict[Key, Total] = {}
+    for chunk in _chunks(declaration, day):
+        brands = drafts.brands_of({index: _owner_of(row) for index, row in enumerate(chunk)}, using)
+        for index, row in enumerate(chunk):
+            wanted = _key_of(row, brands[index])
+            key = (wanted.brand, wanted.customer_id, wanted.product, wanted.currency)
+            total = totals.setdefault(key, wanted)
+            total.error = total.error or wanted.error
+            if total.error is None:
+                _add(total, row, declaration.numbers())
+    return totals
+
+
+def _chunks(declaration: DailyActivity, day: date) -> Iterator[list[Any]]:
+    rows: Any = declaration.rows(day)
+    if rows is None:
+        # An empty day would be a statement about money.
+        message = f"{declaration.label()}.rows() returned None: yield mappings, or return a list of them."
+        raise TypeError(message)
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk
+
+
+def _owner_of(row: Any) -> Any:
+    return row.get("customer") if isinstance(row, Mapping) else None
+
+
+def _key_of(row: Any, brand: str) -> Total:
+    """Return the empty total that a row belongs to; it has an error where nobody knows which that is."""
+    total = Total(brand=brand, customer_id="?", customer=_owner_of(row), is_key_known=False)
+    try:
+        if not isinstance(row, Mapping):
+            message = f"rows() yields mappings, not {type(row).__name__}: {{'customer': …, 'GGR': …}}."
+            raise PayloadError(message, reason="declaration")  # noqa: TRY301  all of a row is refused in one place
+        total.customer_id = _id_of(total.customer, brand)
+        total.product = payloads.product(row.get("product")) or ""
+        total.currency = "?"
+        total.currency = payloads.currency(row.get("currency"), conf.for_brand(brand).CURRENCIES) or ""
+    except PayloadError as error:
+        total.error = error
+    else:
+        total.is_key_known = True
+    return total
+
+
+def _id_of(owner: Any, brand: str) -> str:
+    if owner is None or owner == "":
+        message = (
+            "a row names no customer: a total belongs to a user or a customer id (API guide, customerid)."
+        )
+        raise PayloadError(message, field="customerid", reason="no_customer")
+    try:
+        return customers.id_of(owner, brand)
+    except ImproperlyConfigured as error:
+        # One user without an id must not keep back what all others did.
+        raise PayloadError(str(error), field="customerid", reason="no_customer") from None
+
+
+def _add(total: Total, row: Mapping[str, Any], kpis: tuple[str, ...]) -> None:
+    """Add a row to its total, or note why the total can't be reported."""
+    try:
+        for name, value in row.items():
+            if value is None or name in _KEY_NAMES:
+                continue
+            if _is_number(name, value, kpis):
+                total.kpis[name] = _sum(total.kpis.get(name), value)
+            elif total.details.setdefault(name, value) != value:
+                message = (
+                    f"{name} differs between rows of one total: leave it out, or let it be part of `product`."
+                )
+                raise PayloadError(message, field=name, reason="differing_field")  # noqa: TRY301  as above
+    except PayloadError as error:
+        total.error = error
+
+
+def _is_number(name: str, value: Any, kpis: tuple[str, ...]) -> bool:
+    """
+    Tell whether a field is a number to be added.
+
+    Raises:
+        PayloadError: It should be one, and is none.
+    """
+    if kpis:
+        is_number = name == VALUE or name in kpis
+    else:
+        is_number = name == VALUE or not isinstance(value, str | bool | date) or payloads.is_number(value)
+    if is_number and isinstance(value, str):
+        message = (
+            f"{name} is text that reads like a number: give a Decimal or an int; if it is no number, list those that "
+            "are in `kpis`."
+        )
+        raise PayloadError(message, field=name, reason="invalid_number")
+    if is_number or isinstance(value, Decimal):
+        payloads.number(value, name=name, places=0)
+    return is_number
+
+
+def _sum(so_far: Decimal | int | None, value: Decimal | int) -> Decimal | int:
+    if so_far is None:
+        return value
+    if isinstance(so_far, int) and isinstance(value, int):
+        return so_far + value
+    return _EXACT.add(Decimal(so_far), Decimal(value))

@@ -1,0 +1,118 @@
+"""`track360 daily`: day's totals are compiled now, for days that the beat doesn't look at any more, or without a beat."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+from django.core.management.base import CommandError, OutputWrapper
+
+from track360_django import clock, daily, databases
+from track360_django.daily import DayReport
+from track360_django.declarations import DailyActivity, daily_declarations
+from track360_django.declarations.daily import last_day_over
+from track360_django.management.track360 import moments
+
+HELP: Final = (
+    "Compile the declared day's totals, and report what is new or has changed. "
+    "Without a date: the days of each declaration's window, as the beat does."
+)
+# How many refused totals of a day are told of: the admin lists all.
+MAX_TOLD: Final = 10
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--date", type=moments.day, help="this day, such as 2025-07-21")
+    parser.add_argument(
+        "--from", type=moments.day, dest="first", metavar="DATE", help="all days from this one …"
+    )
+    parser.add_argument("--to", type=moments.day, dest="last", metavar="DATE", help="… to this one")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the JSON objects that would be sent, and write nothing"
+    )
+
+
+def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
+    """
+    Compile, and print one line per day.
+
+    Raises:
+        CommandError: The days can't be compiled, or some totals of them can't be reported.
+    """
+    if not daily_declarations():
+        message = (
+            "No app declares a day's total: derive a class from activities.DailyActivity in a track360.py, and put "
+            "@activities.register_daily above it."
+        )
+        raise CommandError(message, returncode=1)
+    show = out.write if options["dry_run"] else None
+    # What a dry run prints is for a program to read.
+    lines = err if options["dry_run"] else out
+    problems: list[str] = []
+    doubled: set[str] = set()
+    for declaration, day in list(_days_of(options)):
+        try:
+            report = daily.report_day(declaration, day, show=show)
+        except Exception as error:  # noqa: BLE001  the host's rows() may raise anything; the other days go on
+            problems.append(f"{day} {declaration.eventname}: {type(error).__name__}: {error}")
+        else:
+            lines.write(str(report))
+            problems += _problems_of(report)
+            doubled |= {f"{report.eventname}: {name}" for name in report.doubled}
+    for name in sorted(doubled):
+        err.write(f"{name} is reported per event, too, and may count twice.")
+    _tell(problems)
+
+
+def _tell(problems: Sequence[str]) -> None:
+    if problems:
+        message = (
+            "Not everything could be compiled; what could is reported. Correct rows(), and run it again: nothing is "
+            "reported twice."
+        )
+        raise CommandError("\n".join((message, *problems)), returncode=1)
+
+
+def _problems_of(report: DayReport) -> Iterator[str]:
+    for refusal in report.refusals[:MAX_TOLD]:
+        yield f"{report.day} {refusal}"
+    if len(report.refusals) > MAX_TOLD:
+        yield f"{report.day} and {len(report.refusals) - MAX_TOLD} more: each is a dead record in the admin."
+
+
+def _days_of(options: Mapping[str, Any]) -> Iterator[tuple[DailyActivity, date]]:
+    now = clock.read(databases.home())
+    first, last = _range_of(options)
+    if first is None or last is None:
+        yield from ((each, day) for each in daily_declarations() for day in each.window(now))
+        return
+    _refuse_unfinished(last, last_day_over(now))
+    for days in range((last - first).days + 1):
+        for declaration in daily_declarations():
+            yield declaration, first + timedelta(days=days)
+
+
+def _range_of(options: Mapping[str, Any]) -> tuple[date | None, date | None]:
+    single, first, last = (options[name] for name in ("date", "first", "last"))
+    if single is not None and (first or last):
+        message = "Give --date, or --from and --to, not both."
+        raise CommandError(message, returncode=2)
+    if (first is None) != (last is None):
+        message = "--from and --to belong together; for one day use --date."
+        raise CommandError(message, returncode=2)
+    if first is not None and last is not None and first > last:
+        message = f"--from {first} comes after --to {last}: there is no day between."
+        raise CommandError(message, returncode=2)
+    return (single, single) if single is not None else (first, last)
+
+
+def _refuse_unfinished(last: date, last_over: date) -> None:
+    if last > last_over:
+        message = (
+            f"{last} is not over in the agreed zone (TRACK360['TIME_ZONE']): half a day would be reported as a whole "
+            f"one. The last day that can be compiled is {last_over}."
+        )
+        raise CommandError(message, returncode=2)

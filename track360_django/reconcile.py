@@ -1,0 +1,142 @@
+"""
+Reconciliation: each declaration is also a query, so rows that nobody announced are found and reported.
+
+Signals miss `bulk_create`, `update`, raw SQL, and a process that died between the commit and the hook.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from track360_django import activities, balance, clock, daily, databases
+from track360_django.balance import Balance
+from track360_django.declarations import ledger
+from track360_django.declarations.daily import last_day_over
+from track360_django.gaps import Gap, Search, names_of
+
+logger = logging.getLogger(__name__)
+
+# What the beat task looks back for: longer than a weekend with a broken beat.
+DEFAULT_WINDOW: Final = timedelta(days=3)
+
+
+@dataclass(kw_only=True)
+class Reconciliation:
+    """What a run found, and did unless it was a dry one."""
+
+    since: datetime
+    is_dry_run: bool
+    gaps: list[Gap] = field(default_factory=list)
+    balance: Balance | None = None
+    # Declarations or days that could not be looked at, and why.
+    failures: list[str] = field(default_factory=list)
+
+    def problems(self) -> list[str]:
+        """Return what needs a person, a line each."""
+        return [*self.failures, *(line for gap in self.gaps for line in self._problems_of(gap))]
+
+    def _problems_of(self, gap: Gap) -> Iterator[str]:
+        if gap.refused:
+            yield (
+                f"{gap.declaration}: {gap.refused} rows can't be reported; each has a dead record that says why "
+                "(`track360 status`, or the admin). Correct the row or track360.py, then `track360 requeue`."
+            )
+        if gap.renamed:
+            yield (
+                f"{gap.declaration}: {gap.renamed} rows have a record under another event id, so they were not reported "
+                "again: Track360 would count them twice. Give the declaration the `eventid` back that they went out with."
+            )
+        if self.is_dry_run and gap.missing + gap.unreversed:
+            yield (
+                f"{gap.declaration}: {gap.missing} rows without a record and {gap.unreversed} reversals; run it without "
+                "--dry-run to report them."
+            )
+
+
+def run(
+    *, since: datetime, until: datetime | None = None, is_dry_run: bool = False, with_balance: bool = True
+) -> Reconciliation:
+    """
+    Find rows of the host that have no record, and report them.
+
+    Idempotent; the rows, however many, are read in pages. Rows that are written meanwhile report themselves.
+
+    Args:
+        since: Rows that are older are not looked at, as `dated_by` of their declaration tells; those without a date are.
+        until: Nor are those from then on.
+        is_dry_run: Only look.
+        with_balance: Add up the ledger and the records, too: whole days from that of `since` on.
+    """
+    start = _start_of_day(since) if with_balance else since
+    found = Reconciliation(since=start, is_dry_run=is_dry_run)
+    totals = Balance(since=start.astimezone(balance.zone()).date()) if with_balance else None
+    for declaration in activities.declarations():
+        for alias in ledger.aliases(declaration.model):
+            search = Search(
+                declaration=declaration,
+                alias=alias,
+                since=start,
+                until=until,
+                is_dry_run=is_dry_run,
+                balance=totals,
+            )
+            try:
+                search.run()
+            except Exception as error:  # one declaration must not hide the gaps of another
+                logger.exception("track360: %s could not be reconciled.", search.gap.declaration)
+                found.failures.append(f"{search.gap.declaration}: {type(error).__name__}: see the log.")
+            found.gaps.append(search.gap)
+    if totals is not None:
+        declared = {name for declaration in activities.declarations() for name in names_of(declaration)}
+        found.failures += _add_days(totals, until)
+        declared |= {declaration.eventname for declaration in activities.daily_declarations()}
+        for alias in databases.all_known():
+            totals.add_records(alias, declared)
+        found.balance = totals
+    return found
+
+
+def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
+    """Report what is missing of the last days: what the beat task does. People hear of gaps that it can't close."""
+    now = clock.read(databases.home())
+    found = run(since=now - window, with_balance=False)
+    for gap in found.gaps:
+        if gap.reported or gap.reversed:
+            logger.warning(
+                "track360: %s: %d rows and %d reversals had no record and were reported. Nobody announced them: "
+                "bulk_create, update() or raw SQL without ReportingManager, or a process that died after its commit.",
+                gap.declaration,
+                gap.reported,
+                gap.reversed,
+            )
+    for problem in found.problems():
+        logger.error("track360: %s", problem)
+    return found
+
+
+def _add_days(totals: Balance, until: datetime | None) -> list[str]:
+    """Add the days that are over of each day's total to the ledger; return what could not be compiled."""
+    failures: list[str] = []
+    now = clock.read(databases.home())
+    for declaration in activities.daily_declarations():
+        last = last_day_over(min(now - timedelta(minutes=declaration.grace_minutes), until or now))
+        day = max(totals.since, declaration.first_day or totals.since)
+        while day <= last:
+            try:
+                for total in daily.compile_day(declaration, day):
+                    totals.add_total(declaration.eventname, total.kpis, total.currency, day, total.product)
+            except Exception as error:
+                logger.exception("track360: %s could not be added up for %s.", declaration.label(), day)
+                failures.append(f"{declaration.label()}, {day}: {type(error).__name__}: see the log.")
+            day += timedelta(days=1)
+    return failures
+
+
+def _start_of_day(moment: datetime) -> datetime:
+    """Return the beginning of the day in the agreed zone: half a day adds up to nothing that can be compared."""
+    local = moment.astimezone(balance.zone())
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
