@@ -372,7 +372,7 @@ def test_event_id_with_other_content_is_sent_again_where_that_is_agreed(
 
 
 def test_row_of_the_host_may_have_been_imported_before(write: Write) -> None:
-    """An import is of no row: when the row of the same deposit is reported, it is the same activity."""
+    """An import is of no row: the row of the same deposit is the same activity, also for reconciliation."""
     made = Deposit.objects.create(
         account=Account.objects.create(user=User.objects.create(username="alex"), currency="USD"),
         amount=Decimal("5.00"),
@@ -384,6 +384,9 @@ def test_row_of_the_host_may_have_been_imported_before(write: Write) -> None:
     made.complete()
 
     assert Activity.objects.get().status != Status.DEAD
+    out = io.StringIO()
+    call_command("track360", "reconcile", "--since", "7d", "--dry-run", stdout=out)
+    assert "1 rows, 0 without a record" in out.getvalue()
 
 
 # Who is unknown.
