@@ -99,6 +99,7 @@ INSTALLED_APPS = [
     "track360_django",
     "example_project.accounts",
     "example_project.cashier",
+    "example_project.games",
     "example_project.demo",
 ]
 if DEBUG:
@@ -180,6 +181,10 @@ TRACK360 = {
         "lastName": "last_name",
         "country": "profile__country",
     },
+    # The KPIs that were agreed with Track360, named as they are sent; another name is a warning.
+    "EVENTS": ("Deposit", "Chargeback", "Withdrawal", "Bonus", "DailyStats"),
+    # The field that carries Casino, Sports, Poker or Bingo: the API guide names none, so it was agreed.
+    "PRODUCT_FIELD": "product",
     # Browsers drop secure cookies that come over plain http.
     "COOKIE_SECURE": not DEBUG,
 }

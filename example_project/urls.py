@@ -7,9 +7,12 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import TemplateView
 
+from example_project.games.views import lobby
+
 urlpatterns = [
     path("", TemplateView.as_view(template_name="landing.html"), name="landing"),
-    path("games/", TemplateView.as_view(template_name="games.html"), name="games"),
+    path("games/", lobby, name="games"),
+    path("games/", include("example_project.games.urls")),
     path("promotions/", TemplateView.as_view(template_name="promotions.html"), name="promotions"),
     path("", include("example_project.accounts.urls")),
     path("accounts/", include("allauth.urls")),

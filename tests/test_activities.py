@@ -33,6 +33,12 @@ Declare = Callable[[type[Model], type[activities.ModelActivity]], None]
 DONE = Deposit.Status.COMPLETED
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_agreed(settings: HostSettings) -> None:
+    """Begin without what the example project agreed: a test that needs it says so."""
+    configure(settings, EVENTS=(), PRODUCT_FIELD="")
+
+
 @pytest.fixture
 def user() -> User:
     """Return somebody nobody has reported."""
@@ -113,8 +119,9 @@ def test_row_that_is_created_complete_is_reported(account: Account) -> None:
     assert len(bodies()) == 1
 
 
-def test_row_that_loses_its_condition_stays_reported(account: Account) -> None:
+def test_row_that_loses_its_condition_stays_reported(account: Account, declare: Declare) -> None:
     """A deposit that fails after it was completed is told by a person, not unsent."""
+    declare(Deposit, Plain)
     made = deposit(account)
     body = Activity.objects.get().body
 
@@ -235,25 +242,26 @@ AMOUNTS: list[Any] = [
     5,
     5.1,
     0.1 + 0.2,
-    # Halves: databases round them differently.
     Decimal("2.345"),
-    Decimal("2.335"),
-    Decimal("2.325"),
-    "2.345",
-    2.665,
-    2.675,
-    Decimal("0.125"),
-    Decimal("9999999999.994"),
+    # Halves of the last place: databases round them differently.
+    Decimal("2.3455"),
+    Decimal("2.3345"),
+    Decimal("2.3225"),
+    "2.3455",
+    2.6645,
+    2.6755,
+    Decimal("0.0125"),
+    Decimal("99999999999.9994"),
 ]
 
 
 @pytest.mark.parametrize("amount", AMOUNTS, ids=repr)
 def test_amount_is_reported_as_the_table_keeps_it(account: Account, amount: Any) -> None:
-    """Whatever type the host assigned, what is reported is what is stored, to the cent."""
+    """Whatever type the host assigned, what is reported is what is stored: three places, or two where the third is 0."""
     deposit(account, amount=amount)
 
     stored = Deposit.objects.get().amount
-    assert [body["Value"] for body in bodies()] == [f"{stored:.2f}"]
+    assert [body["Value"] for body in bodies()] == [f"{stored:.3f}".removesuffix("0")]
     assert Activity.objects.get().status != "dead"
 
 

@@ -19,7 +19,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from example_project.cashier.models import Account, Deposit
+from example_project.cashier.models import Account, Bonus, Deposit
+from example_project.cashier.track360 import BonusActivity
 from track360_django import activities, checks, presets, products
 
 ROOT = Path(__file__).parent.parent
@@ -42,10 +43,13 @@ def numbers() -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def right(settings: Settings) -> None:
-    """Begin with settings that are right, as in production."""
+def right(settings: Settings) -> Iterator[None]:
+    """Begin with settings that are right, as in production, and with no declaration that needs more of them."""
     settings.TRACK360 = dict(RIGHT)
     settings.DEBUG = False
+    activities.unregister(Bonus, BonusActivity)
+    yield
+    activities.register(Bonus)(BonusActivity)
 
 
 def brand(**own: Any) -> dict[str, Any]:

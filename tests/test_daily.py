@@ -20,6 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
+from example_project.games.track360 import CustomerDay
 from tests.pages import page
 from tests.test_middleware import configure
 from track360_django import activities, clock, customers, daily, signals, tasks
@@ -50,6 +51,15 @@ class PlayerDay(activities.DailyActivity):
         found: Any = self._ledger.get(day, [])
         rows: Iterable[Mapping[str, Any]] = found() if callable(found) else found
         return rows
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_agreed(settings: HostSettings) -> Iterator[None]:
+    """Begin without what the example project agreed and declares: that is tried by itself."""
+    configure(settings, EVENTS=(), PRODUCT_FIELD="")
+    activities.unregister_daily(CustomerDay)
+    yield
+    activities.register_daily(CustomerDay)
 
 
 @pytest.fixture

@@ -9,22 +9,28 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from example_project.cashier.models import Account, Bonus, Deposit, Withdrawal
 from example_project.demo.ledger import Accepted, Call, Ledger
 from example_project.demo.verdict import DUPLICATED, LOST, OUT_OF_ORDER, PHANTOMS, Period, judge, percentile
+from example_project.games.models import Bet
+from track360_django.models import Activity
 
 STORY_SECONDS = 180
 LEAVE_SECONDS = 15
 MARK = "TRACK360_TEST_MARK"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EVE = NOW - timedelta(hours=1)
 
 
 @contextmanager
@@ -218,6 +224,101 @@ def test_verdict_on_an_activity_sent_before_its_customer_says_out_of_order(
     found = faults(ledger((customer(user.pk),), (deposit("TX-1", user.pk, after=after),)))
 
     assert found == {PHANTOMS: 1, **expected}
+
+
+@pytest.fixture
+def books(user: User) -> tuple[dict[str, str], ...]:
+    """Write what a customer did into the host's tables; return what Track360 should have of it."""
+    early, late = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    account = Account.objects.create(user=user, currency="BHD")
+    money: dict[str, Any] = {
+        "account": account,
+        "currency": "BHD",
+        "completed_at": early,
+        "reversed_at": late,
+    }
+    Deposit.objects.create(reference="in", amount=Decimal(250), status="reversed", **money)
+    Withdrawal.objects.create(reference="out", amount=Decimal("1.125"), status="reversed", **money)
+    Withdrawal.objects.create(reference="asked", account=account, currency="BHD", amount=5)
+    gift: dict[str, Any] = {"account": account, "product": "Casino", "amount": 2}
+    Bonus.objects.create(reference="gift", granted_at=early, revoked_at=late, **gift)
+    Bonus.objects.create(reference="before-the-story", granted_at=EVE, **gift)
+    bets = {"account": account, "product": "Casino", "stake": 10, "placed_at": EVE}
+    Bet.objects.create(reference="lost", settled_at=EVE, **bets)
+    Bet.objects.create(reference="won", settled_at=EVE, win=Decimal("2.5"), **bets)
+    Bet.objects.create(reference="void", settled_at=EVE, voided_at=EVE, **bets)
+    Bet.objects.create(reference="today", settled_at=early, **bets)
+    Bet.objects.create(reference="open", **bets)
+    Activity.objects.all().delete()
+    customerid = str(user.pk)
+    return tuple(
+        {"customerid": customerid, "Currency": "BHD", **record}
+        for record in (
+            {"eventname": "Deposit", "eventid": "in", "Value": "250.000"},
+            {"eventname": "Chargeback", "eventid": "in-reversal", "Value": "250.000"},
+            {"eventname": "Withdrawal", "eventid": "out", "Value": "1.125"},
+            {"eventname": "Withdrawal", "eventid": "out-reversal", "Value": "-1.125"},
+            {"eventname": "Bonus", "eventid": "gift", "product": "Casino", "Value": "2.000"},
+            {"eventname": "Bonus", "eventid": "gift-reversal", "product": "Casino", "Value": "-2.000"},
+            {
+                "eventname": "DailyStats",
+                "eventid": "whatever",
+                "createtime": "2025-12-31",
+                "product": "Casino",
+                "GGR": "17.500",
+                "NGR": "15.500",
+                "Bets": "20.000",
+                "Games": "2",
+            },
+        )
+    )
+
+
+@pytest.fixture
+def user() -> User:
+    """Return a customer who signed up when the story began."""
+    return User.objects.create(username="alex", date_joined=NOW)
+
+
+def accepted(user: User, records: Iterable[dict[str, str]]) -> Ledger:
+    """Return what Track360 knows once it accepted these records after their customer."""
+    calls = (Accepted(record=record, call=call(2, "activities", after=5)) for record in records)
+    return ledger((customer(user.pk),), tuple(calls))
+
+
+@pytest.mark.django_db
+def test_verdict_on_the_books_as_they_are_is_clean(user: User, books: tuple[dict[str, str], ...]) -> None:
+    """Payments, what came back of them, bonuses and a day's total: all of it accepted once is no fault."""
+    assert faults(accepted(user, books)) == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("index", range(7))
+def test_verdict_on_a_record_that_did_not_arrive_says_lost(
+    user: User, books: tuple[dict[str, str], ...], index: int
+) -> None:
+    """Each KPI is missed."""
+    assert faults(accepted(user, (*books[:index], *books[index + 1 :]))) == {LOST: 1}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("index", range(7))
+def test_verdict_on_another_number_says_so(user: User, books: tuple[dict[str, str], ...], index: int) -> None:
+    """A record with a number that the tables do not say is not the one that was committed."""
+    name = "Value" if "Value" in books[index] else "NGR"
+    wrong = {**books[index], name: "17.000"}
+
+    found = faults(accepted(user, (*books[:index], wrong, *books[index + 1 :])))
+
+    assert found == {LOST: 1, PHANTOMS: 1}
+
+
+@pytest.mark.django_db
+def test_verdict_on_a_day_that_arrived_twice_says_duplicated(
+    user: User, books: tuple[dict[str, str], ...]
+) -> None:
+    """A day's total that was accepted under two ids counts twice."""
+    assert faults(accepted(user, (*books, books[-1]))) == {DUPLICATED: 1}
 
 
 @pytest.mark.parametrize(

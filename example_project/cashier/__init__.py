@@ -1,1 +1,1 @@
-"""The money of the brand: accounts and deposits."""
+"""The money of the brand: accounts, deposits, withdrawals and bonuses."""

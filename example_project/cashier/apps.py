@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class CashierConfig(AppConfig):
-    """Customers deposit here; only `track360.py` of this app knows Track360."""
+    """Customers pay in and are paid out here; beside the manager of bonuses, only `track360.py` knows Track360."""
 
     name = "example_project.cashier"

@@ -84,16 +84,16 @@ class Browser(Client):
         """Open a page."""
         return self._send(self._prepare("GET", path))
 
-    def submit(self, path: str, **fields: str) -> Exchange:
-        """Open the page with a form, and send the form back."""
-        return self._send(self._fill_in(path, fields))
+    def submit(self, path: str, *, to: str = "", **fields: str) -> Exchange:
+        """Open the page with a form, and send the form back, or to where it says."""
+        return self._send(self._fill_in(path, fields, to))
 
     def submit_twice(self, path: str, **fields: str) -> tuple[Exchange, Exchange]:
         """Send the very same form twice, as an impatient person's browser does."""
         form = self._fill_in(path, fields)
         return self._send(form), self._send(form)
 
-    def _fill_in(self, path: str, fields: Mapping[str, str]) -> requests.PreparedRequest:
+    def _fill_in(self, path: str, fields: Mapping[str, str], to: str = "") -> requests.PreparedRequest:
         token = CSRF_FIELD.search(self.open(path).text)
         secret = {"csrfmiddlewaretoken": token[1]} if token else {}
-        return self._prepare("POST", path, fields={**secret, **fields})
+        return self._prepare("POST", to or path, fields={**secret, **fields})

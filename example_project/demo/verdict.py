@@ -8,17 +8,19 @@ question, and say when each record was written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from example_project.cashier.models import Deposit
+from example_project.demo import books
 from example_project.demo.ledger import Ledger
+from track360_django import conf
 from track360_django.models import Activity, Customer, Status
+
+Named = TypeVar("Named", bound=Hashable)
 
 LOST: Final = "lost"
 PHANTOMS: Final = "never committed"
@@ -78,21 +80,27 @@ def judge(ledger: Ledger, *, since: datetime, outage: Period) -> Verdict:
         since: When the story began; what an existing database held before need not arrive, but may.
         outage: When Track360 was down.
     """
-    customers, deposits = _committed_customers(), _committed_deposits()
+    customers, activities = books.customers(), books.activities(today=since.date())
     taken_customers = Counter(each.record["customerId"] for each in ledger.customers)
-    taken_deposits = Counter(each.record["eventid"] for each in ledger.activities)
+    taken_activities = Counter(books.key_of(each.record) for each in ledger.activities)
     waits = tuple(_waits(ledger))
     return Verdict(
         counts={
-            "customers": _count(customers, Customer.objects.all(), taken_customers, since),
-            "deposits": _count(deposits, Activity.objects.all(), taken_deposits, since),
+            "customers": Count(
+                committed=len(_since(customers, since)),
+                delivered=_delivered(Customer.objects.all(), since),
+                accepted=len(taken_customers),
+            ),
+            **_counts_of(activities, taken_activities, since),
         },
         faults={
             LOST: len(_since(customers, since) - taken_customers.keys())
-            + len(_since(deposits, since) - taken_deposits.keys()),
-            DUPLICATED: ledger.repeated + _excess(taken_customers, _versions()) + _excess(taken_deposits, {}),
+            + len(_since(activities, since) - taken_activities.keys()),
+            DUPLICATED: ledger.repeated
+            + _excess(taken_customers, _versions())
+            + _excess(taken_activities, {}),
             OUT_OF_ORDER: sum(map(ledger.is_early, ledger.activities)),
-            PHANTOMS: len(taken_customers.keys() - customers) + len(taken_deposits.keys() - deposits),
+            PHANTOMS: len(taken_customers.keys() - customers) + len(taken_activities.keys() - activities),
         },
         prompt=sorted(seconds for written_at, seconds in waits if written_at not in outage),
         delayed=sorted(seconds for written_at, seconds in waits if written_at in outage),
@@ -108,30 +116,28 @@ def percentile(sorted_seconds: Sequence[float], percent: int) -> float:
     return sorted_seconds[max(0, -(-len(sorted_seconds) * percent // 100) - 1)]
 
 
-def _committed_customers() -> dict[str, datetime]:
-    """Map the customer ids of the host's own table to the time of their sign-up; staff are no customers."""
-    users = User.objects.filter(is_staff=False).values_list("pk", "date_joined")
-    return {str(pk): joined_at for pk, joined_at in users}
-
-
-def _committed_deposits() -> dict[str, datetime]:
-    """Map the references of the host's own completed deposits to the time of their completion."""
-    deposits = Deposit.objects.filter(status=Deposit.Status.COMPLETED)
-    return {deposit.reference: deposit.completed_at for deposit in deposits if deposit.completed_at}
-
-
-def _since(committed: Mapping[str, datetime], since: datetime) -> set[str]:
+def _since(committed: Mapping[Named, datetime], since: datetime) -> set[Named]:
     return {key for key, committed_at in committed.items() if committed_at >= since}
 
 
-def _count(
-    committed: Mapping[str, datetime],
-    rows: QuerySet[Customer] | QuerySet[Activity],
-    taken: Mapping[str, int],
-    since: datetime,
-) -> Count:
-    delivered = rows.filter(status=Status.DELIVERED, created_at__gte=since).count()
-    return Count(committed=len(_since(committed, since)), delivered=delivered, accepted=len(taken))
+def _counts_of(
+    committed: Mapping[books.Key, datetime], taken: Mapping[books.Key, int], since: datetime
+) -> dict[str, Count]:
+    """Count by event name, in the order in which they were agreed."""
+    eventnames = [key[0] for key in _since(committed, since)], [key[0] for key in taken]
+    return {
+        eventname: Count(
+            committed=eventnames[0].count(eventname),
+            delivered=_delivered(Activity.objects.filter(eventname=eventname), since),
+            accepted=eventnames[1].count(eventname),
+        )
+        for eventname in dict.fromkeys((*conf.settings.EVENTS, *eventnames[1]))
+        if eventname in eventnames[0] or eventname in eventnames[1]
+    }
+
+
+def _delivered(rows: QuerySet[Customer] | QuerySet[Activity], since: datetime) -> int:
+    return rows.filter(status=Status.DELIVERED, created_at__gte=since).count()
 
 
 def _versions() -> dict[str, int]:
@@ -139,7 +145,7 @@ def _versions() -> dict[str, int]:
     return dict(Customer.objects.values_list("customer_id", "version"))
 
 
-def _excess(taken: Mapping[str, int], allowed: Mapping[str, int]) -> int:
+def _excess(taken: Mapping[Named, int], allowed: Mapping[Named, int]) -> int:
     """Count the acceptances that there was no reason for."""
     return sum(max(0, times - allowed.get(key, 1)) for key, times in taken.items())
 

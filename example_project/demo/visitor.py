@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from django.utils.crypto import get_random_string
@@ -11,6 +12,8 @@ from example_project.demo.browser import Browser, Client, Exchange
 
 # An existing database may know an alex already.
 SUFFIX: Final = get_random_string(4, "abcdefghjkmnpqrstuvwxyz23456789")
+
+PLAY: Final = re.compile(r"/games/bets/[^/]+/play/")
 
 
 class Visitor:
@@ -41,7 +44,21 @@ class Visitor:
 
     def deposit(self, amount: str) -> tuple[Exchange, str]:
         """Pay in; the second value is the reference of the deposit, which is pending."""
-        answer = self._browser.submit("/cashier/deposits/", amount=amount, method="card")
+        return self._pay("deposits", amount)
+
+    def withdraw(self, amount: str) -> tuple[Exchange, str]:
+        """Ask to be paid out; the second value is the reference of the withdrawal, which is pending."""
+        return self._pay("withdrawals", amount)
+
+    def bet(self, product: str, stake: str) -> Exchange:
+        """Place a bet, and play what is open."""
+        table = f"/games/{product}/"
+        self._browser.submit(table, stake=stake)
+        found = PLAY.search(self._browser.open(table).text)
+        return self._browser.submit(table, to=found[0] if found else table)
+
+    def _pay(self, kind: str, amount: str) -> tuple[Exchange, str]:
+        answer = self._browser.submit(f"/cashier/{kind}/", amount=amount, method="card")
         return answer, answer.location.rstrip("/").rpartition("/")[2]
 
     def _credentials(self) -> dict[str, str]:
@@ -55,7 +72,14 @@ class PaymentProvider:
     def __init__(self, site: str) -> None:
         self._client = Client(site)
 
-    def complete(self, reference: str) -> Exchange:
-        """Say that the money of one deposit arrived."""
-        path = f"/cashier/deposits/{reference}/complete/"
+    def complete(self, reference: str, kind: str = "deposits") -> Exchange:
+        """Say that the money of one payment arrived."""
+        return self._say(kind, reference, "complete")
+
+    def reverse(self, reference: str, kind: str = "deposits") -> Exchange:
+        """Say that the money of one payment went back."""
+        return self._say(kind, reference, "reverse")
+
+    def _say(self, kind: str, reference: str, step: str) -> Exchange:
+        path = f"/cashier/{kind}/{reference}/{step}/"
         return self._client.post(path, {provider.HEADER: provider.secret()})
