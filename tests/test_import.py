@@ -372,7 +372,7 @@ def test_event_id_with_other_content_is_sent_again_where_that_is_agreed(
 
 
 def test_row_of_the_host_may_have_been_imported_before(write: Write) -> None:
-    """An import is of no row: when the row of the same deposit is reported, it is the same activity."""
+    """An import is of no row: the row of the same deposit is the same activity, also for reconciliation."""
     made = Deposit.objects.create(
         account=Account.objects.create(user=User.objects.create(username="alex"), currency="USD"),
         amount=Decimal("5.00"),
@@ -384,6 +384,9 @@ def test_row_of_the_host_may_have_been_imported_before(write: Write) -> None:
     made.complete()
 
     assert Activity.objects.get().status != Status.DEAD
+    out = io.StringIO()
+    call_command("track360", "reconcile", "--since", "7d", "--dry-run", stdout=out)
+    assert "1 rows, 0 without a record" in out.getvalue()
 
 
 # Who is unknown.
@@ -577,12 +580,17 @@ def test_customers_of_a_brand_are_its_own(write: Write, settings: Settings) -> N
 
 
 def test_dry_run_prints_what_would_be_sent_and_writes_nothing(
-    write: Write, track360_sandbox: SandboxServer, tmp_path: Path
+    write: Write, track360_sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it prints is what arrives when it is done in earnest."""
     alex = User.objects.create(username="alex", first_name="Alex")
-    people = write("c.csv", "customerId,tracking_data,regtime\n", "007,2001_1000_abcdefg,2025-01-02 03:04\n")
-    events = write("a.jsonl", deposit(1), deposit(1), deposit(2, customerid=str(alex.pk)), "no\n")
+    bob = User.objects.create(username="bob", first_name="Bob")
+    rows = ("007,2001_1000_abcdefg,2025-01-02 03:04\n", f"{bob.pk},,\n")
+    people = write("c.csv", "customerId,tracking_data,regtime\n", *rows)
+    owners = {2: str(alex.pk), 3: str(alex.pk), 4: str(bob.pk)}
+    theirs = [deposit(number, customerid=owner) for number, owner in owners.items()]
+    events = write("a.jsonl", deposit(1), deposit(1), "no\n", *theirs)
+    monkeypatch.setattr(run, "BATCH", 4)
     before = sorted(tmp_path.iterdir())
     out, err = io.StringIO(), io.StringIO()
 
@@ -592,7 +600,7 @@ def test_dry_run_prints_what_would_be_sent_and_writes_nothing(
     assert all(each["sql"].startswith("SELECT") for each in queries)
     assert sorted(tmp_path.iterdir()) == before
     assert not Customer.objects.exists()
-    assert f"{events}, line 4: malformed_line" in err.getvalue()
+    assert f"{events}, line 3: malformed_line" in err.getvalue()
     fail(people, events)
     delivery.drain()
     snapshot = track360_sandbox.store.snapshot()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from pytest_django import Settings
 
 from tests.rows import make_activities, make_customer, make_customers
 from tests.test_middleware import configure
-from track360_django import customers, delivery, retention
+from track360_django import customers, delivery, outbox, retention
 from track360_django.management.track360 import replay
 from track360_django.models import Activity, Customer, Status
 from track360_django.sandbox.server import SandboxServer
@@ -149,6 +150,39 @@ def test_pruned_activities_are_counted_and_need_a_person(track360_sandbox: Sandb
     assert error.returncode == 1
     assert "because their bodies were pruned: 1." in str(error)
     assert Activity.objects.get(eventid="c1-1").status == Status.PENDING
+    assert outbox.replay(Activity.objects.all()) == 0
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_record_in_the_hands_of_the_host_is_passed_over_and_told(track360_sandbox: SandboxServer) -> None:
+    """To wait for it with other rows in hand could be a deadlock that the host loses: a person repeats the command."""
+    make_activities(make_customer("c1"), 2)
+    delivery.drain()
+    held = Activity.objects.get(eventid="c1-0")
+    holds, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Activity.objects.select_for_update().get(pk=held.pk)
+            holds.set()
+            done.wait(20)
+        connection.close()
+
+    host = threading.Thread(target=hold)
+    host.start()
+    assert holds.wait(20)
+
+    error = fail(*TODAY)
+
+    done.set()
+    host.join()
+    assert error.returncode == 1
+    assert "holds just now: 1" in str(error)
+    held.refresh_from_db()
+    assert held.status == Status.DELIVERED
+    assert Activity.objects.get(eventid="c1-1").status == Status.PENDING
+    assert track360(*TODAY, "--eventname", "Bet") == told(0, 1)
 
 
 def test_dry_run_prints_what_would_be_sent(track360_sandbox: SandboxServer) -> None:

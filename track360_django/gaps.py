@@ -120,7 +120,7 @@ class Search:
         """Return a row's record: of this KPI, and of this row, or of none as an explicit report's."""
         own = (self.gap.model, str(entry.pk))
         for record in known.get(drafts.shorten(entry.eventid), ()):
-            is_own = not record["source"] or (record["source"], record["source_pk"]) == own
+            is_own = not record["source_pk"] or (record["source"], record["source_pk"]) == own
             if is_own and record["eventname"] == self.declaration.eventname:
                 return record
         return None

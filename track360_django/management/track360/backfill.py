@@ -17,6 +17,7 @@ from track360_django.management.track360 import meter
 from track360_django.management.track360.backfilling.rows import Rows
 from track360_django.management.track360.backfilling.users import Users
 from track360_django.management.track360.backfilling.work import Between, Counts, Work
+from track360_django.management.track360.bodies import Newcomers
 from track360_django.management.track360.brands import brand_of
 from track360_django.management.track360.memory import forget_queries
 from track360_django.management.track360.moments import HELP as MOMENT
@@ -73,13 +74,14 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
 
 
 def _works(options: Mapping[str, Any]) -> Iterator[Work]:
+    newcomers = Newcomers()
     what, between = options["what"], Between(options["since"], options["until"])
     found = _declarations(what, options["declaration"])
     if what in {USERS, ALL} and options["declaration"] is None:
-        yield Users(brand_of(options["brand"]), between)
+        yield Users(brand_of(options["brand"]), between, newcomers)
     for declaration in found:
         for alias in ledger.aliases(declaration.model):
-            yield Rows(declaration, alias, between, is_alone=what != ALL)
+            yield Rows(declaration, alias, between, newcomers)
 
 
 def _declarations(what: str, name: str | None) -> Sequence[ModelActivity]:

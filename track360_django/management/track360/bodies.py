@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from track360_django import identity, parcels
-from track360_django.models import Customer
+from track360_django import customers, identity, parcels
+from track360_django.models import Customer, Status
 
 
 def of_customers(rows: Iterable[Customer]) -> Iterator[str]:
@@ -21,3 +21,29 @@ def of_customers(rows: Iterable[Customer]) -> Iterator[str]:
     for brand, of_brand in by_brand.items():
         users = identity.users_of(of_brand, brand)
         yield from (parcels.body_of(row, users.get(row.user_pk)) for row in of_brand)
+
+
+class Newcomers:
+    """
+    Users who are registered with their first activity, each shown once in a dry run.
+
+    In earnest the first activity would leave a row for the next one to find; here they are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._shown: set[tuple[str, str]] = set()
+
+    def note(self, rows: Iterable[Customer]) -> Iterator[Customer]:
+        """Yield the same rows; users among them are shown."""
+        for row in rows:
+            if row.user_pk:
+                self._shown.add((row.brand, row.customer_id))
+            yield row
+
+    def of(self, customer_ids: Collection[str], brand: str, *, using: str) -> Iterator[str]:
+        """Yield the JSON text of those who have no row yet, would get one, and were not shown before."""
+        unseen = [each for each in customer_ids if (brand, each) not in self._shown]
+        known = customers.find_many({each: each for each in unseen}, brand, using=using)
+        missing = [each for each in unseen if each not in known]
+        rows = customers.placeholders(missing, brand, using=using)
+        yield from of_customers(self.note(row for row in rows if row.status != Status.HELD))

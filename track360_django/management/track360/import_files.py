@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.db import InterfaceError, OperationalError
 
 from track360_django.management.track360 import meter
+from track360_django.management.track360.bodies import Newcomers
 from track360_django.management.track360.brands import brand_of
 from track360_django.management.track360.importing import sources
 from track360_django.management.track360.importing.lines import EndlessLineError
@@ -62,7 +63,8 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
             )
             for source in sources.open_all(options["files"], stack, is_locked=not is_dry)
         ]
-        problems = [problem for work in works for problem in _do(work, options)]
+        newcomers = Newcomers()
+        problems = [problem for work in works for problem in _do(work, options, newcomers)]
         if not is_dry:
             # Only now: a start after a kill need not read again what is complete.
             for work in works:
@@ -71,10 +73,12 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
         raise CommandError("\n".join(problems), returncode=1)
 
 
-def _do(work: FileImport, options: Mapping[str, Any]) -> list[str]:
+def _do(work: FileImport, options: Mapping[str, Any], newcomers: Newcomers) -> list[str]:
     """Import one file, or show it; return what needs a person."""
     try:
-        return work.show() if options["dry_run"] else work.write(is_restart=options["restart"])
+        if options["dry_run"]:
+            return work.show(newcomers)
+        return work.write(is_restart=options["restart"])
     except Interrupted as interrupted:
         raise CommandError(str(interrupted), returncode=INTERRUPTED) from None
     except EndlessLineError as error:

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from django.core.management.base import OutputWrapper
 
-from track360_django import customers, databases, drafts, records
+from track360_django import databases, drafts, records
 from track360_django.declarations import ModelActivity, ledger
 from track360_django.exceptions import PayloadError
-from track360_django.management.track360 import bodies
 from track360_django.management.track360.backfilling.work import Between, Counts
-from track360_django.models import Activity, Status
+from track360_django.management.track360.bodies import Newcomers
+from track360_django.models import Activity
 
 
 class _Built(NamedTuple):
@@ -26,11 +26,13 @@ class _Built(NamedTuple):
 class Rows:
     """The rows of one declaration in one database that fulfil its `when`."""
 
-    def __init__(self, declaration: ModelActivity, alias: str, between: Between, *, is_alone: bool) -> None:
+    def __init__(
+        self, declaration: ModelActivity, alias: str, between: Between, newcomers: Newcomers
+    ) -> None:
         self._declaration = declaration
         self._alias = alias
         self._between = between
-        self._is_alone = is_alone
+        self._newcomers = newcomers
 
     @property
     def name(self) -> str:
@@ -59,9 +61,9 @@ class Rows:
         built = [found for row in rows if (found := self._build(row, using, told, counts)) is not None]
         stored = records.stored_like([each.activity for each in built], using)
         news = [each for each in built if records.key_of(each.activity) not in stored]
-        if self._is_alone:
-            # Beside a backfill of the users they are there already.
-            out.writelines(f"{body}\n" for body in _registered(news, using))
+        for brand in {each.brand for each in news}:
+            ids = sorted({each.customer_id for each in news if each.brand == brand})
+            out.writelines(f"{body}\n" for body in self._newcomers.of(ids, brand, using=using))
         out.writelines(f"{each.activity.body}\n" for each in news)
         counts.reported = len(news)
         return counts
@@ -78,12 +80,3 @@ class Rows:
         counts.refused += 1
         told.write(f"{row._meta.label} {self._declaration.pk_of(row)}: {why}", style_func=str)
         return None
-
-
-def _registered(news: Sequence[_Built], using: str) -> Iterator[str]:
-    """Yield the JSON of users whom nobody reported, and who are with their first activity."""
-    for brand in {each.brand for each in news}:
-        ids = {each.customer_id: each.customer_id for each in news if each.brand == brand}
-        known = customers.find_many(ids, brand, using=using)
-        missing = customers.placeholders([each for each in ids if each not in known], brand, using=using)
-        yield from bodies.of_customers(row for row in missing if row.status != Status.HELD)

@@ -22,9 +22,10 @@ SOURCE: Final = "backfill"
 class Users:
     """The users of the host, without those who are no customers (staff, say)."""
 
-    def __init__(self, brand: str, between: Between) -> None:
+    def __init__(self, brand: str, between: Between, newcomers: bodies.Newcomers) -> None:
         self._brand = brand
         self._between = between
+        self._newcomers = newcomers
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Users:
         chunk = _Chunk(self._brand, told)
         wanted = chunk.unreported(rows, self._is_customer)
         found = customers.preview_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
-        for body in bodies.of_customers(found):
+        for body in bodies.of_customers(self._newcomers.note(found)):
             out.write(body)
             chunk.counts.reported += 1
         return chunk.counts

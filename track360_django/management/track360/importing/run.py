@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from django.core.management.base import CommandError, OutputWrapper
 
+from track360_django.management.track360.bodies import Newcomers
 from track360_django.management.track360.importing import writing
 from track360_django.management.track360.importing.entries import Entry
 from track360_django.management.track360.importing.formats import Format
@@ -81,13 +82,13 @@ class FileImport:
         if self.source.path is not None:
             Journal(self.source.path, brand=self.brand).forget()
 
-    def show(self) -> list[str]:
+    def show(self, newcomers: Newcomers) -> list[str]:
         """Print what would be sent of the file; return what needs a person. Nothing is written."""
         counts = Counts()
         meter = Meter(self.told, self.name, self.source.size)
         show = _SHOW[self._format.kind]
         for batch in self._batches():
-            outcome, bodies = show(batch, self.brand)
+            outcome, bodies = show(batch, self.brand, newcomers)
             forget_queries()
             self.out.writelines(f"{body}\n" for body in bodies)
             self.told.writelines(f"{self.name}, {_told(bad)}\n" for bad in outcome.bad)

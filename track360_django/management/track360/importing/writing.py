@@ -27,13 +27,16 @@ def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
     return outcome
 
 
-def preview_customers(entries: Sequence[Entry], brand: str) -> tuple[Outcome, list[str]]:
+def preview_customers(
+    entries: Sequence[Entry], brand: str, newcomers: bodies.Newcomers
+) -> tuple[Outcome, list[str]]:
     """Return what would be sent of a batch of customers."""
     outcome, registrations, on_error = _registrations(entries, brand)
-    rows = list(customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error))
-    outcome.counts.new = len(rows)
-    outcome.counts.unchanged = outcome.counts.read - outcome.counts.bad - len(rows)
-    return outcome, list(bodies.of_customers(rows))
+    rows = customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
+    shown = list(bodies.of_customers(newcomers.note(rows)))
+    outcome.counts.new = len(shown)
+    outcome.counts.unchanged = outcome.counts.read - outcome.counts.bad - len(shown)
+    return outcome, shown
 
 
 def _registrations(
@@ -82,15 +85,14 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
     return outcome
 
 
-def preview_activities(entries: Sequence[Entry], brand: str) -> tuple[Outcome, list[str]]:
-    """Return what would be sent of a batch of activities: before each batch, the users it would register."""
+def preview_activities(
+    entries: Sequence[Entry], brand: str, newcomers: bodies.Newcomers
+) -> tuple[Outcome, list[str]]:
+    """Return what would be sent of a batch of activities: before them, the users they would register."""
     outcome = Outcome()
     built = _build(entries, brand, outcome)
     using = router.db_for_write(Activity)
-    ids = {each.customer_id: each.customer_id for each in built}
-    known = customers.find_many(ids, brand, using=using)
-    newcomers = customers.placeholders([each for each in ids if each not in known], brand, using=using)
-    shown = list(bodies.of_customers(row for row in newcomers if row.status != Status.HELD))
+    shown = list(newcomers.of(sorted({each.customer_id for each in built}), brand, using=using))
     stored = records.stored_like([each.activity for each in built], using)
     for each in built:
         before = stored.get(records.key_of(each.activity))
