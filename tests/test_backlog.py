@@ -16,6 +16,7 @@ from tests.rows import make_activities, make_customer, make_customers
 from track360_django import activities, delivery, lanes, outbox, pace, retention, rounds, signals
 from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, Lane, Pace, Status
+from track360_django.outbox import settling
 
 if TYPE_CHECKING:
     from track360_django.sandbox.log import Entry
@@ -386,7 +387,7 @@ def test_release_of_held_activities_finds_them_by_an_index(track360_sandbox: San
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):
-        outbox._release_activities([1, 2], "default")
+        settling._release_activities([1, 2], "default")
 
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

@@ -430,9 +430,11 @@ def test_declared_name_that_was_not_agreed_is_told(
 ) -> None:
     """A name that no brand's EVENTS has is told with the one that was meant, as it is declared, not as it is sent."""
     settings.TRACK360 = {**RIGHT, **configured}
-    before = activities.declarations()
+    before, days = activities.declarations(), activities.daily_declarations()
     for each in before:
         activities.unregister(each.model, type(each))
+    for day in days:
+        activities.unregister_daily(type(day))
     activities.register(Deposit)(Reversed)
 
     messages = find("W007")
@@ -440,6 +442,8 @@ def test_declared_name_that_was_not_agreed_is_told(
     activities.unregister(Deposit, Reversed)
     for each in before:
         activities.register(each.model)(type(each))
+    for day in days:
+        activities.register_daily(type(day))
     assert [message.msg.split("'")[1] for message in messages] == list(unknown)
     assert all(hint in (message.hint or "") for hint, message in zip(unknown.values(), messages, strict=True))
 

@@ -81,7 +81,7 @@ def make_quarantined() -> Deposit:
 # The command itself.
 
 
-@pytest.mark.parametrize("words", [(), ("doctor",), ("reconcile",), ("statsu",)], ids=" ".join)
+@pytest.mark.parametrize("words", [(), ("doctor",), ("reconsile",), ("statsu",)], ids=" ".join)
 def test_unknown_subcommand_is_refused(words: tuple[str, ...]) -> None:
     """What isn't there yet, or misspelt, or left out, is a wrong call."""
     _, error = fail(*words)

@@ -185,10 +185,17 @@ def first_pk_since(day: date, using: str) -> int:
     since = datetime.combine(day, datetime.min.time(), tzinfo=zone()) - SLACK
     bounds = rows.aggregate(low=Min("pk"), high=Max("pk"))
     low, high = bounds["low"] or 0, (bounds["high"] or 0) + 1
+
+    def is_before(pk: int) -> bool:
+        created_at = rows.filter(pk__gte=pk).order_by("pk").values_list("created_at", flat=True).first()
+        return created_at is not None and created_at < since
+
+    if not is_before(low):
+        # As in a young table.
+        return low
     while low < high:
         middle = (low + high) // 2
-        created_at = rows.filter(pk__gte=middle).order_by("pk").values_list("created_at", flat=True).first()
-        if created_at is not None and created_at < since:
+        if is_before(middle):
             low = middle + 1
         else:
             high = middle

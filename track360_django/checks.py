@@ -145,9 +145,9 @@ def _check_declaration(declaration: activities.ModelActivity) -> Iterator[CheckM
     """A misspelt name would cost the host the sale that first meets it: say so before."""
     kind = type(declaration)
     where = f"{kind.__module__}.{kind.__qualname__}"
-    if not declaration.eventname:
-        hint = 'Name the KPI as agreed with Track360, such as eventname = "Deposit".'
-        yield _error("E017", f"{where} has no eventname, so every row of it would be dead.", hint)
+    if not _is_eventname(declaration.eventname):
+        hint = f'Name the KPI as agreed, such as "Deposit": at most {payloads.MAX_EVENTNAME_CHARACTERS} characters.'
+        yield _error("E017", f"{where} has no eventname that can be sent: every row would be dead.", hint)
     for name, path in {**declaration.paths(), **declaration.fields}.items():
         missing = path is not None and find_missing(declaration.model, path)
         if missing:
@@ -224,7 +224,11 @@ def _check_names() -> Iterator[CheckMessage]:
         # A brand that has no list takes any name.
         return
     known = sorted({name for names in agreed for name in names})
-    for declaration in activities.declarations():
+    declared: list[activities.ModelActivity | activities.DailyActivity] = [
+        *activities.declarations(),
+        *activities.daily_declarations(),
+    ]
+    for declaration in declared:
         for name in _names_of(declaration):
             if name and name not in known:
                 close = get_close_matches(name, known, n=1)
@@ -236,7 +240,7 @@ def _check_names() -> Iterator[CheckMessage]:
                 yield Warning(message, hint=hint, id="track360_django.W007")
 
 
-def _names_of(declaration: activities.ModelActivity) -> Iterator[str]:
+def _names_of(declaration: activities.ModelActivity | activities.DailyActivity) -> Iterator[str]:
     yield declaration.eventname
     reversal = getattr(declaration, "on_reverse", None)
     if isinstance(reversal, str) and reversal != "negative":

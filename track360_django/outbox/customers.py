@@ -1,0 +1,107 @@
+"""Customers are added, changed, released and parked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db.models import Exists, F, OuterRef
+
+from track360_django import conf, lanes
+from track360_django.clock import Now, from_now
+from track360_django.insertion import insert_missing
+from track360_django.models import Activity, Customer, Status
+
+# What the safety net wrote and nobody claimed releases itself after this.
+SAFETY_NET: Final = timedelta(seconds=60)
+INSERT_BATCH: Final = 1000
+
+
+def add_customer(customer: Customer, *, using: str) -> Customer:
+    """
+    Insert a customer unless its brand has it already.
+
+    Returns:
+        The row in the table, which may be somebody else's insert.
+    """
+    customer.lane = lanes.lane_of(customer.customer_id, conf.for_brand(customer.brand).LANES)
+    insert_missing([customer], using=using)
+    return read_customer(customer.brand, customer.customer_id, using=using)
+
+
+def add_customers(customers: Sequence[Customer], *, using: str) -> None:
+    """Insert customers, leaving alone those that their brand has already."""
+    for customer in customers:
+        customer.lane = lanes.lane_of(customer.customer_id, conf.for_brand(customer.brand).LANES)
+    insert_missing(customers, using=using, batch_size=INSERT_BATCH)
+
+
+def read_customer(brand: str, customer_id: str, *, using: str) -> Customer:
+    """
+    Return the row of a customer who was added in this transaction, or found there.
+
+    Under REPEATABLE READ the host's snapshot on MySQL may be older than the row; a locking read sees it.
+    """
+    rows = Customer.objects.using(using).filter(brand=brand, customer_id=customer_id)
+    return rows.first() or rows.select_for_update().get()
+
+
+def change_customer(customer: Customer, **changes: Any) -> None:
+    """Write changed columns of a customer and mark it due: it goes out with its next version."""
+    Customer.objects.using(customer._state.db).filter(pk=customer.pk).update(
+        version=F("version") + 1,
+        status=Status.PENDING,
+        due_at=Now(),
+        queued_at=Now(),
+        attempts=0,
+        reason="",
+        error="",
+        **changes,
+    )
+
+
+def change_fields(customer: Customer, fields: Mapping[str, Any]) -> None:
+    """Write the additional fields of a customer; one who is held takes them along when released."""
+    held = Customer.objects.using(customer._state.db).filter(pk=customer.pk, status=Status.HELD)
+    if not held.update(fields=fields, version=F("version") + 1):
+        change_customer(customer, fields=fields)
+
+
+def release_customer(pk: int, *, using: str, **changes: Any) -> bool:
+    """
+    Release a held customer for delivery; tell whether it was held.
+
+    With a new version: a worker may be about to hold it, or to settle the one that released itself.
+    """
+    held = Customer.objects.using(using).filter(pk=pk, status=Status.HELD)
+    released = held.update(
+        status=Status.PENDING,
+        due_at=Now(),
+        queued_at=Now(),
+        reason="",
+        version=F("version") + 1,
+        **changes,
+    )
+    return bool(released)
+
+
+def claim_placeholder(pk: int, *, using: str, **changes: Any) -> None:
+    """Turn the held row of somebody who was active before their signup into that of a signup under way."""
+    held = Customer.objects.using(using).filter(pk=pk, status=Status.HELD)
+    held.update(due_at=from_now(SAFETY_NET), queued_at=Now(), reason="", version=F("version") + 1, **changes)
+
+
+def park_customer(pk: int, *, using: str, reason: str) -> None:
+    """Keep a held customer until somebody reports it."""
+    Customer.objects.using(using).filter(pk=pk, status=Status.HELD).update(due_at=None, reason=reason)
+
+
+def drop_customer(pk: int, *, using: str) -> None:
+    """Forget a held customer that is none (staff); its activities, if there are any, keep it."""
+    # Whoever is held was never accepted, so none of their activities can have been delivered.
+    waiting = Activity.objects.filter(customer_id=OuterRef("pk")).exclude(status=Status.DELIVERED)
+    held = Customer.objects.using(using).filter(~Exists(waiting), pk=pk, status=Status.HELD)
+    # Without Django's own search for related rows, which would read all activities.
+    if not held._raw_delete(using):  # noqa: SLF001  there is no public name for it
+        park_customer(pk, using=using, reason="not_a_customer")

@@ -1,0 +1,38 @@
+"""Records go out again: what was dead, after a person has corrected the cause, and what was accepted, as it was."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db.models import QuerySet
+
+from track360_django.clock import Now
+from track360_django.models import Activity, Customer, Status
+
+R = TypeVar("R", bound=Customer | Activity)
+
+
+def requeue(records: QuerySet[R]) -> int:
+    """
+    Give dead records another try from the start; return how many.
+
+    An activity without a customer has nothing to send and stays: `activities.requeue` reads it from its row again.
+    """
+    dead = records.filter(status=Status.DEAD)
+    if records.model is Activity:
+        dead = dead.exclude(customer=None)
+    return dead.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error="")
+
+
+def replay(records: QuerySet[R]) -> int:
+    """
+    Mark accepted records due again, as they are: the same version, the same id, the same bytes; return how many.
+
+    What is not accepted goes out anyway, or needs a person, and is left alone; so is an activity whose body was pruned.
+    """
+    accepted = records.filter(status=Status.DELIVERED)
+    if records.model is Activity:
+        accepted = accepted.exclude(body="")
+    return accepted.update(
+        status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error=""
+    )

@@ -1,0 +1,194 @@
+"""Outcomes: what an attempt made of records is written under the lane's fence."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import connections, models, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce
+
+from track360_django import clock, lanes, locks
+from track360_django.clock import Now, from_now
+from track360_django.expressions import is_among
+from track360_django.models import Activity, Customer, Status
+
+Record = Customer | Activity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """
+    What one attempt made of some records.
+
+    `version` is what was sent; a record that changed meanwhile stays pending. `wait` is how long a pending record
+    rests. `is_attempt` tells whether it counts as one of the records' attempts. `bodies` is what Track360 may have of
+    them, by id, where that must not change any more.
+    """
+
+    pks: Sequence[int]
+    version: int
+    status: Status
+    reason: str = ""
+    error: str = ""
+    wait: timedelta | None = None
+    is_attempt: bool = True
+    bodies: Mapping[int, str] = field(default_factory=dict)
+
+
+def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -> bool:
+    """
+    Write that a whole batch was accepted, in one statement under the fence: what happens to nearly all of them.
+
+    Returns:
+        False when something was in the way, such as a lost lease or a record that changed: nothing was written, and
+        `settle` knows what to do.
+
+    Raises:
+        OperationalError: A transaction of the host holds a record; nothing was written.
+        LeaseLostError: The lane has another owner; nothing was written.
+    """
+    connection = connections[lane.using]
+    if not lane.is_safe() or connection.in_atomic_block:
+        return False
+    with transaction.atomic(using=lane.using):
+        if not locks.wait_briefly(lane.using):
+            return False
+        if model is Customer:
+            # Holds the lane until the commit: nobody may park an activity that this acceptance has to release.
+            lanes.renew(lane)
+        # In plain SQL, for it runs for each batch: to build it anew costs as much as to execute it.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _ACCEPT.format(
+                    table=model._meta.db_table,
+                    now=_now_sql(lane.using),
+                    pks=",".join(map(str, map(int, accepted.pks))),
+                ),
+                [Status.DELIVERED, accepted.version, accepted.version, lane.pk, lane.fence],
+            )
+            count = cursor.rowcount
+        is_blocked = model is Customer and bool(_release_activities(accepted.pks, lane.using))
+        if count != len(accepted.pks) or is_blocked:
+            transaction.set_rollback(True, using=lane.using)
+            return False
+    return True
+
+
+@functools.cache
+def _now_sql(using: str) -> str:
+    return clock.sql_of(Now(), using)[0]
+
+
+_ACCEPT: Final = """
+    UPDATE {table}
+    SET status = %s, due_at = NULL, reason = '', error = '', attempts = attempts + 1,
+        accepted_version = %s, delivered_at = {now}
+    WHERE id IN ({pks}) AND version = %s
+        AND EXISTS (SELECT 1 FROM track360_django_lane WHERE id = %s AND fence = %s AND owner <> '')
+"""
+
+
+def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) -> set[int]:
+    """
+    Write what became of some records: one statement for each kind of outcome, one transaction, under the fence.
+
+    Returns:
+        The ids of records that a transaction of the host holds just now: nothing was written of them. Waiting for
+        it, with other rows in hand, would be a deadlock that the host may lose.
+
+    Raises:
+        LeaseLostError: The lane has another owner; nothing was changed.
+    """
+    wanted = [pk for outcome in outcomes for pk in outcome.pks]
+    with transaction.atomic(using=lane.using):
+        lanes.renew(lane)
+        locked = locks.find_locked(model, wanted, using=lane.using)
+        for outcome in outcomes:
+            _keep_sent(outcome, locked, lane.using)
+        groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        for outcome in outcomes:
+            groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
+        for kind, pks in groups.items():
+            if model is Customer and kind[0] is Status.DELIVERED:
+                # One whose activities can't be released with it is not settled either.
+                locked |= (blocked := _release_activities(pks, lane.using))
+                pks = [pk for pk in pks if pk not in blocked]  # noqa: PLW2901
+            if pks:
+                _write(model, lane.using, pks, *kind)
+    return locked
+
+
+def _keep_sent(outcome: Outcome, locked: set[int], using: str) -> None:
+    """Take back a body that was changed while the one before it was under way: what was sent stays, it is flagged."""
+    pks = [pk for pk in outcome.bodies if pk not in locked]
+    if not pks:
+        return
+    rows = Activity.objects.using(using)
+    changed = rows.filter(is_among("pk", pks)).exclude(version=outcome.version)
+    for pk in changed.values_list("pk", flat=True):
+        rows.filter(pk=pk).update(
+            body=outcome.bodies[pk], version=outcome.version, changed_at=Coalesce(F("changed_at"), Now())
+        )
+
+
+def _kind(outcome: Outcome) -> tuple[Any, ...]:
+    return (
+        outcome.status,
+        outcome.version,
+        outcome.reason,
+        outcome.error,
+        outcome.wait,
+        outcome.is_attempt,
+    )
+
+
+def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
+    model: type[Record],
+    using: str,
+    pks: list[int],
+    status: Status,
+    version: int,
+    reason: str,
+    error: str,
+    wait: timedelta | None,
+    is_attempt: bool,  # noqa: FBT001
+) -> None:
+    is_current = Q(version=version)
+    due_at = (
+        from_now(wait or timedelta(0)) if status is Status.PENDING else Value(None, models.DateTimeField())
+    )
+    changes: dict[str, Any] = {}
+    if status is Status.PENDING and is_attempt:
+        # The age that kills is counted from the first attempt: waiting for an endpoint is no fault of the record.
+        # Before `attempts` is counted: MySQL assigns from left to right, and what it assigned is read.
+        changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
+    changes |= {
+        # What changed while it was under way stays pending, and due as it was.
+        "status": Case(When(is_current, then=Value(status)), default=Value(Status.PENDING)),
+        "due_at": Case(When(is_current, then=due_at), default=F("due_at")),
+        "reason": reason,
+        "error": error[:500],
+        "attempts": F("attempts") + int(is_attempt),
+    }
+    if status is Status.DELIVERED:
+        changes |= {"accepted_version": version, "delivered_at": Now()}
+    model._default_manager.using(using).filter(is_among("pk", pks)).update(**changes)
+
+
+def _release_activities(customers: Sequence[int], using: str) -> set[int]:
+    """Make activities due that were held until their customers were accepted; return whose activities are locked."""
+    rows = Activity.objects.using(using)
+    # The second condition is what SQLite needs to find the index of those that wait.
+    parked = rows.filter(customer_id__in=customers, status=Status.HELD).exclude(status=Status.DELIVERED)
+    held = dict(parked.values_list("pk", "customer_id"))
+    locked = locks.find_locked(Activity, list(held), using=using)
+    if free := [pk for pk in held if pk not in locked]:
+        released = rows.filter(is_among("pk", free))
+        released.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")
+    return {held[pk] for pk in locked}
