@@ -1,0 +1,76 @@
+"""What a report knows is brought into the row that was there before it; what is frozen stays."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from track360_django import outbox
+from track360_django.models import Customer, Status
+
+# The signup source of a row that was written because somebody unknown was active.
+PLACEHOLDER: Final = "activity"
+
+
+def complete(stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False) -> bool:
+    """Bring what this report knows into a row that was there before it; what is frozen stays. Tell if that was news."""
+    using = stored._state.db or DEFAULT_DB_ALIAS
+    missing = missing_of(stored, wanted, is_explicit=is_explicit, is_dated=is_dated)
+    is_released = stored.status == Status.HELD and outbox.release_customer(
+        stored.pk, using=using, source=wanted.source, **missing
+    )
+    if missing and not is_released:
+        # It was no placeholder any more, or released itself a moment ago.
+        outbox.change_customer(stored, **({"source": wanted.source} | missing))
+    is_news = has_news(stored, wanted)
+    if is_news:
+        locked = lock(stored.customer_id, stored.brand, using) or stored
+        outbox.change_fields(locked, locked.fields | wanted.fields)
+    return bool(is_released or missing or is_news)
+
+
+def missing_of(
+    stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False
+) -> dict[str, Any]:
+    """Return what a row that was written before its signup was reported lacks."""
+    changes: dict[str, Any] = {}
+    if wanted.tracking and _may_be_attributed(stored, is_explicit=is_explicit):
+        names = ("tracking", "first_touch", "last_touch", "unattributed_reason")
+        changes |= {name: getattr(wanted, name) for name in names}
+    if wanted.user_pk and not stored.user_pk:
+        changes |= {"user_pk": wanted.user_pk, "regtime": wanted.regtime}
+    if is_dated and stored.source == PLACEHOLDER and stored.regtime != wanted.regtime:
+        # Until now it was the time of the first activity.
+        changes["regtime"] = wanted.regtime
+    return changes
+
+
+def _may_be_attributed(stored: Customer, *, is_explicit: bool) -> bool:
+    """
+    Tell whether a row's attribution is still open.
+
+    A signup froze it, with or without a value. Open is a placeholder that an activity wrote (for a value that the host
+    passes itself even when Track360 has it: no signup ever froze it), and, for such a value, a row not yet delivered.
+    """
+    if is_explicit and stored.source == PLACEHOLDER and not stored.tracking:
+        return True
+    if stored.accepted_version:
+        return False
+    if is_explicit:
+        return stored.status == Status.HELD or not stored.tracking
+    return stored.source == PLACEHOLDER and stored.status == Status.HELD
+
+
+def lock(customer_id: str, brand: str, using: str) -> Customer | None:
+    """Return a customer's row, locked until the transaction ends; None when there is none."""
+    # Where the database knows the difference: a deposit of this customer, whose transaction checks the foreign key when
+    # it commits, need not wait for us, and two that wait for each other crosswise would be a deadlock.
+    is_shared = connections[using].features.has_select_for_no_key_update
+    rows = Customer.objects.using(using).select_for_update(no_key=is_shared)
+    return rows.filter(brand=brand, customer_id=customer_id).first()
+
+
+def has_news(stored: Customer, wanted: Customer) -> bool:
+    """Tell whether a report brings fields that a row has not, or has otherwise."""
+    return any(stored.fields.get(name) != value for name, value in wanted.fields.items())

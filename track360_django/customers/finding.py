@@ -1,0 +1,126 @@
+"""Whose row it is: customers are found by user or id, and registered where an activity comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final, TypeVar
+
+from django.db.models import Model
+
+from track360_django import conf, databases, identity, outbox
+from track360_django.customers.building import build, id_of
+from track360_django.customers.completing import PLACEHOLDER
+from track360_django.models import Customer, Status
+
+# How many ids one query asks for: SQLite takes no more than a thousand parameters.
+FIND_BATCH: Final = 500
+# What a signup froze, and what was reported with it.
+_SNAPSHOT: Final = ("tracking", "first_touch", "last_touch", "unattributed_reason", "regtime", "fields")
+K = TypeVar("K")
+
+
+def of(owner: Any, brand: str, *, using: str) -> Customer:
+    """
+    Return the row of the customer that an activity belongs to; registered now when it is a user nobody reported.
+
+    `owner` is a user, a row of `Customer`, or a customer id as text. `UNKNOWN_CUSTOMERS="hold"`, staff, and ids that
+    no user has get a held row: their activities wait for `report`.
+    """
+    return find(owner, brand, using=using) or _register(owner, id_of(owner, brand), brand, using)
+
+
+def find(owner: Any, brand: str, *, using: str) -> Customer | None:
+    """Return the row of the customer that an activity belongs to, None when there is none yet."""
+    return find_many({0: owner}, brand, using=using).get(0)
+
+
+def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Customer]:
+    """Return the rows of some owners under the keys they were given with; who has none yet is left out."""
+    # A row of another database has another key here.
+    found = {
+        key: owner
+        for key, owner in owners.items()
+        if isinstance(owner, Customer) and owner._state.db in {using, None}
+    }
+    ids = {key: id_of(owner, brand) for key, owner in owners.items() if key not in found}
+    known = known_among(set(ids.values()), brand, using)
+    return found | {key: known[customer_id] for key, customer_id in ids.items() if customer_id in known}
+
+
+def known_among(customer_ids: Collection[str], brand: str, using: str, *deferred: str) -> dict[str, Customer]:
+    """Return rows by customer id, without some columns that are dear to read."""
+    wanted = sorted(customer_ids)
+    rows = Customer.objects.using(using).filter(brand=brand).defer(*deferred)
+    return {
+        row.customer_id: row
+        for start in range(0, len(wanted), FIND_BATCH)
+        for row in rows.filter(customer_id__in=wanted[start : start + FIND_BATCH])
+    }
+
+
+def of_many(customer_ids: Collection[str], brand: str, *, using: str) -> dict[str, Customer]:
+    """Return the rows of some customer ids by id; those that nobody reported are registered together, as `of` does."""
+    found = known_among(customer_ids, brand, using, *_SNAPSHOT)
+    missing = [customer_id for customer_id in customer_ids if customer_id not in found]
+    if missing:
+        outbox.add_customers(placeholders(missing, brand, using=using), using=using)
+        found |= known_among(missing, brand, using)
+        # Somebody else's, whom an older snapshot does not show.
+        late = [customer_id for customer_id in missing if customer_id not in found]
+        found |= {each: outbox.read_customer(brand, each, using=using) for each in late}
+    return found
+
+
+def placeholders(customer_ids: Collection[str], brand: str, *, using: str) -> list[Customer]:
+    """Return unsaved rows for ids that nobody reported: what `of_many` registers."""
+    users = identity.find_users(customer_ids, brand)
+    return [_placeholder(users.get(each), each, brand, using) for each in customer_ids]
+
+
+def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
+    is_user = isinstance(owner, Model) and not isinstance(owner, Customer)
+    user = owner if is_user else identity.find_user(customer_id, brand)
+    return outbox.add_customer(_placeholder(user, customer_id, brand, using), using=using)
+
+
+def _placeholder(user: Any | None, customer_id: str, brand: str, using: str) -> Customer:
+    """Return the unsaved row of somebody who was active before anybody reported them."""
+    # No touch of today: who deposits may have signed up long ago, and a click after the signup changes nothing.
+    customer = build(customer_id if user is None else user, brand, None, None, PLACEHOLDER, {})
+    known = None if using == databases.home() else find(customer_id, brand, using=databases.home())
+    if known is not None:
+        # Their signup is in another database than the row that is reported: it says who brought them.
+        for name in _SNAPSHOT:
+            setattr(customer, name, getattr(known, name))
+    is_reported = known is not None and known.status != Status.HELD
+    reason = None if is_reported else _why_held(user, brand)
+    if reason:
+        customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
+    return customer
+
+
+def release_reported(*, using: str) -> int:
+    """
+    Release customers who are held in another database than home, and were reported at home; return how many.
+
+    Their signup came after what they did there.
+    """
+    held = Customer.objects.using(using).filter(status=Status.HELD, due_at=None).order_by("pk")
+    released = last = 0
+    while page := list(held.filter(pk__gt=last).only("pk", "brand", "customer_id")[:FIND_BATCH]):
+        last = page[-1].pk
+        for brand in {row.brand for row in page}:
+            ids = {row.pk: row.customer_id for row in page if row.brand == brand}
+            for pk, known in find_many(ids, brand, using=databases.home()).items():
+                if known.status != Status.HELD:
+                    changes = {name: getattr(known, name) for name in _SNAPSHOT}
+                    released += outbox.release_customer(pk, using=using, **changes)
+    return released
+
+
+def _why_held(user: Any | None, brand: str) -> str | None:
+    if user is None:
+        return "unknown_customer"
+    if conf.for_brand(brand).UNKNOWN_CUSTOMERS == "hold":
+        return "not_reported"
+    return identity.why_not_a_customer(user, brand)

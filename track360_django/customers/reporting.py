@@ -1,0 +1,127 @@
+"""One customer is reported, updated, or held until the end of a signup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import router, transaction
+
+from track360_django import attribution, conf, outbox, wakeup
+from track360_django.attribution import Touches
+from track360_django.clock import from_now
+from track360_django.customers.building import build, id_of, wire_fields
+from track360_django.customers.completing import PLACEHOLDER, complete, lock, missing_of
+from track360_django.models import Customer, Status
+from track360_django.payloads import FieldValue
+
+
+def report(
+    user: Any,
+    *,
+    request: Any = None,
+    tracking: Mapping[str, str] | None = None,
+    source: str = "report",
+    **fields: FieldValue,
+) -> Customer:
+    """
+    Report that a user has signed up, with the tracking data of the landing that brought them.
+
+    Idempotent: reporting somebody twice sends nothing new, and the attribution stays as it was frozen.
+
+    Args:
+        user: The host's user; or a customer id as text, for somebody who is no user of this project.
+        request: Where the touches are read from; without one, the request being served in this context, unless
+            somebody else is logged in there.
+        tracking: Parameter name to value, verbatim; wins over every touch.
+        source: Which signup source it was, for the admin.
+        fields: Additional fields as agreed with Track360, under the guide's names; None leaves one as it is.
+
+    Returns:
+        The customer's row, written in the current transaction. It is delivered after the commit.
+
+    Raises:
+        PayloadError: A tracking value or field can't be reported exactly. Nothing was written.
+        ImproperlyConfigured: `CUSTOMER_ID` or `BRAND_RESOLVER` leads to nothing.
+
+    Source: API guide, "Customer API", When to call this endpoint.
+    """
+    return _report(user, request, tracking, source, fields)
+
+
+def _report(
+    user: Any, request: Any, tracking: Mapping[str, str] | None, source: str, fields: Mapping[str, FieldValue]
+) -> Customer:
+    touches = attribution.of(request)
+    brand = conf.brand_of(request if request is not None else touches and touches.request)
+    if request is None and not _is_served(user, touches):
+        touches = None
+    customer = build(user, brand, touches, tracking, source, fields)
+    using = router.db_for_write(Customer)
+    with transaction.atomic(using=using, savepoint=False):
+        stored = outbox.add_customer(customer, using=using)
+        complete(stored, customer, is_explicit=bool(tracking))
+        wakeup.after_commit(using=using)
+        return outbox.read_customer(stored.brand, stored.customer_id, using=using)
+
+
+def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
+    """
+    Report changed fields of a customer, such as `salesStatus` or `kycStatus`.
+
+    Updates before a delivery are sent as one. Tracking data and registration time go with each, unchanged.
+    Somebody who was never reported is reported now; a customer who is held stays held, and the fields wait with them.
+
+    Args:
+        user: As in `report`.
+        request: Only to find the brand of a host with several.
+        fields: Additional fields as agreed with Track360, under the guide's names; None or "" removes one.
+
+    Returns:
+        The customer's row.
+
+    Raises:
+        PayloadError: A field can't be reported exactly. Nothing was written.
+
+    Source: API guide, "Update behavior".
+    """
+    brand = conf.brand_of(request)
+    changed = wire_fields(fields, brand)
+    using = router.db_for_write(Customer)
+    with transaction.atomic(using=using):
+        customer = lock(id_of(user, brand), brand, using)
+        if customer is None:
+            # Nobody said that this is their signup, so no touch of today may claim it.
+            customer = outbox.add_customer(build(user, brand, None, None, "update", fields), using=using)
+        kept = {name: value for name, value in customer.fields.items() if name not in fields}
+        # Also for one just added: it may be the row of a signup that committed in between.
+        if kept | changed != customer.fields or customer.accepted_version:
+            outbox.change_fields(customer, kept | changed)
+        wakeup.after_commit(using=using)
+        return outbox.read_customer(customer.brand, customer.customer_id, using=using)
+
+
+def hold(user: Any, touches: Touches, *, using: str) -> Customer:
+    """
+    Write a user down as a customer without reporting them yet: the safety net of a signup that is under way.
+
+    A signup source claims the row with `report`, the end of the request releases it; failing both, it releases
+    itself after a minute.
+    """
+    brand = conf.brand_of(touches.request)
+    customer = build(user, brand, touches, None, "auth", {})
+    customer.status = Status.HELD
+    customer.due_at = from_now(outbox.SAFETY_NET)
+    stored = outbox.add_customer(customer, using=using)
+    if stored.source == PLACEHOLDER and stored.status == Status.HELD:
+        missing = missing_of(stored, customer, is_explicit=False)
+        outbox.claim_placeholder(stored.pk, using=using, source=customer.source, **missing)
+    return stored
+
+
+def _is_served(user: Any, touches: Touches | None) -> bool:
+    """Tell whether the request being served can be this person's: staff's clicks are not their customers'."""
+    visitor = getattr(touches.request, "user", None) if touches else None
+    return not getattr(visitor, "is_authenticated", False) or getattr(visitor, "pk", None) == getattr(
+        user, "pk", user
+    )
