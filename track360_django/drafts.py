@@ -66,7 +66,7 @@ def key_of(owner: Any) -> tuple[type, Any]:
 def owners_of(drafts: Iterable[Draft], using: str) -> dict[tuple[type, Any], Customer]:
     """Return the customers of some drafts; those that are known are looked up together, the others registered."""
     owners = {key_of(draft.customer): draft.customer for draft in drafts}
-    brands = {key: owner_key(owner, using)[0] for key, owner in owners.items()}
+    brands = brands_of(owners, using)
     found: dict[tuple[type, Any], Customer] = {}
     for brand in set(brands.values()):
         wanted = {key: owner for key, owner in owners.items() if brands[key] == brand}
@@ -76,9 +76,9 @@ def owners_of(drafts: Iterable[Draft], using: str) -> dict[tuple[type, Any], Cus
     }
 
 
-def owner_key(owner: Any, using: str) -> tuple[str, str]:
+def owner_key(owner: Any, using: str, brand: str | None = None) -> tuple[str, str]:
     """
-    Return brand and customer id, which name a customer.
+    Return brand and customer id, which name a customer; the brand may be known already.
 
     Raises:
         PayloadError: It is nobody.
@@ -86,7 +86,7 @@ def owner_key(owner: Any, using: str) -> tuple[str, str]:
     if owner is None or owner == "":
         message = "customer leads to nobody: an activity belongs to a user or a customer id (API guide, customerid)."
         raise PayloadError(message, field="customerid", reason="no_customer")
-    brand = brand_of(owner, using)
+    brand = brand_of(owner, using) if brand is None else brand
     return brand, customers.id_of(owner, brand)
 
 

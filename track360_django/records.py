@@ -107,11 +107,12 @@ def _one_of_each(built: Iterable[_Built], refuse: Refuse) -> list[_Built]:
 
 def _build_each(wanted: Sequence[Draft], using: str, refuse: Refuse) -> Iterator[_Built]:
     keys: dict[tuple[type, object], tuple[str, str]] = {}
+    brands = drafts.brands_of({drafts.key_of(draft.customer): draft.customer for draft in wanted}, using)
     for index, draft in enumerate(wanted):
         owner = drafts.key_of(draft.customer)
         try:
             if owner not in keys:
-                keys[owner] = drafts.owner_key(draft.customer, using)
+                keys[owner] = drafts.owner_key(draft.customer, using, brands[owner])
             yield _Built(index, draft, drafts.build(draft, *keys[owner]))
         except PayloadError as error:
             refuse(index, error)
