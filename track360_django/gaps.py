@@ -16,7 +16,7 @@ from django.db.models import Model
 
 from track360_django import balance, databases, drafts, records
 from track360_django.balance import Balance
-from track360_django.declarations import ledger, reversals, writing
+from track360_django.declarations import columns, ledger, reversals, writing
 from track360_django.declarations.ledger import Entry
 from track360_django.declarations.model import ModelActivity
 from track360_django.exceptions import PayloadError
@@ -167,7 +167,7 @@ class Search:
         declaration = self.declaration
         if declaration.when is None:
             return
-        others = ledger.all_rows(declaration.model, self.alias).exclude(declaration.when)
+        others = columns.all_rows(declaration.model, self.alias).exclude(declaration.when)
         for page in ledger.pages(declaration, others, since=self.since, until=self.until):
             for row in reversals.reported_among(declaration, page, self._using):
                 self._reverse_row(row)
@@ -185,7 +185,7 @@ class Search:
     def _reverse_gone(self) -> None:
         """Find records whose rows were deleted: those that nobody announced have no reversal."""
         for page in self._reported_pages():
-            rows = ledger.all_rows(self.declaration.model, self.alias)
+            rows = columns.all_rows(self.declaration.model, self.alias)
             pks = {record.source_pk for record in page}
             there = set(map(str, rows.filter(pk__in=pks).values_list("pk", flat=True)))
             for record in page:

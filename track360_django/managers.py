@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Manager, Model, QuerySet
 
 from track360_django import conf, databases
-from track360_django.declarations import declarations_of, ledger, writing
+from track360_django.declarations import columns, declarations_of, ledger, writing
 
 if TYPE_CHECKING:
     from track360_django.declarations import ModelActivity
@@ -93,7 +93,7 @@ def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> 
         declaration.write_many(due, using, is_strict=True)
     if declaration.on_reverse is not None:
         known = {row.pk for row in due}
-        others = ledger.all_rows(declaration.model, alias).filter(
+        others = columns.all_rows(declaration.model, alias).filter(
             pk__in=[pk for pk in pks if pk not in known]
         )
         rest = list(ledger.related(declaration, others))

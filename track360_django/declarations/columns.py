@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import DecimalField, Field, Model
+from django.db.models import DecimalField, Field, Model, QuerySet
 
 from track360_django.paths import PathOrFunction
 
@@ -52,3 +52,9 @@ def _is_stored(row: Model, column: Any, stored: Any) -> bool:
         return bool(column.to_python(getattr(row, column.attname)) == stored)
     except (ValidationError, TypeError, ValueError):
         return False
+
+
+def all_rows(model: type[Model], using: str) -> QuerySet[Any]:
+    """Return all rows of a table, whatever a default manager hides; of a proxy those that its manager lets through."""
+    manager = model._default_manager if model._meta.proxy else model._base_manager
+    return manager.using(using)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router
@@ -12,20 +12,12 @@ from django.db.models import DateField, DateTimeField, Field, Model, Q, QuerySet
 from django.utils import timezone
 
 from track360_django import conf, databases
+from track360_django.declarations.reading import Declaration
 from track360_django.paths import with_relations
-
-if TYPE_CHECKING:
-    from track360_django.declarations.model import ModelActivity
 
 PAGE: Final = 1000
 # Entries are small.
 ENTRIES: Final = 5000
-
-
-def all_rows(model: type[Model], using: str) -> QuerySet[Any]:
-    """Return all rows of a table, whatever a default manager hides; of a proxy those that its manager lets through."""
-    manager = model._default_manager if model._meta.proxy else model._base_manager
-    return manager.using(using)
 
 
 def aliases(model: type[Model]) -> tuple[str, ...]:
@@ -36,7 +28,7 @@ def aliases(model: type[Model]) -> tuple[str, ...]:
 
 
 def pages(
-    declaration: ModelActivity,
+    declaration: Declaration,
     rows: QuerySet[Any],
     *,
     since: datetime | None = None,
@@ -51,7 +43,7 @@ def pages(
         last = page[-1].pk
 
 
-def related(declaration: ModelActivity, rows: QuerySet[Any]) -> QuerySet[Any]:
+def related(declaration: Declaration, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return rows that bring the relations along that reporting them needs."""
     paths = (*declaration.paths().values(), *declaration.fields.values())
     return with_relations(rows, tuple(path for path in paths if path is not None))
@@ -66,7 +58,7 @@ def behind(rows: QuerySet[Any], last: Any) -> QuerySet[Any]:
     return (rows if last is None else rows.filter(pk__gt=last)).order_by("pk")
 
 
-def within(declaration: ModelActivity, since: datetime | None, until: datetime | None) -> Q:
+def within(declaration: Declaration, since: datetime | None, until: datetime | None) -> Q:
     """Return the condition that a row is of that time; one without a date may be of any."""
     column = column_of_date(declaration)
     if column is None:
@@ -80,7 +72,7 @@ def within(declaration: ModelActivity, since: datetime | None, until: datetime |
     return condition
 
 
-def column_of_date(declaration: ModelActivity) -> tuple[str, Field[Any, Any]] | None:
+def column_of_date(declaration: Declaration) -> tuple[str, Field[Any, Any]] | None:
     """Return path and column that tell how old a row is, None where only Python can tell, or nobody."""
     path = declaration.dated_by or declaration.paths()["createtime"]
     field = column_of(declaration.model, path) if isinstance(path, str) else None
@@ -132,7 +124,7 @@ _READ: Final = ("eventid", "value", "currency", "createtime", "product")
 
 
 def entries(
-    declaration: ModelActivity, using: str, since: datetime | None, until: datetime | None = None
+    declaration: Declaration, using: str, since: datetime | None, until: datetime | None = None
 ) -> Iterator[list[Entry]]:
     """
     Yield the due rows in pages, by primary key: only the columns needed where the declaration names columns.
@@ -141,7 +133,7 @@ def entries(
     """
     columns = _columns(declaration)
     if columns is None:
-        for page in declaration.rows(using, since=since, until=until):
+        for page in pages(declaration, declaration.due_rows(using), since=since, until=until):
             yield [_entry_of(declaration, row) for row in page]
         return
     rows = declaration.due_rows(using).filter(within(declaration, since, until))
@@ -157,7 +149,7 @@ def entries(
         ]
 
 
-def _columns(declaration: ModelActivity) -> dict[str, str] | None:
+def _columns(declaration: Declaration) -> dict[str, str] | None:
     """Return the column of each value of an entry, empty where it has none; None where a row must be asked."""
     columns: dict[str, str] = {}
     for name in _READ:
@@ -170,12 +162,12 @@ def _columns(declaration: ModelActivity) -> dict[str, str] | None:
     return columns
 
 
-def _complete(declaration: ModelActivity, pk: Any, values: dict[str, Any], records: str) -> Entry:
+def _complete(declaration: Declaration, pk: Any, values: dict[str, Any], records: str) -> Entry:
     eventid = str(values.pop("eventid", None) or declaration.default_id(pk, records))
     return Entry(pk, eventid, **values)
 
 
-def _entry_of(declaration: ModelActivity, row: Model) -> Entry:
+def _entry_of(declaration: Declaration, row: Model) -> Entry:
     """Return an entry of a row whose declaration computes something."""
     pk = declaration.pk_of(row)
     try:

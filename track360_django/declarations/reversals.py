@@ -10,39 +10,37 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.db.models import Model
 
 from track360_django import conf, drafts
+from track360_django.declarations.reading import Declaration
 from track360_django.drafts import Draft
 from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
-
-if TYPE_CHECKING:
-    from track360_django.declarations.model import ModelActivity
 
 NEGATIVE: Final = "negative"
 # Behind the id of what is reversed.
 SUFFIX: Final = "-reversal"
 
 
-def is_negative(declaration: ModelActivity) -> bool:
+def is_negative(declaration: Declaration) -> bool:
     """Tell whether a reversal is told under the same event name, with the other sign."""
     return declaration.on_reverse in {NEGATIVE, declaration.eventname}
 
 
-def eventname_of(declaration: ModelActivity) -> str:
+def eventname_of(declaration: Declaration) -> str:
     """Return the event name of a declaration's reversals."""
     return declaration.eventname if is_negative(declaration) else str(declaration.on_reverse)
 
 
-def id_of(declaration: ModelActivity, row: Model) -> str:
+def id_of(declaration: Declaration, row: Model) -> str:
     """Return the event id of a row's reversal: the same however often it is told."""
     return f"{declaration.id_of(row)}{SUFFIX}"
 
 
-def find_reported(declaration: ModelActivity, row: Model, using: str) -> Activity | None:
+def find_reported(declaration: Declaration, row: Model, using: str) -> Activity | None:
     """Return the record of a row that Track360 has or will have; what is dead was not reported."""
     if declaration.on_reverse is None:
         return None
@@ -55,7 +53,7 @@ def find_reported(declaration: ModelActivity, row: Model, using: str) -> Activit
     return rows.exclude(status=Status.DEAD, accepted_version=0).select_related("customer").first()
 
 
-def reported_among(declaration: ModelActivity, rows: Sequence[Model], using: str) -> list[Model]:
+def reported_among(declaration: Declaration, rows: Sequence[Model], using: str) -> list[Model]:
     """Return those of some rows that were reported, in one query; `find_reported` has the last word."""
     if declaration.on_reverse is None or not rows:
         return []
@@ -66,7 +64,7 @@ def reported_among(declaration: ModelActivity, rows: Sequence[Model], using: str
     return [ids[eventid] for eventid in set(known.values_list("eventid", flat=True))]
 
 
-def draft_of(declaration: ModelActivity, row: Model, reported: Activity) -> Draft:
+def draft_of(declaration: Declaration, row: Model, reported: Activity) -> Draft:
     """Return what a row's reversal says: the amount that was reported, of the same customer."""
     draft = declaration.draft_of(row)
     sign = -1 if is_negative(declaration) else 1
@@ -104,7 +102,7 @@ def _as_number(value: Any) -> Any:
         return value
 
 
-def draft_of_gone(declaration: ModelActivity, reported: Activity) -> Draft | None:
+def draft_of_gone(declaration: Declaration, reported: Activity) -> Draft | None:
     """Return what the reversal of a row says that is gone without a word; None where its record doesn't tell."""
     body = json.loads(reported.body) if reported.body else {}
     if "Value" not in body or len(reported.eventid) >= drafts.MAX_EVENTID:

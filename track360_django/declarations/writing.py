@@ -6,19 +6,17 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Model
 
 from track360_django import alerts, databases, drafts, outbox, records
 from track360_django.declarations import reversals
+from track360_django.declarations.reading import Declaration
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
-
-if TYPE_CHECKING:
-    from track360_django.declarations.model import ModelActivity
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +34,12 @@ class Written:
         return Written(added=self.added + other.added, refused=self.refused + other.refused)
 
 
-def write(declaration: ModelActivity, row: Model, using: str) -> Activity:
+def write(declaration: Declaration, row: Model, using: str) -> Activity:
     """Write a row's activity down, or compare it with the one that is there; the record may have no key yet."""
     return _write(declaration, row, lambda: declaration.draft_of(row), _named(declaration, row), using)
 
 
-def reverse(declaration: ModelActivity, row: Model, using: str) -> Activity | None:
+def reverse(declaration: Declaration, row: Model, using: str) -> Activity | None:
     """Write down that a row which was reported no longer counts, as `on_reverse` says; None where it never was."""
     reported = reversals.find_reported(declaration, row, using)
     if reported is None:
@@ -54,7 +52,7 @@ def reverse(declaration: ModelActivity, row: Model, using: str) -> Activity | No
     return _write(declaration, row, lambda: reversals.draft_of(declaration, row, reported), named, using)
 
 
-def reverse_many(declaration: ModelActivity, rows: Sequence[Model], using: str) -> int:
+def reverse_many(declaration: Declaration, rows: Sequence[Model], using: str) -> int:
     """Write the reversals of those rows down that were reported; return how many rows that are."""
     reported = reversals.reported_among(declaration, rows, using)
     for row in reported:
@@ -80,12 +78,12 @@ class _Named:
         return self.default_id if "\0" in eventid else drafts.shorten(eventid)
 
 
-def _named(declaration: ModelActivity, row: Model) -> _Named:
+def _named(declaration: Declaration, row: Model) -> _Named:
     return _Named(declaration.eventname, lambda: declaration.id_of(row), declaration.default_id_of(row))
 
 
 def _write(
-    declaration: ModelActivity, row: Model, make: Callable[[], Draft], named: _Named, using: str
+    declaration: Declaration, row: Model, make: Callable[[], Draft], named: _Named, using: str
 ) -> Activity:
     try:
         draft = make()
@@ -100,7 +98,7 @@ def _write(
     return stored
 
 
-def write_many(declaration: ModelActivity, rows: Iterable[Model], using: str, *, is_strict: bool) -> Written:
+def write_many(declaration: Declaration, rows: Iterable[Model], using: str, *, is_strict: bool) -> Written:
     """Write the activities of many rows down, a thousand at a time, each thousand in a transaction."""
     total = Written()
     remaining = iter(rows)
@@ -109,7 +107,7 @@ def write_many(declaration: ModelActivity, rows: Iterable[Model], using: str, *,
     return total
 
 
-def _write_chunk(declaration: ModelActivity, chunk: list[Model], using: str, *, is_strict: bool) -> Written:
+def _write_chunk(declaration: Declaration, chunk: list[Model], using: str, *, is_strict: bool) -> Written:
     refused: list[tuple[Model, PayloadError]] = []
     # Outside of our transaction: a query of the declaration that fails must not ruin it.
     readable = list(_read_each(declaration, chunk, refused, is_strict=is_strict))
@@ -125,7 +123,7 @@ def _write_chunk(declaration: ModelActivity, chunk: list[Model], using: str, *, 
 
 
 def _read_each(
-    declaration: ModelActivity,
+    declaration: Declaration,
     chunk: list[Model],
     refused: list[tuple[Model, PayloadError]],
     *,
@@ -142,7 +140,7 @@ def _read_each(
             refused.append((row, _raised(declaration, error)))
 
 
-def _raised(declaration: ModelActivity, error: Exception) -> PayloadError:
+def _raised(declaration: Declaration, error: Exception) -> PayloadError:
     # Without the error itself: its text and its frames may hold personal data.
     message = (
         f"{type(declaration).__name__} raised {type(error).__name__} for its row: correct it, then requeue."
@@ -151,7 +149,7 @@ def _raised(declaration: ModelActivity, error: Exception) -> PayloadError:
 
 
 def _quarantine(
-    declaration: ModelActivity, row: Model, named: _Named, error: PayloadError, using: str
+    declaration: Declaration, row: Model, named: _Named, error: PayloadError, using: str
 ) -> Activity:
     """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
     dead = Activity(
@@ -187,7 +185,7 @@ def _quarantine(
     return stored
 
 
-def mend(declaration: ModelActivity, quarantined: Activity) -> bool:
+def mend(declaration: Declaration, quarantined: Activity) -> bool:
     """
     Read a quarantined activity from its row again.
 
@@ -204,7 +202,7 @@ def mend(declaration: ModelActivity, quarantined: Activity) -> bool:
     return True
 
 
-def _read_again(declaration: ModelActivity, quarantined: Activity, using: str) -> Activity:
+def _read_again(declaration: Declaration, quarantined: Activity, using: str) -> Activity:
     row = _row_of(declaration, quarantined)
     try:
         # In a savepoint: a query of the declaration that fails must not ruin the caller's transaction.
@@ -218,7 +216,7 @@ def _read_again(declaration: ModelActivity, quarantined: Activity, using: str) -
         raise _raised(declaration, error) from None
 
 
-def _row_of(declaration: ModelActivity, quarantined: Activity) -> Any:
+def _row_of(declaration: Declaration, quarantined: Activity) -> Any:
     # From where it was corrected: a replica may lag behind.
     using = databases.of_source(declaration.model, quarantined)
     row = declaration.model._base_manager.using(using).filter(pk=quarantined.source_pk).first()
@@ -230,7 +228,7 @@ def _row_of(declaration: ModelActivity, quarantined: Activity) -> Any:
     return row
 
 
-def _draft_again(declaration: ModelActivity, row: Model, quarantined: Activity, using: str) -> Draft:
+def _draft_again(declaration: Declaration, row: Model, quarantined: Activity, using: str) -> Draft:
     if declaration.is_due(row):
         return declaration.draft_of(row)
     reported = reversals.find_reported(declaration, row, using)
