@@ -100,7 +100,7 @@ def report(  # noqa: PLR0913  the guide's fields, all named
     stored = records.read(wanted, using)
     if is_news:
         return stored
-    records.compare(stored, wanted, is_time_given=createtime is not None, using=using)
+    records.compare_latest(stored, wanted, is_time_given=createtime is not None, using=using)
     return records.read(wanted, using)
 
 

@@ -94,7 +94,7 @@ def _write(
         records.refuse_taken(stored, wanted)
     except PayloadError as error:
         return _quarantine(declaration, row, named, error, using)
-    records.compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
+    records.compare_latest(stored, wanted, is_time_given=draft.createtime is not None, using=using)
     return stored
 
 
