@@ -134,8 +134,8 @@ def report_many(rows: Iterable[Mapping[str, Any]], *, on_error: OnError | None =
 
 
 def _report_chunk(chunk: list[Mapping[str, Any]], on_error: OnError | None, using: str) -> None:
-    def refuse(index: int, error: PayloadError) -> None:
-        if on_error is None:
+    def refuse(index: int, error: Exception) -> None:
+        if on_error is None or not isinstance(error, PayloadError):
             raise error
         on_error(chunk[index], error)
 

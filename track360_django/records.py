@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from track360_django import conf, customers, drafts, outbox, wakeup
@@ -19,8 +19,9 @@ from track360_django.models import Activity, Status
 
 logger = logging.getLogger(__name__)
 
-# Told of a draft that can't be written down: its place among those that were given, and why.
-Refuse = Callable[[int, PayloadError], None]
+# Told of a draft that can't be written down: its place among those that were given, and why; a `PayloadError`, or what
+# a function or setting of the host raised.
+Refuse = Callable[[int, Exception], None]
 
 
 def write(draft: Draft, using: str) -> tuple[Activity, bool]:
@@ -40,6 +41,15 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
         wakeup.after_commit(using=using)
         outbox.note_own([activity], using=using)
     return activity, is_news
+
+
+def write_built(activity: Activity, using: str) -> Activity:
+    """Write a record down that is built and has its customer, unless it is there already; return what is there."""
+    if outbox.add_activity(activity, using=using):
+        wakeup.after_commit(using=using)
+        outbox.note_own([activity], using=using)
+        return activity
+    return read(activity, using)
 
 
 def write_down(draft: Draft, using: str) -> Activity:
@@ -114,7 +124,9 @@ def _build_each(wanted: Sequence[Draft], using: str, refuse: Refuse) -> Iterator
             if owner not in keys:
                 keys[owner] = drafts.owner_key(draft.customer, using, brands[owner])
             yield _Built(index, draft, drafts.build(draft, *keys[owner]))
-        except PayloadError as error:
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  one draft, or a function of the host for it, stops no other
             refuse(index, error)
 
 
