@@ -168,13 +168,12 @@ def hold_free(brand: str, number: int, *, using: str) -> bool:
     lane = Lane.objects.using(using).filter(brand=brand, number=number)
     if not lane.exists():
         insert_missing([Lane(brand=brand, number=number)], using=using)
-    free = lane.filter(owner="", losses=0)
-    if connection.vendor != "postgresql":
-        return bool(free.select_for_update(skip_locked=True).values_list("pk", flat=True))
-    sql, params = free.order_by().values_list("pk", flat=True).query.sql_with_params()
+    free = lane.filter(owner="", losses=0).values_list("pk", flat=True)
+    sql, params = free.query.get_compiler(using).as_sql()
+    # Shared, for which Django has no word: deposits of many customers may change at the same time.
+    share = "LOCK IN SHARE MODE" if getattr(connection, "mysql_is_mariadb", False) else "FOR SHARE"
     with connection.cursor() as cursor:
-        # Shared, for which Django has no word: deposits of many customers may change at the same time.
-        cursor.execute(f"{sql} FOR SHARE SKIP LOCKED", params)
+        cursor.execute(f"{sql} {share} SKIP LOCKED", params)
         return cursor.fetchone() is not None
 
 
