@@ -1017,7 +1017,11 @@ def test_command_without_a_declaration_says_how_to_write_one() -> None:
 
 @pytest.mark.parametrize("corrections", ["flag", "resend"])
 def test_dry_run_shows_what_would_be_sent(
-    ledger: Days, track360_outbox: Outbox, settings: HostSettings, corrections: str
+    ledger: Days,
+    track360_outbox: Outbox,
+    settings: HostSettings,
+    corrections: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It prints the JSON objects, one a line, and leaves everything as it is."""
     configure(settings, CORRECTIONS=corrections)
@@ -1034,8 +1038,11 @@ def test_dry_run_shows_what_would_be_sent(
     ledger[DAY] += [row("c-6", GGR=0.5), row("c-7", GGR=0)]
     before = list(Activity.objects.order_by("pk").values()), Customer.objects.count()
 
+    caplog.clear()
     lines, error = fail("--date", "2025-07-21", "--dry-run")
 
+    # What did not happen is not told of.
+    assert not caplog.records
     assert (list(Activity.objects.order_by("pk").values()), Customer.objects.count()) == before
     assert error.returncode == 1
     shown = [json.loads(line) for line in lines]

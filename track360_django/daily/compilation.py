@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
-from track360_django import clock, conf, drafts, payloads
-from track360_django.daily.writer import CHUNK, Key, Wanted, Writer
+from track360_django import clock, conf, drafts, parcels, payloads, products
+from track360_django.daily import regrouping
+from track360_django.daily.regrouping import Regrouping
+from track360_django.daily.writer import BUSY, CHANGED, CHUNK, FLAGGED, Key, Wanted, Writer
 from track360_django.declarations import DailyActivity, declarations
 from track360_django.declarations.totals import Total, add_up
 from track360_django.exceptions import PayloadError
@@ -57,6 +60,9 @@ class Compilation:
         self._refused: dict[Key, PayloadError] = {}
         # By brand and id: a product may shape the event name of what was reported before.
         self._refused_ids: dict[tuple[str, str], PayloadError] = {}
+        self._regrouping = Regrouping()
+        # Totals that were refused before, with their dead records: whether they can be reported is known at the end.
+        self._mendable: dict[Key, tuple[Activity, Wanted]] = {}
         # A row can't be read, so a total that seems to be gone may be in it.
         self._is_partial = False
 
@@ -160,11 +166,15 @@ class Compilation:
         wanted = self._wanted.pop(key, None)
         if stored.queued_at > self._began:
             # Another run wrote it while this one read the host's rows, and may have seen more of them.
-            kind = "busy"
-        elif stored.customer_id is None:
-            kind = self._mend(stored, wanted)
-        else:
+            kind = BUSY
+        elif stored.customer_id is not None:
             kind = self._restate(stored, wanted)
+        elif wanted is None or wanted.is_zero:
+            self._writer.drop(stored)
+            kind = "mended"
+        else:
+            self._mendable[key] = (stored, wanted)
+            return
         self.report.counts[kind] += 1
 
     def _leave_to_others(self, stored: Activity) -> None:
@@ -180,36 +190,38 @@ class Compilation:
         else:
             self._refuse(_beside(key), _taken_by(stored.source or "a call of activities.report()"))
 
-    def _mend(self, quarantined: Activity, wanted: Wanted | None) -> str:
-        """Replace the dead record of a total that could not be reported before, and can now."""
-        if wanted is None or wanted.is_zero:
-            self._writer.drop(quarantined)
-            return "mended"
-        self._writer.replace(quarantined, wanted)
-        return "new"
-
     def _restate(self, stored: Activity, wanted: Wanted | None) -> str:
         """Correct what was reported, if the day says something else now; return what became of it."""
-        if not stored.body:
-            return "pruned"
-        if wanted is None and self._is_partial:
-            return "kept"
+        if not stored.body or (wanted is None and self._is_partial):
+            if wanted is None:
+                self._regrouping.note_gone(stored)
+            return "kept" if stored.body else "pruned"
         if wanted is not None and wanted.body == stored.body:
-            return "unchanged"
+            return self._is_unchanged(stored)
         before: dict[str, Any] = json.loads(stored.body)
         now = self._now(stored, before, wanted)
-        if now == before:
-            return "unchanged"
+        if _says_the_same(before, now):
+            return self._is_unchanged(stored)
         key = dict(zip(("brand", "eventname", "eventid"), _key_of(stored), strict=True))
-        self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
+        kind = self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
+        if kind != FLAGGED:
+            return kind
+        if wanted is None:
+            self._regrouping.note_gone(stored)
+        else:
+            self._regrouping.note_change(stored, before, now)
         # One that was flagged before still differs, and nothing is done to it.
-        is_told = stored.changed_at and conf.for_brand(stored.brand).CORRECTIONS == "flag"
-        return "flagged" if is_told else "changed"
+        return FLAGGED if stored.changed_at else CHANGED
+
+    def _is_unchanged(self, stored: Activity) -> str:
+        if stored.changed_at is not None:
+            self._writer.unflag(stored)
+        return "unchanged"
 
     def _now(self, stored: Activity, before: dict[str, Any], wanted: Wanted | None) -> dict[str, Any]:
         """Return what a record says now: a number that was sent and is not there any more is zero."""
-        _, _, product = stored.source_pk.partition(" ")
-        zeros = payloads.zeros(before, product=product, agreed=conf.for_brand(stored.brand).CURRENCIES)
+        agreed = conf.for_brand(stored.brand).CURRENCIES
+        zeros = payloads.zeros(before, details=_product_fields(stored), agreed=agreed)
         if wanted is None:
             return before | zeros
         body: dict[str, Any] = json.loads(wanted.body)
@@ -222,7 +234,22 @@ class Compilation:
         news = [self._wanted[key] for key in sorted(self._wanted) if not self._wanted[key].is_zero]
         self.report.counts["zero"] = len(self._wanted) - len(news)
         self._wanted.clear()
-        self.report.counts["new"] += self._writer.add(news)
+        mendable = [wanted for _, wanted in self._mendable.values()]
+        held = {wanted.key for wanted in self._regrouping.held([*news, *mendable])}
+        for key in sorted(held):
+            self._refuse(key, regrouping.refusal(key[0]))
+        self._mend(held)
+        self.report.counts["new"] += self._writer.add([wanted for wanted in news if wanted.key not in held])
+
+    def _mend(self, held: set[Key]) -> None:
+        """Replace the dead records of totals that could not be reported before, and can now."""
+        for key, (quarantined, wanted) in self._mendable.items():
+            if key in held:
+                self._writer.explain(quarantined, self._dead(key, self._refused.pop(key)))
+            else:
+                with transaction.atomic(using=self._writer.using):
+                    self._writer.replace(quarantined, wanted)
+                self.report.counts["new"] += 1
 
     def quarantine(self) -> None:
         """Keep what can't be reported where a person sees it."""
@@ -247,6 +274,27 @@ class Compilation:
 
 def _key_of(record: Activity) -> Key:
     return record.brand, record.eventname, record.eventid
+
+
+def _says_the_same(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Tell whether two bodies are equal: 50 and 50.00 are one number."""
+    return before.keys() == now.keys() and all(
+        value == now[name] or (name in numbers and Decimal(value) == Decimal(now[name]))
+        for numbers in [payloads.zeros(before).keys() & payloads.zeros(now).keys()]
+        for name, value in before.items()
+    )
+
+
+def _product_fields(stored: Activity) -> frozenset[str]:
+    """Return the names of the fields that tell a record's product: it may read like a number."""
+    _, _, product = stored.source_pk.partition(" ")
+    shape = parcels.product_shape(stored.brand) if product else None
+    if shape is None:
+        return frozenset()
+    try:
+        return frozenset(products.names_of(shape, product, eventname=stored.eventname).fields)
+    except PayloadError:
+        return frozenset()
 
 
 def _beside(key: Key) -> Key:
