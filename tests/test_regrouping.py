@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from pytest_django import Settings as HostSettings
 
 from tests.test_daily import (
     DAY,
     Days,
+    PlayerDay,
     bodies,
     deliver,
     ledger,
@@ -22,7 +25,7 @@ from tests.test_daily import (
     track360_sandbox,
 )
 from tests.test_middleware import configure
-from track360_django import clock, tasks
+from track360_django import activities, clock, daily, tasks
 from track360_django.models import Activity, Status
 
 if TYPE_CHECKING:
@@ -53,9 +56,9 @@ def held() -> list[str]:
     return list(rows.values_list("eventid", flat=True))
 
 
-def of(product: str, ggr: int, **values: Any) -> dict[str, Any]:
+def of(product: str, ggr: int, customer: str = "c-1") -> dict[str, Any]:
     """Return a row of a product."""
-    return row(product=product, GGR=Decimal(ggr), **values)
+    return row(customer, product=product, GGR=Decimal(ggr))
 
 
 @pytest.mark.parametrize(
@@ -190,6 +193,56 @@ def test_unsent_total_moves(ledger: Days, settings: HostSettings, corrections: s
 
     assert report() == {"changed": 1, "new": 1}
     assert paid() == 50
+
+
+# What another class wrote.
+
+
+def test_moved_declaration_is_told_of_and_changes_nothing(
+    ledger: Days,
+    track360_outbox: Outbox,
+    settings: HostSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Records of a class that is not there any more stay as they are, until its label is given."""
+    configure(settings, PRODUCT_FIELD="product", CORRECTIONS="resend")
+    ledger[DAY] = [row(f"c-{number}", GGR=Decimal(number)) for number in range(1, 5)]
+    report()
+    deliver(track360_outbox)
+    before = list(Activity.objects.order_by("pk").values())
+    monkeypatch.setattr(PlayerDay, "source", "moved")
+    same, changed, regrouped = row("c-1", GGR=1), row("c-2", GGR=Decimal(20)), of("Casino", 3, customer="c-3")
+    ledger[DAY] = [same, changed, regrouped]
+
+    for _ in range(2):
+        assert report() == {"unchanged": 1, "foreign": 3, "refused": 1}
+    assert list(Activity.objects.exclude(customer=None).order_by("pk").values()) == before
+    assert held() == ["DailyStats-2025-07-21-c-3-Casino-USD"]
+    with pytest.raises(CommandError, match=r'source = "tests\.test_daily\.PlayerDay"'):
+        call_command("track360", "daily", "--date", "2025-07-21", stdout=StringIO())
+    caplog.clear()
+    daily.report_days([(PlayerDay(), DAY), (PlayerDay(), DAY)])
+    told = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert ["PlayerDay" in record.getMessage() for record in told] == [True]
+
+    monkeypatch.setattr(PlayerDay, "source", "tests.test_daily.PlayerDay")
+    assert report() == {"unchanged": 1, "changed": 3, "new": 1}
+    assert paid() == 24
+
+
+def test_two_declarations_of_one_name_leave_each_other_alone(ledger: Days) -> None:
+    """Each product line may have a declaration of its own: what the other one wrote is not foreign."""
+    casino = type("CasinoDay", (PlayerDay,), {"rows": lambda _self, _day: [of("Casino", 5)]})
+    ledger[DAY] = [of("Sports", 7)]
+    activities.register_daily(casino)
+    declarations = activities.daily_declarations()
+
+    first, again = ([daily.report_day(each, DAY).counts for each in declarations] for _ in range(2))
+
+    activities.unregister_daily(casino)
+    assert [counts["new"] for counts in first] == [1, 1]
+    assert [+counts for counts in again] == [{"unchanged": 1}] * 2
 
 
 # What is the same, and what is a number.

@@ -14,9 +14,10 @@ from django.db import transaction
 
 from track360_django import clock, conf, drafts, parcels, payloads, products
 from track360_django.daily import regrouping
+from track360_django.daily.doubling import names_per_event
 from track360_django.daily.regrouping import Regrouping
 from track360_django.daily.writer import BUSY, CHANGED, CHUNK, FLAGGED, Key, Wanted, Writer
-from track360_django.declarations import DailyActivity, declarations
+from track360_django.declarations import DailyActivity, daily_declarations
 from track360_django.declarations.totals import Total, add_up
 from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_behind
@@ -34,6 +35,8 @@ class DayReport:
     refusals: list[str] = field(default_factory=list)
     # Names of KPIs that are reported per event, too.
     doubled: frozenset[str] = frozenset()
+    # Labels that no declaration has any more, of records that differ.
+    moved_from: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
         usual = ("new", "changed", "unchanged", "zero", "refused")
@@ -80,7 +83,7 @@ class Compilation:
             names |= total.kpis.keys()
             self._is_partial |= not total.is_key_known
             self._build(total)
-        self.report.doubled = frozenset(names & {each.eventname for each in declarations()})
+        self.report.doubled = names_per_event() & names
 
     def _build(self, total: Total) -> None:
         error = total.error
@@ -134,7 +137,8 @@ class Compilation:
         for page in self._stored():
             with transaction.atomic(using=self._writer.using):
                 for stored in page:
-                    if stored.source == self._source:
+                    is_dead = stored.customer_id is None
+                    if stored.source == self._source or (is_dead and self._is_moved(stored)):
                         self._compare(stored)
                     else:
                         self._leave_to_others(stored)
@@ -183,12 +187,42 @@ class Compilation:
         if key in self._refused:
             self._refused[_beside(key)] = self._refused.pop(key)
         wanted = self._wanted.pop(key, None)
+        if self._is_moved(stored):
+            self.report.counts[self._leave_to_old_label(stored, wanted)] += 1
+            return
         if wanted is None:
             return
         if not stored.body or json.loads(stored.body) == json.loads(wanted.body):
             self.report.counts["unchanged"] += 1
         else:
             self._refuse(_beside(key), _taken_by(stored.source or "a call of activities.report()"))
+
+    def _is_moved(self, stored: Activity) -> bool:
+        """Tell whether a declaration wrote a record that is not there any more: most likely it has another path now."""
+        day, *_ = stored.source_pk.split(" ")
+        labels = {declaration.label() for declaration in daily_declarations()}
+        return bool(stored.source) and stored.source not in labels and day == self._day.isoformat()
+
+    def _leave_to_old_label(self, stored: Activity, wanted: Wanted | None) -> str:
+        """Tell a person of a record that differs, and report nothing beside it that may be the same money."""
+        if not stored.body:
+            return "pruned"
+        before: dict[str, Any] = json.loads(stored.body)
+        now = self._now(stored, before, wanted)
+        if _says_the_same(before, now):
+            return "unchanged"
+        self._note(stored, before, now, wanted)
+        self.report.moved_from.add(stored.source)
+        return "foreign"
+
+    def _note(
+        self, stored: Activity, before: dict[str, Any], now: dict[str, Any], wanted: Wanted | None
+    ) -> None:
+        """Note a total that differs, and stays as it was reported."""
+        if wanted is None:
+            self._regrouping.note_gone(stored)
+        else:
+            self._regrouping.note_change(stored, before, now)
 
     def _restate(self, stored: Activity, wanted: Wanted | None) -> str:
         """Correct what was reported, if the day says something else now; return what became of it."""
@@ -206,10 +240,7 @@ class Compilation:
         kind = self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
         if kind != FLAGGED:
             return kind
-        if wanted is None:
-            self._regrouping.note_gone(stored)
-        else:
-            self._regrouping.note_change(stored, before, now)
+        self._note(stored, before, now, wanted)
         # One that was flagged before still differs, and nothing is done to it.
         return FLAGGED if stored.changed_at else CHANGED
 
