@@ -183,6 +183,40 @@ def test_total_that_takes_the_place_of_a_pruned_one_is_held(
 
 
 @pytest.mark.parametrize("corrections", FLAG_OR_RESEND)
+def test_total_beside_one_that_is_kept_is_held(
+    ledger: Days, settings: HostSettings, corrections: str
+) -> None:
+    """While a row can't be read, what seems to be gone may be in it, and stays."""
+    configure(settings, PRODUCT_FIELD="product", CORRECTIONS=corrections)
+    ledger[DAY] = [row(GGR=Decimal(50))]
+    report()
+
+    ledger[DAY] = [of("Casino", 50), row(None, GGR=Decimal(1))]
+
+    assert report() == {"kept": 1, "refused": 2}
+    assert paid() == 50
+    ledger[DAY].pop()
+    assert report() == {"changed": 1, "new": 1, "mended": 1}
+    assert paid() == 50
+
+
+def test_requeue_releases_nothing(ledger: Days, track360_outbox: Outbox) -> None:
+    """What is kept back waits for a run that knows better, whoever requeues it."""
+    ledger[DAY] = [row(GGR=Decimal(50))]
+    report()
+    deliver(track360_outbox)
+    ledger[DAY] = [of("Casino", 50)]
+    report()
+
+    with pytest.raises(CommandError, match="still can't be reported: 1"):
+        call_command("track360", "requeue", "--reason", "regrouped", stdout=StringIO())
+
+    assert track360_outbox.deliver().delivered == 0
+    assert report() == {"flagged": 1, "refused": 1}
+    assert held() == ["DailyStats-2025-07-21-c-1-Casino-USD"]
+
+
+@pytest.mark.parametrize("corrections", FLAG_OR_RESEND)
 def test_unsent_total_moves(ledger: Days, settings: HostSettings, corrections: str) -> None:
     """What nobody can have seen is corrected, whatever was agreed."""
     configure(settings, PRODUCT_FIELD="product", CORRECTIONS=corrections)

@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 
-from track360_django import clock, conf, drafts, parcels, payloads, products
-from track360_django.daily import regrouping
+from track360_django import clock, conf, drafts, payloads
+from track360_django.daily import regrouping, restating
 from track360_django.daily.doubling import names_per_event
 from track360_django.daily.regrouping import Regrouping
 from track360_django.daily.writer import BUSY, CHANGED, CHUNK, FLAGGED, Key, Wanted, Writer
@@ -208,8 +207,8 @@ class Compilation:
         if not stored.body:
             return "pruned"
         before: dict[str, Any] = json.loads(stored.body)
-        now = self._now(stored, before, wanted)
-        if _says_the_same(before, now):
+        now = restating.said_now(stored, before, wanted)
+        if restating.says_the_same(before, now):
             return "unchanged"
         self._note(stored, before, now, wanted)
         self.report.moved_from.add(stored.source)
@@ -233,8 +232,8 @@ class Compilation:
         if wanted is not None and wanted.body == stored.body:
             return self._is_unchanged(stored)
         before: dict[str, Any] = json.loads(stored.body)
-        now = self._now(stored, before, wanted)
-        if _says_the_same(before, now):
+        now = restating.said_now(stored, before, wanted)
+        if restating.says_the_same(before, now):
             return self._is_unchanged(stored)
         key = dict(zip(("brand", "eventname", "eventid"), _key_of(stored), strict=True))
         kind = self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
@@ -248,15 +247,6 @@ class Compilation:
         if stored.changed_at is not None:
             self._writer.unflag(stored)
         return "unchanged"
-
-    def _now(self, stored: Activity, before: dict[str, Any], wanted: Wanted | None) -> dict[str, Any]:
-        """Return what a record says now: a number that was sent and is not there any more is zero."""
-        agreed = conf.for_brand(stored.brand).CURRENCIES
-        zeros = payloads.zeros(before, details=_product_fields(stored), agreed=agreed)
-        if wanted is None:
-            return before | zeros
-        body: dict[str, Any] = json.loads(wanted.body)
-        return body | {name: zero for name, zero in zeros.items() if name not in body}
 
     # What is left over.
 
@@ -305,27 +295,6 @@ class Compilation:
 
 def _key_of(record: Activity) -> Key:
     return record.brand, record.eventname, record.eventid
-
-
-def _says_the_same(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Tell whether two bodies are equal: 50 and 50.00 are one number."""
-    return before.keys() == now.keys() and all(
-        value == now[name] or (name in numbers and Decimal(value) == Decimal(now[name]))
-        for numbers in [payloads.zeros(before).keys() & payloads.zeros(now).keys()]
-        for name, value in before.items()
-    )
-
-
-def _product_fields(stored: Activity) -> frozenset[str]:
-    """Return the names of the fields that tell a record's product: it may read like a number."""
-    _, _, product = stored.source_pk.partition(" ")
-    shape = parcels.product_shape(stored.brand) if product else None
-    if shape is None:
-        return frozenset()
-    try:
-        return frozenset(products.names_of(shape, product, eventname=stored.eventname).fields)
-    except PayloadError:
-        return frozenset()
 
 
 def _beside(key: Key) -> Key:
