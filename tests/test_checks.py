@@ -506,6 +506,7 @@ WRONG_DAYS: dict[str, tuple[list[str], dict[str, Any], str]] = {
     "doubled-event": (["W005"], {"eventname": "Deposit"}, "Deposit"),
     "doubled-kpi": (["W005"], {"kpis": ("GGR", "Deposit")}, "Deposit"),
     "doubled-only-kpi": (["W005"], {"kpis": "Deposit"}, "Deposit"),
+    "doubled-reversal": (["W005"], {"kpis": ("Chargeback",)}, "Chargeback"),
     "window-too-long": (["W006"], {"window_days": 31}, "30 days"),
     "no-window": (["W006"], {"window_days": 0}, "window_days = 0"),
     "window-is-no-number": (["W006"], {"window_days": "7"}, "'7'"),

@@ -24,7 +24,7 @@ from example_project.games.track360 import CustomerDay
 from tests.pages import page
 from tests.test_middleware import configure
 from track360_django import activities, clock, customers, daily, signals, tasks
-from track360_django.daily.writer import CHUNK
+from track360_django.daily.writer import CHUNK, Writer
 from track360_django.models import Activity, Customer, Status
 
 if TYPE_CHECKING:
@@ -824,13 +824,14 @@ def test_task_rests_while_the_package_is_off(ledger: Days, settings: HostSetting
 def test_kpi_that_is_reported_per_event_too_is_told(ledger: Days, caplog: pytest.LogCaptureFixture) -> None:
     """A deposit that is an event and part of a day's total counts twice: once a run, the log says so."""
     last = yesterday()
-    ledger[last] = ledger[last - timedelta(days=1)] = [row(GGR=1, Deposit=Decimal(5))]
+    ledger[last] = ledger[last - timedelta(days=1)] = [row(GGR=1, Deposit=Decimal(5), Chargeback=1)]
 
     tasks.daily()
 
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert told == [
-        "track360: Deposit is reported per event and in the day's total DailyStats, so it may count twice."
+        f"track360: {name} is reported per event and in the day's total DailyStats, so it may count twice."
+        for name in ("Chargeback", "Deposit")
     ]
 
 
@@ -857,6 +858,24 @@ def test_older_run_takes_nothing_back(ledger: Days, settings: HostSettings) -> N
 
     assert report() == {"busy": 2, "unchanged": 1}
     assert [body["GGR"] for body in bodies()] == ["2", "1", "3"]
+
+
+def test_correction_that_came_too_late_is_busy(ledger: Days, track360_outbox: Outbox) -> None:
+    """A run that read a record before another one corrected it does not count it as its own change."""
+    ledger[DAY] = [row(GGR=Decimal(50))]
+    report()
+    stored = Activity.objects.get()
+    late = Activity.objects.get()
+    late.body = late.body.replace("50.00", "60.00")
+    ledger[DAY] = [row(GGR=Decimal(70))]
+    report()
+    deliver(track360_outbox)
+
+    assert Writer("default").correct(stored, late) == "busy"
+
+    assert kpis() == {"GGR": "70.00"}
+    assert report() == {"unchanged": 1}
+    assert Activity.objects.get().changed_at is None
 
 
 def test_day_costs_a_handful_of_queries(ledger: Days, settings: HostSettings) -> None:
@@ -1017,7 +1036,11 @@ def test_command_without_a_declaration_says_how_to_write_one() -> None:
 
 @pytest.mark.parametrize("corrections", ["flag", "resend"])
 def test_dry_run_shows_what_would_be_sent(
-    ledger: Days, track360_outbox: Outbox, settings: HostSettings, corrections: str
+    ledger: Days,
+    track360_outbox: Outbox,
+    settings: HostSettings,
+    corrections: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It prints the JSON objects, one a line, and leaves everything as it is."""
     configure(settings, CORRECTIONS=corrections)
@@ -1034,8 +1057,11 @@ def test_dry_run_shows_what_would_be_sent(
     ledger[DAY] += [row("c-6", GGR=0.5), row("c-7", GGR=0)]
     before = list(Activity.objects.order_by("pk").values()), Customer.objects.count()
 
+    caplog.clear()
     lines, error = fail("--date", "2025-07-21", "--dry-run")
 
+    # What did not happen is not told of.
+    assert not caplog.records
     assert (list(Activity.objects.order_by("pk").values()), Customer.objects.count()) == before
     assert error.returncode == 1
     shown = [json.loads(line) for line in lines]

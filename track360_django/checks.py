@@ -37,6 +37,7 @@ from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from track360_django import activities, conf, currencies, delivery, lanes, origin, pace, payloads, signup
+from track360_django.daily.doubling import names_per_event
 from track360_django.declarations import ledger, reversals
 from track360_django.paths import find_missing
 
@@ -121,8 +122,7 @@ def _check_daily(declaration: activities.DailyActivity) -> Iterator[CheckMessage
     if kind.rows is activities.DailyActivity.rows:
         hint = "Write rows(self, day): it yields mappings of customer, currency and KPI names to numbers."
         yield _error("E020", f"{where} has no rows(), so no day can be compiled.", hint)
-    per_event = {each.eventname for each in activities.declarations()}
-    for name in sorted(per_event & {declaration.eventname, *declaration.numbers()}):
+    for name in sorted(names_per_event() & {declaration.eventname, *declaration.numbers()}):
         hint = (
             "Report it per event or per day, as agreed with Track360, not both (API guide, Grouping by date)."
         )

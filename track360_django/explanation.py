@@ -94,6 +94,10 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         what="rows of one day's total differ in something that can't be added up",
         advice="Leave the field out of rows(), or let it be part of `product`",
     ),
+    "regrouped": Meaning(
+        what="a day's total may hold money that was reported under another id, which can't be taken back there",
+        advice='Set CORRECTIONS="resend" if that is agreed with Track360, or keep the old grouping in rows()',
+    ),
     "before_send": Meaning(what="BEFORE_SEND returned no record", advice="Correct the function"),
     "declaration": Meaning(what="the declaration failed for its row", advice="Correct the declaration"),
     "row_gone": Meaning(what="the row it came from is gone"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
@@ -302,14 +302,17 @@ def is_number(value: object) -> bool:
 
 
 def zeros(
-    record: Mapping[str, object], *, product: str = "", agreed: Mapping[str, int] = _NO_CURRENCIES
+    record: Mapping[str, object],
+    *,
+    details: Collection[str] = (),
+    agreed: Mapping[str, int] = _NO_CURRENCIES,
 ) -> dict[str, str]:
     """
     Return zero for each number among the values of an activity's record.
 
     Args:
         record: As it was sent. What reads like a number is one: a detail that is lost costs less than an amount.
-        product: What its product is, which is none, however it reads.
+        details: Names of fields that are no numbers, however they read, such as the one of its product.
         agreed: As in `currency`.
 
     Source: none, our choice: the guide doesn't say that a field that is left out is reset.
@@ -319,7 +322,7 @@ def zeros(
     return {
         name: number(0, name=name, places=places if "." in str(value) else 0)
         for name, value in record.items()
-        if is_number(value) and value != product and name not in ACTIVITY_FIELDS - {"Value"}
+        if is_number(value) and name not in details and name not in ACTIVITY_FIELDS - {"Value"}
     }
 
 

@@ -56,6 +56,7 @@ def report_days(days: Iterable[tuple[DailyActivity, date]]) -> tuple[list[DayRep
     reports: list[DayReport] = []
     errors: list[Exception] = []
     doubled: set[tuple[str, str]] = set()
+    moved_from: set[str] = set()
     for declaration, day in days:
         try:
             report = report_day(declaration, day)
@@ -66,13 +67,24 @@ def report_days(days: Iterable[tuple[DailyActivity, date]]) -> tuple[list[DayRep
             logger.info("track360: %s", report)
             reports.append(report)
             doubled |= {(declaration.eventname, name) for name in report.doubled}
+            moved_from |= report.moved_from
     for eventname, name in sorted(doubled):
         logger.warning(
             "track360: %s is reported per event and in the day's total %s, so it may count twice.",
             name,
             eventname,
         )
+    for label in sorted(moved_from):
+        logger.warning("track360: %s", moved(label))
     return reports, errors
+
+
+def moved(label: str) -> str:
+    """Return what a person is told of records whose declaration is not there any more."""
+    return (
+        f"Totals that differ were written down by {label}, which no declaration is called any more, and are not "
+        f'corrected: if it was moved or renamed, set source = "{label}" in it.'
+    )
 
 
 def report_day(declaration: DailyActivity, day: date, *, show: Show | None = None) -> DayReport:

@@ -12,8 +12,11 @@ from typing import Any
 from django.db import transaction
 
 from track360_django import clock, conf, drafts, payloads
-from track360_django.daily.writer import CHUNK, Key, Wanted, Writer
-from track360_django.declarations import DailyActivity, declarations
+from track360_django.daily import regrouping, restating
+from track360_django.daily.doubling import names_per_event
+from track360_django.daily.regrouping import Regrouping
+from track360_django.daily.writer import BUSY, CHANGED, CHUNK, FLAGGED, Key, Wanted, Writer
+from track360_django.declarations import DailyActivity, daily_declarations
 from track360_django.declarations.totals import Total, add_up
 from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_behind
@@ -31,6 +34,8 @@ class DayReport:
     refusals: list[str] = field(default_factory=list)
     # Names of KPIs that are reported per event, too.
     doubled: frozenset[str] = frozenset()
+    # Labels that no declaration has any more, of records that differ.
+    moved_from: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
         usual = ("new", "changed", "unchanged", "zero", "refused")
@@ -57,6 +62,9 @@ class Compilation:
         self._refused: dict[Key, PayloadError] = {}
         # By brand and id: a product may shape the event name of what was reported before.
         self._refused_ids: dict[tuple[str, str], PayloadError] = {}
+        self._regrouping = Regrouping()
+        # Totals that were refused before, with their dead records: whether they can be reported is known at the end.
+        self._mendable: dict[Key, tuple[Activity, Wanted]] = {}
         # A row can't be read, so a total that seems to be gone may be in it.
         self._is_partial = False
 
@@ -74,7 +82,7 @@ class Compilation:
             names |= total.kpis.keys()
             self._is_partial |= not total.is_key_known
             self._build(total)
-        self.report.doubled = frozenset(names & {each.eventname for each in declarations()})
+        self.report.doubled = names_per_event() & names
 
     def _build(self, total: Total) -> None:
         error = total.error
@@ -128,7 +136,8 @@ class Compilation:
         for page in self._stored():
             with transaction.atomic(using=self._writer.using):
                 for stored in page:
-                    if stored.source == self._source:
+                    is_dead = stored.customer_id is None
+                    if stored.source == self._source or (is_dead and self._is_moved(stored)):
                         self._compare(stored)
                     else:
                         self._leave_to_others(stored)
@@ -160,11 +169,15 @@ class Compilation:
         wanted = self._wanted.pop(key, None)
         if stored.queued_at > self._began:
             # Another run wrote it while this one read the host's rows, and may have seen more of them.
-            kind = "busy"
-        elif stored.customer_id is None:
-            kind = self._mend(stored, wanted)
-        else:
+            kind = BUSY
+        elif stored.customer_id is not None:
             kind = self._restate(stored, wanted)
+        elif wanted is None or wanted.is_zero:
+            self._writer.drop(stored)
+            kind = "mended"
+        else:
+            self._mendable[key] = (stored, wanted)
+            return
         self.report.counts[kind] += 1
 
     def _leave_to_others(self, stored: Activity) -> None:
@@ -173,6 +186,9 @@ class Compilation:
         if key in self._refused:
             self._refused[_beside(key)] = self._refused.pop(key)
         wanted = self._wanted.pop(key, None)
+        if self._is_moved(stored):
+            self.report.counts[self._leave_to_old_label(stored, wanted)] += 1
+            return
         if wanted is None:
             return
         if not stored.body or json.loads(stored.body) == json.loads(wanted.body):
@@ -180,40 +196,57 @@ class Compilation:
         else:
             self._refuse(_beside(key), _taken_by(stored.source or "a call of activities.report()"))
 
-    def _mend(self, quarantined: Activity, wanted: Wanted | None) -> str:
-        """Replace the dead record of a total that could not be reported before, and can now."""
-        if wanted is None or wanted.is_zero:
-            self._writer.drop(quarantined)
-            return "mended"
-        self._writer.replace(quarantined, wanted)
-        return "new"
+    def _is_moved(self, stored: Activity) -> bool:
+        """Tell whether a declaration wrote a record that is not there any more: most likely it has another path now."""
+        day, *_ = stored.source_pk.split(" ")
+        labels = {declaration.label() for declaration in daily_declarations()}
+        return bool(stored.source) and stored.source not in labels and day == self._day.isoformat()
+
+    def _leave_to_old_label(self, stored: Activity, wanted: Wanted | None) -> str:
+        """Tell a person of a record that differs, and report nothing beside it that may be the same money."""
+        if not stored.body:
+            return "pruned"
+        before: dict[str, Any] = json.loads(stored.body)
+        now = restating.said_now(stored, before, wanted)
+        if restating.says_the_same(before, now):
+            return "unchanged"
+        self._note(stored, before, now, wanted)
+        self.report.moved_from.add(stored.source)
+        return "foreign"
+
+    def _note(
+        self, stored: Activity, before: dict[str, Any], now: dict[str, Any], wanted: Wanted | None
+    ) -> None:
+        """Note a total that differs, and stays as it was reported."""
+        if wanted is None:
+            self._regrouping.note_gone(stored)
+        else:
+            self._regrouping.note_change(stored, before, now)
 
     def _restate(self, stored: Activity, wanted: Wanted | None) -> str:
         """Correct what was reported, if the day says something else now; return what became of it."""
-        if not stored.body:
-            return "pruned"
-        if wanted is None and self._is_partial:
-            return "kept"
+        if not stored.body or (wanted is None and self._is_partial):
+            if wanted is None:
+                self._regrouping.note_gone(stored)
+            return "kept" if stored.body else "pruned"
         if wanted is not None and wanted.body == stored.body:
-            return "unchanged"
+            return self._is_unchanged(stored)
         before: dict[str, Any] = json.loads(stored.body)
-        now = self._now(stored, before, wanted)
-        if now == before:
-            return "unchanged"
+        now = restating.said_now(stored, before, wanted)
+        if restating.says_the_same(before, now):
+            return self._is_unchanged(stored)
         key = dict(zip(("brand", "eventname", "eventid"), _key_of(stored), strict=True))
-        self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
+        kind = self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
+        if kind != FLAGGED:
+            return kind
+        self._note(stored, before, now, wanted)
         # One that was flagged before still differs, and nothing is done to it.
-        is_told = stored.changed_at and conf.for_brand(stored.brand).CORRECTIONS == "flag"
-        return "flagged" if is_told else "changed"
+        return FLAGGED if stored.changed_at else CHANGED
 
-    def _now(self, stored: Activity, before: dict[str, Any], wanted: Wanted | None) -> dict[str, Any]:
-        """Return what a record says now: a number that was sent and is not there any more is zero."""
-        _, _, product = stored.source_pk.partition(" ")
-        zeros = payloads.zeros(before, product=product, agreed=conf.for_brand(stored.brand).CURRENCIES)
-        if wanted is None:
-            return before | zeros
-        body: dict[str, Any] = json.loads(wanted.body)
-        return body | {name: zero for name, zero in zeros.items() if name not in body}
+    def _is_unchanged(self, stored: Activity) -> str:
+        if stored.changed_at is not None:
+            self._writer.unflag(stored)
+        return "unchanged"
 
     # What is left over.
 
@@ -222,7 +255,22 @@ class Compilation:
         news = [self._wanted[key] for key in sorted(self._wanted) if not self._wanted[key].is_zero]
         self.report.counts["zero"] = len(self._wanted) - len(news)
         self._wanted.clear()
-        self.report.counts["new"] += self._writer.add(news)
+        mendable = [wanted for _, wanted in self._mendable.values()]
+        held = {wanted.key for wanted in self._regrouping.held([*news, *mendable])}
+        for key in sorted(held):
+            self._refuse(key, regrouping.refusal(key[0]))
+        self._mend(held)
+        self.report.counts["new"] += self._writer.add([wanted for wanted in news if wanted.key not in held])
+
+    def _mend(self, held: set[Key]) -> None:
+        """Replace the dead records of totals that could not be reported before, and can now."""
+        for key, (quarantined, wanted) in self._mendable.items():
+            if key in held:
+                self._writer.explain(quarantined, self._dead(key, self._refused.pop(key)))
+            else:
+                with transaction.atomic(using=self._writer.using):
+                    self._writer.replace(quarantined, wanted)
+                self.report.counts["new"] += 1
 
     def quarantine(self) -> None:
         """Keep what can't be reported where a person sees it."""

@@ -16,6 +16,11 @@ logger = logging.getLogger(__name__)
 # How many records are read, compared and written together.
 CHUNK: Final = 1000
 
+# What becomes of a record that says something else now.
+CHANGED: Final = "changed"
+FLAGGED: Final = "flagged"
+BUSY: Final = "busy"
+
 # Brand, event name, event id: what tells records apart.
 Key = tuple[str, str, str]
 Show = Callable[[str], None]
@@ -74,9 +79,20 @@ class Writer:
                 found[owner] = customers.of(each.customer, each.key[0], using=self.using)
             yield drafts.attach(each.record(), found[owner])
 
-    def correct(self, stored: Activity, corrected: Activity) -> None:
-        """Correct a record that says something else now, as `CORRECTIONS` says."""
+    def correct(self, stored: Activity, corrected: Activity) -> str:
+        """Correct a record that says something else now, as `CORRECTIONS` says; return what became of it."""
         records.compare(stored, corrected, is_time_given=True, using=self.using)
+        now = records.find(corrected, self.using)
+        if now is not None and now.body == corrected.body:
+            return CHANGED
+        if now is None or now.version != stored.version or now.changed_at is None:
+            # Another run was faster: whatever it wrote may know more.
+            return BUSY
+        return FLAGGED
+
+    def unflag(self, stored: Activity) -> None:
+        """Note that a record which was flagged says what the host says again."""
+        outbox.unflag(stored.pk, using=self.using)
 
     def replace(self, quarantined: Activity, wanted: Wanted) -> None:
         """Put a record in the place of the dead one that stood for it."""
@@ -125,14 +141,19 @@ class Preview(Writer):
             self._show(each.body)
         return len(news)
 
-    def correct(self, stored: Activity, corrected: Activity) -> None:
+    def correct(self, stored: Activity, corrected: Activity) -> str:
         """Show what a correction sends, if it sends anything: it is made and taken back."""
         with transaction.atomic(using=self.using):
-            super().correct(stored, corrected)
-            now = Activity.objects.using(self.using).get(pk=stored.pk)
+            # What is flagged already is not told of.
+            outbox.flag_changed(stored.pk, using=self.using)
+            kind = super().correct(stored, corrected)
             transaction.set_rollback(True, using=self.using)
-        if now.version != stored.version:
-            self._show(now.body)
+        if kind == CHANGED:
+            self._show(corrected.body)
+        return kind
+
+    def unflag(self, stored: Activity) -> None:
+        """Leave it."""
 
     def replace(self, quarantined: Activity, wanted: Wanted) -> None:
         """Show the record."""

@@ -16,6 +16,7 @@ from track360_django.outbox.activities import (
     note_own,
     replace_dead,
     replace_quarantined,
+    unflag,
 )
 from track360_django.outbox.customers import (
     SAFETY_NET,
@@ -66,4 +67,5 @@ __all__ = [
     "requeue",
     "settle",
     "settle_accepted",
+    "unflag",
 ]

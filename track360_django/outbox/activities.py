@@ -58,6 +58,11 @@ def flag_changed(pk: int, *, using: str) -> bool:
     return bool(Activity.objects.using(using).filter(pk=pk, changed_at=None).update(changed_at=Now()))
 
 
+def unflag(pk: int, *, using: str) -> None:
+    """Note that the host's row behind an activity says again what was reported."""
+    Activity.objects.using(using).filter(pk=pk).update(changed_at=None)
+
+
 def correct_activity(activity: Activity, body: str, *, using: str) -> bool:
     """
     Replace the body of an activity and mark it due: it goes out again under the same id.

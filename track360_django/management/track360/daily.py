@@ -53,6 +53,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     lines = err if options["dry_run"] else out
     problems: list[str] = []
     doubled: set[str] = set()
+    moved_from: set[str] = set()
     for declaration, day in list(_days_of(options)):
         try:
             report = daily.report_day(declaration, day, show=show)
@@ -62,9 +63,10 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
             lines.write(str(report))
             problems += _problems_of(report)
             doubled |= {f"{report.eventname}: {name}" for name in report.doubled}
+            moved_from |= report.moved_from
     for name in sorted(doubled):
         err.write(f"{name} is reported per event, too, and may count twice.")
-    _tell(problems)
+    _tell([*problems, *map(daily.moved, sorted(moved_from))])
 
 
 def _tell(problems: Sequence[str]) -> None:
