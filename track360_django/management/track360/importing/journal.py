@@ -105,7 +105,7 @@ class Journal:
         if self._bad is None:
             self._bad = _open_private(self.bad_path, os.O_APPEND)
             self._bad.seek(0, os.SEEK_END)
-        self._bad.write(line_of(bad).encode() + b"\n")
+        self._bad.write(line_of(bad))
 
 
 class Aside:
@@ -117,7 +117,7 @@ class Aside:
 
     def save(self, _place: Place, bad: Iterable[BadLine]) -> None:
         """Write the bad lines of a batch down."""
-        lines = [line_of(each).encode() + b"\n" for each in bad]
+        lines = [line_of(each) for each in bad]
         if lines:
             with _open_private(self.bad_path, os.O_APPEND) as file:
                 file.writelines(lines)
@@ -126,15 +126,16 @@ class Aside:
         """Do nothing: each batch closed it."""
 
 
-def line_of(bad: BadLine) -> str:
-    """Return a bad line as JSON: where it is, why it was not reported, and its text, to be corrected."""
+def line_of(bad: BadLine) -> bytes:
+    """Return a bad line as a line of JSON: where it is, why it was not reported, and its text, to be corrected."""
     found: Mapping[str, Any] = {
         "line": bad.entry.number,
         "reason": bad.reason,
         "message": bad.message,
         "text": bad.entry.text,
     }
-    return json.dumps(found, ensure_ascii=False)
+    # Half a surrogate pair has no UTF-8: it is spelt out, as JSON does.
+    return json.dumps(found, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def _content_of(path: Path) -> dict[str, Any]:
