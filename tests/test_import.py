@@ -30,6 +30,9 @@ from tests.pages import ROOT
 from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, retention
 from track360_django.management.track360.importing import lines, run
+from track360_django.management.track360.importing.entries import Entry
+from track360_django.management.track360.importing.journal import line_of
+from track360_django.management.track360.importing.outcome import BadLine
 from track360_django.management.track360.stopping import Stop
 from track360_django.models import Activity, Customer, Status
 from track360_django.sandbox.server import SandboxServer
@@ -307,6 +310,20 @@ def test_customer_who_is_known_keeps_their_attribution(write: Write) -> None:
     assert f"{path}: 1 customers read: 0 new, 1 changed, 0 known, 0 not reported" in printed
 
 
+@pytest.mark.parametrize("due_at", [None, datetime(2100, 1, 1, tzinfo=UTC)], ids=["inactive", "under-way"])
+def test_signup_that_is_held_keeps_its_attribution(write: Write, due_at: datetime | None) -> None:
+    """Frozen at the signup: a file releases the customer, and never gives them to another affiliate."""
+    customers.report("7", tracking=TOUCH, source="allauth")
+    Customer.objects.update(status=Status.HELD, reason="inactive", due_at=due_at)
+    line = {"customerId": "7", "tracking_data": "other"}
+
+    shown = track360(write("c.jsonl", line), "--dry-run")
+    track360(write("c.jsonl", line))
+
+    assert Customer.objects.get().tracking == TOUCH
+    assert [json.loads(each)["tracking_data"] for each in shown] == [TOUCH["tracking_data"]]
+
+
 def test_customer_who_was_active_before_is_released(write: Write) -> None:
     """Who was held because nobody had reported them gets what the file says, their registration included."""
     activities.report("Bet", customer="7", value=Decimal(1), currency="USD", eventid="b1")
@@ -371,6 +388,60 @@ def test_event_id_with_other_content_is_sent_again_where_that_is_agreed(
     assert Activity.objects.get().status == Status.PENDING
 
 
+def test_other_content_under_one_id_is_never_overwritten(
+    write: Write, track360_sandbox: SandboxServer
+) -> None:
+    """Who gives the listed line an id of its own, as the message says, has both deposits reported, each once."""
+    path = write("a.jsonl", deposit(1, Value="100.00"), deposit(1, Value="200.00"))
+
+    _, shown = fail(path, "--dry-run")
+    _, error = fail(write("c.jsonl", {"customerId": "007"}), path)
+    listed = json.loads(bad_lines(path)[0]["text"])
+    track360(write("fixed.jsonl", {**listed, "eventid": "TX-2"}))
+    delivery.drain()
+
+    assert "1 of them with the eventid of another activity" in str(error)
+    assert "1 of them with the eventid of another activity" in str(shown)
+    sent = {each["eventid"]: each["Value"] for each in track360_sandbox.store.activities()}
+    assert sent == {"TX-1": "100.00", "TX-2": "200.00"}
+    assert Activity.objects.filter(changed_at=None).count() == 2
+
+
+def test_unsent_record_of_the_host_is_never_overwritten(write: Write) -> None:
+    """A file is no later truth than the host's own report, waiting or dead."""
+    activities.report("Deposit", customer="007", value=Decimal(100), currency="USD", eventid="TX-1")
+    activities.report("Deposit", customer="007", value=Decimal(100), currency="USD", eventid="TX-2")
+    Activity.objects.filter(eventid="TX-2").update(status=Status.DEAD, due_at=None, reason="rejected")
+    path = write("a.jsonl", deposit(1, Value="999.00"), deposit(2, Value="999.00"))
+
+    fail(path)
+
+    assert [bad["reason"] for bad in bad_lines(path)] == ["other_content"] * 2
+    assert [body["Value"] for body in bodies()] == ["100.00", "100.00"]
+
+
+def test_day_total_that_is_there_twice_is_listed(write: Write) -> None:
+    """Without an event id, two lines of one customer and day are one total: nobody can tell which is right."""
+    total = {"createtime": "2025-07-21", "eventid": None, "eventname": "GGR"}
+    path = write("a.jsonl", deposit(1, **total, Value="50.00"), deposit(1, **total, Value="20.00"))
+
+    fail(path)
+
+    assert [body["Value"] for body in bodies()] == ["50.00"]
+    assert [(bad["line"], bad["reason"]) for bad in bad_lines(path)] == [(2, "other_content")]
+
+
+def test_agreed_correction_is_of_the_same_customer(write: Write, settings: Settings) -> None:
+    """`CORRECTIONS="resend"` changes an activity, it never moves one to somebody else: that line is listed."""
+    configure(settings, CORRECTIONS="resend")
+    path = write("a.jsonl", deposit(1), deposit(1, customerid="008"), deposit(1, Value="300.00"))
+
+    fail(path)
+
+    assert [(body["customerid"], body["Value"]) for body in bodies()] == [("007", "300.00")]
+    assert [(bad["line"], bad["reason"]) for bad in bad_lines(path)] == [(2, "other_content")]
+
+
 def test_row_of_the_host_may_have_been_imported_before(write: Write) -> None:
     """An import is of no row: the row of the same deposit is the same activity, also for reconciliation."""
     made = Deposit.objects.create(
@@ -426,6 +497,8 @@ BAD = [
     ('{"customerId": "7", "regtime": "21.07.2025"}', "invalid_time"),
     ('{"customerId": "7", "regtime": "0001-01-01T00:00+14:00"}', "invalid_time"),
     ('{"customerId": "7", "regtime": 20250721}', "invalid_time"),
+    ('{"customerId": "7", "regtime": 0}', "invalid_time"),
+    ('{"customerId": "7", "regtime": false}', "invalid_time"),
     ('{"customerId": "7", "tracking_data": "' + "x" * 51 + '"}', "too_long"),
     ('{"customerId": "7", "tracking_data": 7}', "no_text"),
     ('{"customerId": "7", "tracking_data": "a\\nb"}', "control_character"),
@@ -453,6 +526,82 @@ def test_bad_customer_is_set_aside_and_the_others_go_on(line: str | bytes, reaso
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        " tracking_data",
+        "tracking_data ",
+        "TRACKING_DATA",
+        "trackingData",
+        "tracking-data",
+        "\u00a0tracking_data",
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_other_spelling_of_the_tracking_parameter_is_refused(name: str, kind: str, write: Write) -> None:
+    """As an additional field it would freeze the customer without their affiliate."""
+    content = f"customerId,{name},note\n7,t-1,\n" if kind == "csv" else {"customerId": "7", name: "t-1"}
+    path = write(f"c.{kind}", content)
+
+    fail(path)
+
+    (bad,) = bad_lines(path)
+    assert bad["reason"] == "misspelt_field"
+    assert "tracking_data" in bad["message"]
+    assert ascii(name) in bad["message"]
+    assert not Customer.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["tracking_data", "Tracking Data", "BTag", "b_tag "])
+def test_other_tracking_parameter_than_the_agreed_one_is_refused(
+    name: str, write: Write, settings: Settings
+) -> None:
+    """Where `btag` attributes, the guide's name is no additional field; neither is another spelling of `btag`."""
+    configure(settings, TRACKING_PARAMS=("btag",))
+    path = write("c.csv", f"customerId,{name}\n7,t-1\n")
+
+    fail(path)
+
+    assert bad_lines(path)[0]["reason"] == "misspelt_field"
+    assert "btag" in bad_lines(path)[0]["message"]
+    assert not Customer.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["Product", " product", "pro-duct"])
+def test_other_spelling_of_the_product_field_is_refused(name: str, write: Write, settings: Settings) -> None:
+    """Two products' totals of a day would be one total."""
+    configure(settings, PRODUCT_FIELD="product")
+    total = {"createtime": "2025-07-21", "eventid": None, "eventname": "GGR"}
+    path = write("a.jsonl", deposit(1, **total, **{name: "Casino"}))
+
+    fail(path)
+
+    assert bad_lines(path)[0]["reason"] == "misspelt_field"
+    assert not Activity.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b", "", "x" * 256], ids=ascii)
+@pytest.mark.parametrize("kind", ["customers", "activities"])
+def test_name_that_nothing_keeps_is_set_aside(name: str, kind: str, write: Write) -> None:
+    """The line alone is bad; no table and no request sees it."""
+    made = {"customers": {"customerId": "7"}, "activities": deposit(7)}[kind]
+    good = {"customers": {"customerId": "8"}, "activities": deposit(8)}[kind]
+    path = write("f.jsonl", {**made, name: "x"}, good)
+
+    fail(path)
+
+    assert [(bad["line"], bad["reason"]) for bad in bad_lines(path)] == [(1, "invalid_field")]
+    assert Customer.objects.count() + Activity.objects.count() == (1 if kind == "customers" else 2)
+
+
+def test_list_of_bad_lines_takes_what_has_no_utf8() -> None:
+    """Half a surrogate pair in a message stops no import: it is spelt out, as JSON does."""
+    bad = BadLine(Entry(1, 1, 9, "text", {}), "invalid_field", "the name \ud800")
+
+    assert json.loads(line_of(bad))["message"] == "the name \ud800"
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"Value": "1,250.00"}, "invalid_number"),
@@ -460,6 +609,9 @@ def test_bad_customer_is_set_aside_and_the_others_go_on(line: str | bytes, reaso
         ({"Value": "9" * 39}, "invalid_number"),
         ({"Currency": "Dollar"}, "unknown_currency"),
         ({"createtime": "2025-02-30 10:00"}, "invalid_time"),
+        ({"createtime": 0}, "invalid_time"),
+        ({"createtime": False}, "invalid_time"),
+        ({"createtime": []}, "invalid_time"),
         ({"eventid": None}, "no_eventid"),
         ({"eventid": 1.5}, "invalid_field"),
         ({"eventname": None}, "invalid_field"),

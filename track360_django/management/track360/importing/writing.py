@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -98,14 +99,16 @@ def preview_activities(
         before = stored.get(records.key_of(each.activity))
         if before is None:
             outcome.counts.new += 1
-        elif records.says_the_same(before, each.activity, is_time_given=each.is_dated):
+        elif _is_known(before, each):
             outcome.counts.unchanged += 1
             continue
+        elif _is_agreed(before, each.activity):
+            outcome.counts.changed += 1
         else:
-            _note_other(before, each, outcome)
-        if before is None or _is_quarantined(before) or _is_resent(brand):
-            shown.append(each.activity.body)
-            stored[records.key_of(each.activity)] = each.activity
+            _refuse_other(outcome, each.entry)
+            continue
+        shown.append(each.activity.body)
+        stored[records.key_of(each.activity)] = each.activity
     return outcome, shown
 
 
@@ -125,18 +128,35 @@ def _compare(
     """Deal with those that were written down before, in another batch or further up in this one."""
     for each in built:
         before = stored.pop(records.key_of(each.activity), None) or records.read(each.activity, using)
-        if records.says_the_same(before, each.activity, is_time_given=each.is_dated):
+        if _is_known(before, each):
             outcome.counts.unchanged += 1
-        else:
+        elif _is_agreed(before, each.activity):
             records.compare(before, each.activity, is_time_given=each.is_dated, using=using)
-            _note_other(before, each, outcome)
+            outcome.counts.changed += 1
+        else:
+            # Never overwritten, sent or not: the line may be another activity, and then the first would be lost.
+            if before.attempts or before.accepted_version:
+                outbox.flag_changed(before.pk, using=using)
+            _refuse_other(outcome, each.entry)
 
 
-def _note_other(before: Activity, each: _Built, outcome: Outcome) -> None:
-    if _is_quarantined(before) or _is_resent(before.brand):
-        outcome.counts.changed += 1
-    else:
-        _refuse_other(outcome, each.entry)
+def _is_known(before: Activity, each: _Built) -> bool:
+    return not _is_quarantined(before) and records.says_the_same(
+        before, each.activity, is_time_given=each.is_dated
+    )
+
+
+def _is_agreed(before: Activity, wanted: Activity) -> bool:
+    """Tell whether a line with other content is an agreed correction, and not another activity."""
+    if _is_quarantined(before):
+        return True
+    if conf.for_brand(before.brand).CORRECTIONS != "resend":
+        return False
+    told = [
+        [body.get(name) for name in ("customerid", "eventname")]
+        for body in map(json.loads, (before.body, wanted.body))
+    ]
+    return told[0] == told[1]
 
 
 def _is_quarantined(stored: Activity) -> bool:
@@ -144,16 +164,13 @@ def _is_quarantined(stored: Activity) -> bool:
     return stored.customer_id is None and not stored._state.adding
 
 
-def _is_resent(brand: str) -> bool:
-    return conf.for_brand(brand).CORRECTIONS == "resend"
-
-
 def _refuse_other(outcome: Outcome, entry: Entry) -> None:
     outcome.counts.other += 1
     message = (
-        "its eventid was written down before with other content. What was sent stays and is flagged, what was not "
-        "sent yet got this content: look at it with `track360 explain`. Another activity needs another eventid "
-        "(API guide, Activity API, eventid; TRACK360['CORRECTIONS'])."
+        "its eventid was written down before with other content, which stays; this line is not reported. Look at "
+        "the other one with `track360 explain`. Another activity needs another eventid, and a day's total without "
+        "one is told apart by customer, day, currency and product; a correction has to be agreed (API guide, Activity "
+        "API, eventid; TRACK360['CORRECTIONS'])."
     )
     outcome.refuse(entry, reason="other_content", message=message)
 
