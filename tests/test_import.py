@@ -761,6 +761,27 @@ def test_dry_run_prints_what_would_be_sent_and_writes_nothing(
     assert sorted(map(str, shown)) == sorted(str(dict(call.record)) for call in calls)
 
 
+def test_dry_run_goes_on_behind_a_customer_who_cannot_be_sent(write: Write, settings: Settings) -> None:
+    """`BEFORE_SEND` refuses one: their line is listed, the others are shown; so with users that activities meet."""
+    alex, bob = (str(User.objects.create(username=name).pk) for name in ("alex", "bob"))
+
+    def before_send(record: dict[str, Any]) -> dict[str, Any]:
+        if record.get("customerId") in {"c-8", alex}:
+            raise RuntimeError
+        return record
+
+    configure(settings, BEFORE_SEND=before_send)
+    people = write("c.jsonl", *({"customerId": f"c-{number}"} for number in range(7, 10)))
+    events = write("a.jsonl", deposit(1, customerid=alex), deposit(2, customerid=bob))
+
+    printed, error = fail(people, events, "--dry-run")
+
+    shown = [json.loads(line) for line in printed]
+    assert [each["customerId"] for each in shown if "customerId" in each] == ["c-7", "c-9", bob]
+    assert str(error).count("lines that can't be reported as they are: 1") == 2
+    assert not Customer.objects.exists()
+
+
 def test_rate_bounds_the_lines_of_a_second(write: Write) -> None:
     """Twelve lines at ten a second take more than a second."""
     path = write("a.jsonl", *(deposit(number) for number in range(12)))

@@ -15,7 +15,7 @@ from track360_django.management.track360 import bodies
 from track360_django.management.track360.importing.entries import Entry
 from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
 from track360_django.management.track360.importing.outcome import Outcome
-from track360_django.models import Activity, Status
+from track360_django.models import Activity, Customer, Status
 
 
 def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
@@ -34,7 +34,12 @@ def preview_customers(
     """Return what would be sent of a batch of customers."""
     outcome, registrations, on_error = _registrations(entries, brand)
     rows = customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
-    shown = list(bodies.of_customers(newcomers.note(rows)))
+    named = {registration.user: registration for registration in registrations}
+
+    def refuse(row: Customer, error: PayloadError) -> None:
+        on_error(named[row.customer_id], error)
+
+    shown = list(bodies.of_customers(newcomers.note(rows), refuse=refuse))
     outcome.counts.new = len(shown)
     outcome.counts.unchanged = outcome.counts.read - outcome.counts.bad - len(shown)
     return outcome, shown
@@ -93,7 +98,12 @@ def preview_activities(
     outcome = Outcome()
     built = _build(entries, brand, outcome)
     using = router.db_for_write(Activity)
-    shown = list(newcomers.of(sorted({each.customer_id for each in built}), brand, using=using))
+    firsts = {each.customer_id: each.entry for each in reversed(built)}
+
+    def refuse(row: Customer, error: PayloadError) -> None:
+        _refuse(outcome, firsts[row.customer_id], error)
+
+    shown = list(newcomers.of(sorted(firsts), brand, using=using, refuse=refuse))
     stored = records.stored_like([each.activity for each in built], using)
     for each in built:
         before = stored.get(records.key_of(each.activity))
