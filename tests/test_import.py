@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import shutil
 import signal
 import stat
 import subprocess
@@ -212,6 +213,39 @@ def test_lost_quotation_mark_costs_its_line_alone(write: Write) -> None:
 
     assert [(bad["line"], bad["text"]) for bad in bad_lines(path)] == [(2, 'a,"open'), (203, 'b,"open')]
     assert Customer.objects.count() == 201
+
+
+@pytest.mark.parametrize("closing", ['"fine"\n', 'fine",x\n', "fine\n"], ids=["quoted", "surplus", "never"])
+def test_lost_quotation_mark_swallows_no_line_up_to_the_next_one(closing: str, write: Write) -> None:
+    """Whatever the reader makes of the lines together: the first can't be read, those behind it can."""
+    many = [f"{number},ok\n" for number in range(2, 500)]
+    path = write("c.csv", "customerId,note\n", '1,"lost\n', *many, f"500,{closing}", "501,ok\n")
+
+    _, error = fail(path)
+
+    bad = [2, 501] if closing.endswith("x\n") else [2]
+    assert [each["line"] for each in bad_lines(path)] == bad
+    assert Customer.objects.count() == 501 - len(bad)
+    assert "All other lines were read as they stand there" in str(error)
+
+
+def test_cell_that_may_have_swallowed_lines_is_told(write: Write) -> None:
+    """A well-formed record over several lines is taken as it is; a person is told where, and how many there are."""
+    path = write(
+        "c.csv",
+        "customerId,country,note\n",
+        '1,US,"hello\n',
+        "2,US,ok\n",
+        '3,US,"\n',
+        '4,US,"two\nlines, as they are"\n',
+        '5,US,"two\nlines"\n',
+    )
+
+    printed = track360(path)
+
+    assert f"{path} has one record in lines 2 to 4: is a quotation mark lost there?" in printed
+    assert [line for line in printed if "within such a cell: 2. A lost" in line]
+    assert set(Customer.objects.values_list("customer_id", flat=True)) == {"1", "4", "5"}
 
 
 def test_time_is_read_in_the_agreed_zone(write: Write, settings: Settings) -> None:
@@ -919,6 +953,92 @@ def test_batch_that_was_not_noted_is_read_again(stopped: Path) -> None:
     assert "lines that can't be reported as they are: 1." in str(error)
     assert [bad["line"] for bad in bad_lines(stopped)] == [2]
     assert Activity.objects.count() == 29
+
+
+def test_progress_of_another_database_is_not_used(stopped: Path) -> None:
+    """What was imported into staging is not done in production."""
+    progress = stopped.with_name("a.jsonl.progress")
+    noted = json.loads(progress.read_text())
+    noted["input"]["database"][2] = "staging"
+    progress.write_text(json.dumps(noted))
+    Activity.objects.all().delete()
+
+    printed, _ = fail(stopped)
+
+    assert "(or the database) is not what it was" in printed[0]
+    assert Activity.objects.count() == 29
+    assert [bad["line"] for bad in bad_lines(stopped)] == [2]
+
+
+@pytest.mark.parametrize("kind", ["customers", "activities"])
+def test_progress_that_a_restored_database_knows_nothing_of_is_not_used(
+    kind: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings are the same; what was written is looked for before the import goes on."""
+    model: Any = {"customers": Customer, "activities": Activity}[kind]
+    wanted = (
+        deposit(number) if kind == "activities" else {"customerId": f"c-{number}"} for number in range(16)
+    )
+    first, *others = wanted
+    path = write("a.jsonl", *others, "broken\n" * 30, first)
+    progress = path.with_name("a.jsonl.progress")
+    with monkeypatch.context() as patch:
+        # Behind a batch that wrote nothing.
+        patch.setattr(
+            Stop, "is_wanted", property(lambda _: json.loads(progress.read_text())["line"] in range(40, 46))
+        )
+        fail(path, "--rate", "10")
+    assert model.objects.count() == 15
+    model.objects.all().delete()
+
+    out = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("track360", "import", str(path), stdout=out, stderr=io.StringIO())
+
+    assert "is not in this database (was it restored from a backup?)" in out.getvalue()
+    assert model.objects.count() == 16
+    assert [bad["line"] for bad in bad_lines(path)] == list(range(16, 46))
+
+
+def remove(path: Path) -> bool:
+    """Remove a file or a folder, while an import asks whether to stop: it need not."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    return False
+
+
+def test_file_that_is_removed_meanwhile_is_no_crash(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that is open is read to its end; one that is still to be read is told to be gone."""
+    people, events = write("c.jsonl", {"customerId": "7"}), write("a.jsonl", deposit(1))
+    monkeypatch.setattr(Stop, "is_wanted", property(lambda _: remove(people)))
+    track360(people)
+    assert Customer.objects.count() == 1
+    people = write("c.jsonl", {"customerId": "8"})
+    monkeypatch.setattr(Stop, "is_wanted", property(lambda _: remove(events)))
+
+    _, error = fail(people, events)
+
+    assert (error.returncode, str(error).split(":")[0]) == (1, f"{events} is gone")
+    assert Customer.objects.count() == 2
+
+
+def test_folder_that_is_removed_meanwhile_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was committed stays; how far the import is can't be noted, and the person is told."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = folder / "c.jsonl"
+    path.write_text("".join(json.dumps({"customerId": str(number)}) + "\n" for number in range(20)))
+    monkeypatch.setattr(Stop, "is_wanted", property(lambda _: remove(folder)))
+
+    _, error = fail(path, "--rate", "10")
+
+    assert error.returncode == 1
+    assert "can't be noted any more" in str(error)
+    assert Customer.objects.count() == 20
 
 
 def test_file_that_changed_is_imported_from_the_beginning(stopped: Path) -> None:

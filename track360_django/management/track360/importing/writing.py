@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from django.db import router, transaction
 
@@ -14,25 +14,37 @@ from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
 from track360_django.management.track360.importing.entries import Entry
 from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
+from track360_django.management.track360.importing.formats import Kind
 from track360_django.management.track360.importing.outcome import Outcome
 from track360_django.models import Activity, Customer, Status
 
 
 def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
     """Write a batch of customers down."""
-    outcome, registrations, on_error = _registrations(entries, brand)
+    outcome, read, on_error = _registrations(entries, brand)
+    registrations = [registration for _, registration in read]
     reported = customers.report_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
     outcome.counts.new = reported.new
     outcome.counts.changed = reported.changed
     outcome.counts.unchanged = reported.unchanged
+    refused = {bad.entry.number for bad in outcome.bad}
+    outcome.note_written([[registration.user] for entry, registration in read if entry.number not in refused])
     return outcome
+
+
+def are_there(kind: Kind, sample: Sequence[Sequence[str]], brand: str) -> bool:
+    """Tell whether the records of a sample are all in the table: not so in a backup, or in another database."""
+    names, model = _KEYS[kind]
+    rows = model._default_manager.using(router.db_for_write(model)).filter(brand=brand)
+    return all(rows.filter(**dict(zip(names, key, strict=True))).exists() for key in sample)
 
 
 def preview_customers(
     entries: Sequence[Entry], brand: str, newcomers: bodies.Newcomers
 ) -> tuple[Outcome, list[str]]:
     """Return what would be sent of a batch of customers."""
-    outcome, registrations, on_error = _registrations(entries, brand)
+    outcome, read, on_error = _registrations(entries, brand)
+    registrations = [registration for _, registration in read]
     rows = customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
     named = {registration.user: registration for registration in registrations}
 
@@ -47,17 +59,24 @@ def preview_customers(
 
 def _registrations(
     entries: Sequence[Entry], brand: str
-) -> tuple[Outcome, list[Registration], customers.OnError]:
+) -> tuple[Outcome, list[tuple[Entry, Registration]], customers.OnError]:
     outcome = Outcome()
     origin: dict[int, Entry] = {}
 
     def on_error(registration: Registration, error: PayloadError) -> None:
         _refuse(outcome, origin[id(registration)], error)
 
-    registrations = _read(entries, brand, outcome, registration_of)
-    origin.update((id(registration), entry) for entry, registration in registrations)
-    outcome.counts.undated = sum(registration.regtime is None for _, registration in registrations)
-    return outcome, [registration for _, registration in registrations], on_error
+    read = _read(entries, brand, outcome, registration_of)
+    origin.update((id(registration), entry) for entry, registration in read)
+    outcome.counts.undated = sum(registration.regtime is None for _, registration in read)
+    return outcome, read, on_error
+
+
+# What tells the records of a sample apart.
+_KEYS: Final[Mapping[Kind, tuple[tuple[str, ...], type[Customer | Activity]]]] = {
+    "customers": (("customer_id",), Customer),
+    "activities": (("eventname", "eventid"), Activity),
+}
 
 
 class _Built(NamedTuple):
@@ -87,6 +106,7 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
         outcome.counts.new = len(news)
         added = {id(each) for each in news}
         _compare([each for each in built if id(each) not in added], stored, using, outcome)
+    outcome.note_written([[each.activity.eventname, each.activity.eventid] for each in built])
     outcome.counts.held = sum(owners[each.customer_id].status == Status.HELD for each in built)
     return outcome
 
@@ -192,6 +212,7 @@ def _read(
     found = []
     for entry in entries:
         outcome.counts.read += 1
+        outcome.counts.doubtful += entry.is_doubtful
         try:
             if entry.error is not None:
                 raise entry.error
