@@ -315,7 +315,7 @@ def test_pruning_leaves_alone_what_the_host_is_correcting(track360_sandbox: Sand
 
     def correct() -> None:
         with transaction.atomic():
-            outbox.correct_activity(corrected.pk, "{}", using="default")
+            outbox.correct_activity(corrected, "{}", using="default")
             holds.set()
             done.wait(20)
         connection.close()

@@ -541,7 +541,7 @@ def test_every_id_is_documented_and_tried() -> None:
 
     assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
     assert used == {case[0] for case in WRONG.values()} | {
-        *("E010", "E011", "E013", "E014", "W002", "W007"),
+        *("E010", "E011", "E013", "E014", "E024", "W002", "W007"),
         *(number for _, expected in AGED.values() for number in expected),
         *(case[0] for case in MISSPELT.values()),
         *(number for case in WRONG_DAYS.values() for number in case[0]),
@@ -656,6 +656,31 @@ def test_check_command_is_content_with_the_example(run_check: RunCheck) -> None:
     run = run_check("TRACK360['BASE_URL'] = 'https://partners.example.com'")
 
     assert run.returncode == 0, run.stderr
+
+
+class Reversed2(Reversed):
+    """Another KPI of the same rows, with the same ids."""
+
+    eventname = "FirstDeposit"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [({}, ["E024"]), ({"on_reverse": "negative"}, []), ({"eventid": "pk"}, []), ({"on_reverse": None}, [])],
+    ids=["same", "other-name", "other-id", "none"],
+)
+def test_two_reversals_under_one_id_are_an_error(
+    settings: Settings, attributes: dict[str, Any], expected: list[str]
+) -> None:
+    """Of two records of one row each is taken back by itself; the example declares the first of them."""
+    settings.TRACK360 = RIGHT
+    second = type("Second", (Reversed2,), attributes)
+    activities.register(Deposit)(second)
+
+    found = numbers()
+
+    activities.unregister(Deposit, second)
+    assert found == expected
 
 
 AGED: dict[str, tuple[dict[str, Any], list[str]]] = {

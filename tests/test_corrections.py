@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
 from tests.test_middleware import configure
-from track360_django import activities, customers, delivery
+from track360_django import activities, customers, delivery, outbox
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Lane
 from track360_django.sandbox.server import SandboxServer
@@ -129,32 +130,115 @@ def test_record_of_the_open_transaction_changes_in_a_busy_lane(
     assert json.loads(Activity.objects.earliest("pk").body)["Value"] == "300.00"
 
 
+@pytest.mark.rowlocks
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("corrections", ["flag", "resend"])
-def test_change_that_commits_while_the_record_is_under_way(
+def test_record_that_is_being_changed_is_in_nobodys_hands(
     account: Account, settings: HostSettings, track360_sandbox: SandboxServer, corrections: str
 ) -> None:
-    """The change began before a worker took the lane: what was accepted stays, or the latest goes out after it."""
-    deposit(account)
-
-    def commit_change(_status: int, _text: str) -> None:
-        body = Activity.objects.get().body
-        # What `outbox.correct_unsent` writes, by a transaction that ends just now.
-        if Activity.objects.filter(attempts=0, status="pending", version=1).exists():
-            Activity.objects.update(body=body.replace("250.00", "300.00"), version=F("version") + 1)
-
-    configure(settings, CORRECTIONS=corrections, RESPONSE_CHECK=commit_change)
+    """However long the transaction lasts: workers pass its lane over, without waiting, and send the latest after it."""
+    configure(settings, CORRECTIONS=corrections)
+    customers.report(account.user)
     delivery.drain()
+    made = deposit(account)
+    changed, drained = threading.Event(), threading.Event()
+
+    def host() -> None:
+        try:
+            with transaction.atomic():
+                change(Deposit.objects.get(pk=made.pk))
+                changed.set()
+                drained.wait(20)
+        finally:
+            changed.set()
+            connection.close()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    changed.wait(20)
+    begun = time.monotonic()
+    during = delivery.drain()
+    took = time.monotonic() - begun
+    drained.set()
+    thread.join()
     delivery.drain()
 
-    if corrections == "flag":
-        assert sent(track360_sandbox) == ["250.00"]
-        assert stored() == ("250.00", True)
-        assert Activity.objects.get().status == "delivered"
-    else:
-        # The imitation refuses another content for one id; what matters is that it was sent.
-        assert stored() == ("300.00", False)
-        assert [entry.status for entry in track360_sandbox.store.log.entries()] == [200, 200, 400]
+    assert sent(track360_sandbox) == ["300.00"]
+    assert (during.delivered, stored()) == (0, ("300.00", False))
+    assert took < 10
+
+
+@pytest.mark.rowlocks
+@pytest.mark.django_db(transaction=True)
+def test_two_transactions_may_change_records_of_one_lane(
+    account: Account, track360_sandbox: SandboxServer
+) -> None:
+    """They hold the lane together, and neither waits for the other."""
+    customers.report(account.user)
+    delivery.drain()
+    first, second = deposit(account), deposit(account)
+    changed, go = threading.Event(), threading.Event()
+
+    def host() -> None:
+        try:
+            with transaction.atomic():
+                change(Deposit.objects.get(pk=first.pk))
+                changed.set()
+                go.wait(20)
+        finally:
+            changed.set()
+            connection.close()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    changed.wait(20)
+    change(second)
+    go.set()
+    thread.join()
+    delivery.drain()
+
+    assert sent(track360_sandbox) == ["300.00", "300.00"]
+
+
+def test_record_that_timed_out_for_good_keeps_its_body(account: Account) -> None:
+    """Dead because no answer came in time: Track360 may have it, also after it was requeued."""
+    made = deposit(account)
+    Activity.objects.update(status="dead", reason="too_old", attempts=9, due_at=None)
+
+    change(made)
+    assert stored() == ("250.00", True)
+    outbox.requeue(Activity.objects.all())
+    change(made)
+
+    assert stored() == ("250.00", True)
+
+
+@pytest.mark.parametrize("status", ["held", "delivered"])
+def test_record_never_moves_to_another_customer(account: Account, status: str) -> None:
+    """It waits for its own customer, in their lane: what is another's now is flagged."""
+    made = deposit(account)
+    Activity.objects.update(status=status, accepted_version=int(status == "delivered"))
+    made.account = Account.objects.create(user=User.objects.create(username="sam"), currency="EUR")
+
+    made.save()
+
+    activity = Activity.objects.get()
+    assert json.loads(activity.body)["customerid"] == str(account.user.pk)
+    assert (activity.customer.customer_id if activity.customer else "") == str(account.user.pk)
+    assert activity.changed_at is not None
+
+
+def test_dead_record_may_become_another_customers(account: Account) -> None:
+    """Track360 refused it and has nothing of it."""
+    made = deposit(account)
+    Activity.objects.update(status="dead", reason="http_400", due_at=None)
+    made.account = Account.objects.create(user=User.objects.create(username="sam"), currency="EUR")
+
+    made.save()
+
+    activity = Activity.objects.get()
+    assert json.loads(activity.body)["customerid"] == str(made.account.user.pk)
+    assert (activity.customer.customer_id if activity.customer else "") == str(made.account.user.pk)
 
 
 def bet(number: int, value: Any = 5) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection, models
 from django.db.models import Q
@@ -19,6 +20,7 @@ from pytest_django import Settings as HostSettings
 from tests.ledger.models import Payment
 from tests.test_middleware import configure
 from track360_django import activities, balance, customers, delivery, reconcile, tasks
+from track360_django.declarations import writing
 from track360_django.models import Activity
 from track360_django.sandbox.server import SandboxServer
 
@@ -202,7 +204,8 @@ def test_one_declaration_that_fails_hides_no_other(declare: Declare) -> None:
 
     found = reconcile.run(since=since())
 
-    assert [problem.split(":")[1].strip() for problem in found.failures] == ["ValidationError"]
+    (problem,) = found.failures
+    assert "Broken could not be reconciled: ValidationError in " in problem
     assert Activity.objects.filter(eventname="Payment").count() == 1
 
 
@@ -271,6 +274,148 @@ def test_deletion_by_sql_is_a_reversal(declare: Declare) -> None:
     assert values == ["7.00", "8.00", "-7.00"]
     assert found.balance is not None
     assert {line.unexplained for _, line in found.balance.sorted()} == {0}
+
+
+def test_row_that_was_paid_meanwhile_is_not_reversed(declare: Declare) -> None:
+    """It was seen pending, and has a record by now: asked again, with the row locked, it counts."""
+    declare(Reversible)
+    row = Payment.objects.create(player="c-1", amount=Decimal(7), status="paid")
+    (declaration,) = (each for each in activities.declarations() if each.model is Payment)
+
+    assert writing.reverse_locked(declaration, row.pk, connection.alias, connection.alias) is None
+
+    assert Activity.objects.count() == 1
+
+
+def test_reversal_of_an_old_row_is_found_by_its_own_date(declare: Declare) -> None:
+    """`reversed_at`, where that is a column, tells that something happened lately."""
+
+    class Dated(Reversible):
+        createtime = "amount"
+        dated_by = "paid_at"
+        reversed_at = "paid_at"
+
+        def get_createtime(self, _row: Payment) -> datetime:
+            return datetime(2025, 1, 1, tzinfo=UTC)
+
+    declare(Dated)
+    Payment.objects.create(player="c-1", amount=Decimal(7), status="paid", paid_at=since(days=90))
+    Payment.objects.update(status="reversed", paid_at=since(days=1))
+
+    assert gap_of(reconcile.run(since=since(days=3))).reversed == 1
+
+
+def test_row_that_counts_again_is_told(declare: Declare) -> None:
+    """Nothing is reported twice by itself; ledger and Track360 differ by it."""
+    declare(Reversible)
+    row = Payment.objects.create(player="c-1", amount=Decimal(7), status="paid")
+    for status in ("reversed", "paid"):
+        row.status = status
+        row.save()
+
+    found = reconcile.run(since=since())
+
+    assert gap_of(found).reactivated == 1
+    assert "count again" in " ".join(found.problems())
+    assert found.balance is not None
+    assert {line.unexplained for _, line in found.balance.sorted()} == {Decimal(7)}
+
+
+def test_reversal_of_a_row_older_than_the_balance_is_no_difference(declare: Declare) -> None:
+    """The reversal is of today, the payment is not looked at."""
+    declare(Reversible)
+    row = Payment.objects.create(player="c-1", amount=Decimal(7), status="paid", paid_at=since(days=60))
+    row.status = "reversed"
+    row.save()
+
+    found = reconcile.run(since=since(days=7))
+
+    assert found.balance is not None
+    assert {line.unexplained for _, line in found.balance.sorted()} == {0}
+
+
+class Twin(Paid):
+    """The same rows under the same name and other ids, on purpose."""
+
+    def get_eventid(self, row: Payment) -> str:
+        """Return an id of its own."""
+        return f"twin-{row.pk}"
+
+
+def test_record_of_a_twin_is_not_another_id_of_the_row(declare: Declare) -> None:
+    """Two declarations of one event name are two records of each row."""
+    declare(Paid)
+    declare(Twin)
+    unannounced(2)
+
+    reconcile.run(since=since())
+
+    assert Activity.objects.count() == 4
+
+
+class Raising(Reversible):
+    """Raises for one row in each of its methods."""
+
+    method = ""
+
+    def get_eventid(self, row: Payment) -> str:
+        """Return an id, or raise."""
+        if row.amount == 666 and self.method == "eventid":
+            raise LookupError
+        return f"P-{row.pk}"
+
+    def get_reversed_at(self, row: Payment) -> datetime | None:
+        """Return nothing, or raise."""
+        if row.amount == 666 and self.method == "reversed_at":
+            raise LookupError
+        return None
+
+
+@pytest.mark.parametrize("method", ["eventid", "reversed_at"])
+def test_row_that_raises_stops_no_other(declare: Declare, method: str) -> None:
+    """Neither a missing record nor a missing reversal of the others."""
+    kind = type("Kind", (Raising,), {"method": method})
+    declare(kind)
+    first = unannounced(3)
+    unannounced(amount=Decimal(666))
+    reconcile.run(since=since())
+    assert Activity.objects.exclude(status="dead").count() >= 3
+    Payment.objects.update(status="reversed")
+
+    found = reconcile.run(since=since())
+
+    reversed_pks = set(
+        Activity.objects.filter(eventid__endswith="-reversal", status="held").values_list(
+            "source_pk", flat=True
+        )
+    )
+    assert reversed_pks == {str(row.pk) for row in first}
+    assert bool(found.problems()) is (method == "reversed_at")
+
+
+@pytest.mark.parametrize("bad", ["customer", "setting"])
+def test_customer_id_that_raises_stops_no_other(declare: Declare, settings: HostSettings, bad: str) -> None:
+    """A setting that fails for one user costs that user's rows alone."""
+    users = [User.objects.create(username=name) for name in ("alex", "sam")]
+
+    def customer_id(user: User) -> str:
+        if user.username == "sam" and bad == "setting":
+            raise LookupError
+        return "" if user.username == "sam" else f"id-{user.pk}"
+
+    configure(settings, CUSTOMER_ID=customer_id)
+
+    class OfUsers(Paid):
+        def get_customer(self, row: Payment) -> User:
+            return User.objects.get(username=row.player)
+
+    declare(OfUsers)
+    for user in users:
+        unannounced(player=user.username)
+
+    gap = gap_of(reconcile.run(since=since()))
+
+    assert (gap.reported, gap.refused) == (1, 1)
 
 
 # The balance.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,10 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
+from pytest_django import Settings as HostSettings
 
-from tests.ledger.models import CardPayment, Payment, Voucher
+from tests.ledger.models import CardPayment, Payment, Ticket, Voucher
+from tests.test_middleware import configure
 from track360_django import activities, customers, delivery
 from track360_django.models import Activity
 from track360_django.sandbox.server import SandboxServer
@@ -389,3 +392,173 @@ def test_bad_row_among_many_is_dead_and_the_others_are_reported(declare: Callabl
     Payment.reporting.bulk_create([*unpaid(2), Payment(player="c-1", amount=1, currency="1", status="paid")])
 
     assert sorted(each.status for each in Activity.objects.all()) == ["dead", "held", "held"]
+
+
+# What a row says of itself is not always what was said of it.
+
+
+class TicketActivity(activities.ModelActivity):
+    """A ticket that is paid."""
+
+    eventname = "Ticket"
+    when = Q(is_paid=True)
+    customer = "player"
+    value = "amount"
+    on_reverse = "negative"
+
+
+def test_key_in_memory_may_be_spelt_otherwise(declare: Callable[..., None]) -> None:
+    """A UUID given as text is the same row."""
+    declare(TicketActivity, Ticket)
+    key = uuid.uuid4()
+
+    made = Ticket.objects.create(id=key.hex.upper())
+    Ticket.objects.get().save()
+    made.save()
+
+    assert [each.eventid for each in Activity.objects.all()] == [f"Ticket-{key}"]
+    assert Activity.objects.get().source_pk == str(key)
+
+
+def test_row_has_one_id_from_its_first_report_on(declare: Callable[..., None]) -> None:
+    """Without the id that its declaration names it is dead, and not reported under another one."""
+
+    class Numbered(TicketActivity):
+        """Reported under its number."""
+
+        eventid = "number"
+
+    declare(Numbered, Ticket)
+    made = Ticket.objects.create()
+    assert [(each.status, each.reason) for each in Activity.objects.all()] == [("dead", "no_eventid")]
+
+    made.number = "T-1"
+    made.save()
+    activities.requeue(Activity.objects.all())
+
+    assert [(each.eventid, each.status) for each in Activity.objects.all()] == [("T-1", "held")]
+
+
+def test_parent_that_stays_is_not_reversed(declare: Callable[..., None]) -> None:
+    """Only the child's table loses its row."""
+    declare(Reversible)
+    made = pay(Voucher)
+
+    made.delete(keep_parents=True)
+
+    assert Payment.objects.count() == 1
+    assert len(told()) == 1
+
+
+@pytest.mark.parametrize("change", ["deferred", "emptied", "other currency"])
+def test_reversal_is_made_of_what_was_sent(declare: Callable[..., None], change: str) -> None:
+    """Not of a row that has other values by now, or none in memory."""
+    declare(Reversible)
+    made = pay()
+
+    if change == "deferred":
+        Payment.objects.only("player").get(pk=made.pk).delete()
+    else:
+        made.status = "reversed"
+        made.amount, made.currency = (Decimal(0), "USD") if change == "emptied" else (Decimal(250), "JPY")
+        made.save()
+
+    body = json.loads(Activity.objects.latest("pk").body)
+    assert (body["Value"], body["Currency"], body["customerid"]) == ("-250.00", "USD", "c-1")
+
+
+def test_reversal_negates_numbers_and_no_text(declare: Callable[..., None]) -> None:
+    """An additional field that is a number is taken back as well; a text of digits is none."""
+
+    class Detailed(Reversible):
+        """With a number and a text."""
+
+        fields = {"net": "amount", "code": "player"}
+
+    declare(Detailed)
+    made = pay(player="0123")
+
+    made.delete()
+
+    body = json.loads(Activity.objects.latest("pk").body)
+    assert (body["Value"], body["net"], body["code"]) == ("-250.00", "-250.00", "0123")
+
+
+def test_reversal_after_pruning_is_of_the_rows_own_amount(declare: Callable[..., None]) -> None:
+    """Nothing else is known any more; without it a person is asked."""
+    declare(Reversible)
+    first, second = pay(), pay(amount=Decimal(7))
+    Activity.objects.update(body="", status="delivered", accepted_version=1)
+
+    first.status = second.status = "reversed"
+    second.amount = Decimal(0)
+    first.save()
+    second.save()
+
+    made = Activity.objects.filter(eventid__endswith="-reversal").order_by("pk")
+    assert [(each.status, each.reason) for each in made] == [("held", ""), ("dead", "pruned")]
+    assert json.loads(made[0].body)["Value"] == "-250.00"
+
+
+def test_reversal_that_was_told_stays(declare: Callable[..., None], settings: HostSettings) -> None:
+    """Whatever becomes of the row, and of the agreement on corrections."""
+    configure(settings, CORRECTIONS="resend")
+    declare(Reversible)
+    made = pay()
+    made.status = "reversed"
+    made.save()
+
+    made.amount = Decimal(1)
+    made.save()
+    made.delete()
+
+    assert [value for _, _, value in told()] == ["250.00", "-250.00"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [
+        ("track360_django.products.suffix", "ChargebackCasino"),
+        ("track360_django.products.prefix", "CasinoChargeback"),
+    ],
+)
+def test_reversal_of_a_product_has_its_name(
+    declare: Callable[..., None], settings: HostSettings, shape: str, name: str
+) -> None:
+    """The product is part of the name that was sent, and of that of its reversal."""
+    configure(settings, PRODUCT_FIELD=shape)
+
+    class Grouped(ChargedBack):
+        """Of one product."""
+
+        def get_product(self, _row: Payment) -> str:
+            """Return it."""
+            return "Casino"
+
+    declare(Grouped)
+    made = pay()
+    made.delete()
+
+    latest = Activity.objects.latest("pk")
+    assert json.loads(latest.body)["eventname"] == name
+    assert latest.eventname == "Chargeback"
+
+
+def test_quarantined_record_is_mended_by_its_own_declaration(declare: Callable[..., None]) -> None:
+    """Though the reversal of another one has the same event name."""
+
+    class Gone(Paid):
+        """Payments of another state, under the name of the other one's reversals."""
+
+        eventname = "Chargeback"
+        when = Q(status="gone")
+
+    declare(ChargedBack)
+    declare(Gone)
+    made = pay(status="gone", currency="1")
+    Payment.objects.update(currency="USD")
+
+    assert activities.requeue(Activity.objects.all()).count == 1
+    assert [(each.eventid, each.status) for each in Activity.objects.all()] == [
+        (f"Chargeback-{made.pk}", "held")
+    ]

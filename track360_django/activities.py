@@ -100,7 +100,7 @@ def report(  # noqa: PLR0913  the guide's fields, all named
     stored = records.read(wanted, using)
     if is_news:
         return stored
-    records.compare(stored, wanted, is_time_given=createtime is not None, using=using)
+    records.compare_latest(stored, wanted, is_time_given=createtime is not None, using=using)
     return records.read(wanted, using)
 
 
@@ -134,8 +134,8 @@ def report_many(rows: Iterable[Mapping[str, Any]], *, on_error: OnError | None =
 
 
 def _report_chunk(chunk: list[Mapping[str, Any]], on_error: OnError | None, using: str) -> None:
-    def refuse(index: int, error: PayloadError) -> None:
-        if on_error is None:
+    def refuse(index: int, error: Exception) -> None:
+        if on_error is None or not isinstance(error, PayloadError):
             raise error
         on_error(chunk[index], error)
 

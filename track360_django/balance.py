@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from django.db.models import Max, Min
 
 from track360_django import conf, identity, parcels, payloads, products
+from track360_django.declarations import reversals
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 from track360_django.payloads import ACTIVITY_FIELDS
@@ -117,6 +118,11 @@ class Balance:
         for key, number in self._numbers_of(body, brand):
             self._ledger(key, number)
 
+    def take_back(self, body: str, brand: str) -> None:
+        """Take from the ledger what a reversal says, whose row counts again."""
+        for key, number in self._numbers_of(body, brand):
+            self._ledger(key, -number)
+
     def _ledger(self, key: Key, number: Decimal) -> None:
         line = self.lines.setdefault(key, Line())
         line.ledger = _EXACT.add(line.ledger or Decimal(0), number)
@@ -129,9 +135,13 @@ class Balance:
         Those of `eventnames` have a ledger, though it may be empty; of others nobody knows.
         """
         for page in _pages_since(self.since, using):
-            for brand, eventname, status, version, accepted_version, body in page:
+            for brand, eventname, eventid, source, status, version, accepted_version, body in page:
                 is_accepted = bool(accepted_version) and accepted_version == version
+                is_reversal = bool(source) and eventid.endswith(reversals.SUFFIX)
                 for key, number in self._numbers_of(body, brand):
+                    if is_reversal:
+                        # It was told because its row counts no more.
+                        self._ledger(key, number)
                     line = self.lines.setdefault(key, Line())
                     if line.ledger is None and eventname in eventnames:
                         line.ledger = Decimal(0)
@@ -203,7 +213,7 @@ def first_pk_since(day: date, using: str) -> int:
 
 
 def _pages_since(day: date, using: str) -> Iterator[list[tuple[Any, ...]]]:
-    names = ("brand", "eventname", "status", "version", "accepted_version", "body")
+    names = ("brand", "eventname", "eventid", "source", "status", "version", "accepted_version", "body")
     rows = Activity.objects.using(using).order_by("pk").values_list("pk", *names)
     last = first_pk_since(day, using) - 1
     while page := list(rows.filter(pk__gt=last)[:PAGE]):

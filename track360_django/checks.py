@@ -12,7 +12,7 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E017 declaration without a name   E018 path of CUSTOMER_ID
     E019 day's total without a name   E020 day's total without rows()
     E021 entry of CURRENCIES          E022 dated_by is no column of dates
-    E023 on_reverse is no event name
+    E023 on_reverse is no event name  E024 two declarations with the same reversals
     W001 plain http                   W002 middleware behind one that may answer first
     W003 unknown attribute            W004 path of CUSTOMER_FIELDS
     W005 KPI per event and per day    W006 window longer than the bodies are kept
@@ -37,7 +37,7 @@ from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from track360_django import activities, conf, currencies, delivery, lanes, origin, pace, payloads, signup
-from track360_django.declarations import ledger
+from track360_django.declarations import ledger, reversals
 from track360_django.paths import find_missing
 
 MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
@@ -106,7 +106,7 @@ def check_declarations(**_: Any) -> list[CheckMessage]:
     days = [
         message for declaration in activities.daily_declarations() for message in _check_daily(declaration)
     ]
-    return [*each, *_check_products(), *_check_ids(), *_check_names(), *days]
+    return [*each, *_check_products(), *_check_ids(), *_check_reversals(), *_check_names(), *days]
 
 
 def _check_daily(declaration: activities.DailyActivity) -> Iterator[CheckMessage]:
@@ -245,6 +245,22 @@ def _names_of(declaration: activities.ModelActivity | activities.DailyActivity) 
     reversal = getattr(declaration, "on_reverse", None)
     if isinstance(reversal, str) and reversal != "negative":
         yield reversal
+
+
+def _check_reversals() -> Iterator[CheckMessage]:
+    """Two records of one row under the same id would have one reversal, of whichever is told first."""
+    first: dict[tuple[object, ...], activities.ModelActivity] = {}
+    for declaration in activities.declarations():
+        if declaration.on_reverse is None or declaration.eventid is None:
+            continue
+        key = (declaration.model, declaration.eventid, reversals.eventname_of(declaration))
+        other = first.setdefault(key, declaration)
+        if other is not declaration:
+            names = f"{type(other).__name__} and {type(declaration).__name__}"
+            message = (
+                f"{names} tell their reversals under the same event name and id, so only one of them is told."
+            )
+            yield _error("E024", message, "Give one of them an `eventid`, or an `on_reverse`, of its own.")
 
 
 def _check_products() -> list[CheckMessage]:

@@ -7,21 +7,25 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Model
+from django.db import DatabaseError, connections, router
+from django.db.models import Exists, Model, OuterRef
 
-from track360_django import balance, databases, drafts, records
+from track360_django import activities, balance, databases, drafts
 from track360_django.balance import Balance
 from track360_django.declarations import columns, ledger, reversals, writing
 from track360_django.declarations.ledger import Entry
 from track360_django.declarations.model import ModelActivity
-from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
+from track360_django.redaction import where
+
+logger = logging.getLogger(__name__)
 
 # How many missing rows are kept in mind before they are reported.
 MANY: Final = 5000
@@ -42,12 +46,17 @@ class Gap:
     rows: int = 0
     missing: int = 0
     reported: int = 0
+    # Missing rows and reversals that can't be reported: each has a dead record that says why.
     refused: int = 0
     # Rows with a record under another event id: the declaration's `eventid` was changed.
     renamed: int = 0
     # Rows that were reported, count no more, and whose reversal was missing.
     unreversed: int = 0
     reversed: int = 0
+    # Rows that count again after their reversal: nothing tells Track360.
+    reactivated: int = 0
+    # Rows that the declaration can't read.
+    unreadable: int = 0
 
 
 @dataclass(kw_only=True)
@@ -93,28 +102,36 @@ class Search:
 
     def _compare(self, page: Sequence[Entry]) -> None:
         self.gap.rows += len(page)
-        known = self._records_of(page)
-        for entry in page:
-            record = self._record_of(entry, known)
-            if record is None:
-                self._missing.append(entry.pk)
-            if self.balance is not None:
-                self._add_up(self.balance, entry, record)
+        known = self._records_of([drafts.shorten(entry.eventid) for entry in page])
+        found = {entry.pk: self._record_of(entry, known) for entry in page}
+        self._missing += [pk for pk, record in found.items() if record is None]
+        self.gap.unreadable += sum(bool(entry.error) for entry in page)
+        if self.declaration.on_reverse is not None:
+            self._note_reactivated([record for record in found.values() if record is not None])
+        if self.balance is not None:
+            self._add_up(self.balance, page, found)
 
-    def _records_of(self, page: Sequence[Entry]) -> dict[str, list[_Record]]:
-        """Return the records that these rows may have, by the event id."""
+    def _note_reactivated(self, known: Sequence[_Record]) -> None:
+        """Find rows that count, though a reversal of them was told; their reversals are no part of the ledger."""
+        ids = {drafts.shorten(f"{record['eventid']}{reversals.SUFFIX}") for record in known}
+        if not ids:
+            return
+        rows = Activity.objects.using(self._using).filter(is_one_of("eventid", ids), source=self.gap.model)
+        for brand, body in rows.values_list("brand", "body"):
+            self.gap.reactivated += 1
+            if self.balance is not None:
+                self.balance.take_back(body, brand)
+
+    def _records_of(self, eventids: Sequence[str], *more: str) -> dict[str, list[_Record]]:
+        """Return the records with these event ids, by the id."""
         found: dict[str, list[_Record]] = {}
-        names = (*_NAMES, *_BODY) if self._needs_bodies() else _NAMES
-        rows = Activity.objects.using(self._using)
-        ids = {drafts.shorten(entry.eventid) for entry in page}
-        for values in rows.filter(is_one_of("eventid", ids)).values_list(*names):
+        if not eventids:
+            return found
+        names = (*_NAMES, *more)
+        rows = Activity.objects.using(self._using).filter(is_one_of("eventid", set(eventids)))
+        for values in rows.values_list(*names):
             found.setdefault(values[0], []).append(dict(zip(names, values, strict=True)))
         return found
-
-    def _needs_bodies(self) -> bool:
-        # Without a time of its own, a row is of the day that its record says.
-        has_time = self.declaration.createtime is not None or hasattr(self.declaration, "get_createtime")
-        return self.balance is not None and not has_time
 
     def _record_of(self, entry: Entry, known: dict[str, list[_Record]]) -> _Record | None:
         """Return a row's record: of this KPI, and of this row, or of none as an explicit report's."""
@@ -125,15 +142,23 @@ class Search:
                 return record
         return None
 
-    def _add_up(self, balance: Balance, entry: Entry, record: _Record | None) -> None:
-        if entry.error:
-            balance.unreadable += 1
-        elif entry.createtime is None and record is not None and "body" in record:
-            balance.add_body(record["body"], record["brand"])
-        else:
+    def _add_up(self, balance: Balance, page: Sequence[Entry], found: Mapping[Any, _Record | None]) -> None:
+        timeless: list[str] = []
+        for entry in page:
+            record = found[entry.pk]
+            if entry.error:
+                continue
+            if entry.createtime is None:
+                # Without a time of its own, a row is of the day that its record says.
+                timeless += [record["eventid"]] if record else []
+                continue
             balance.add_row(
                 self.declaration.eventname, entry.value, entry.currency, entry.createtime, entry.product
             )
+        for records in self._records_of(timeless, *_BODY).values():
+            for record in records:
+                if (record["eventname"], record["source"]) == (self.declaration.eventname, self.gap.model):
+                    balance.add_body(record["body"], record["brand"])
 
     def _report_missing(self) -> None:
         pks, self._missing = self._without_renamed(self._missing), []
@@ -156,9 +181,27 @@ class Search:
             is_one_of("source_pk", map(str, pks)), source=self.gap.model, customer__isnull=False
         )
         own = rows.filter(eventname=self.declaration.eventname).exclude(eventid__endswith=reversals.SUFFIX)
-        renamed = set(own.values_list("source_pk", flat=True))
+        renamed = self._without_twins(list(own.values_list("source_pk", "eventid")))
         self.gap.renamed += len(renamed)
         return [pk for pk in pks if str(pk) not in renamed]
+
+    def _without_twins(self, others: list[tuple[str, str]]) -> set[str]:
+        """Return the rows whose other record is not that of another declaration with the same event name."""
+        twins = [
+            other
+            for other in activities.declarations()
+            if other is not self.declaration
+            and (other.model, other.eventname) == (self.declaration.model, self.declaration.eventname)
+        ]
+        if not twins or not others:
+            return {source_pk for source_pk, _ in others}
+        rows = columns.all_rows(self.declaration.model, self.alias)
+        there = {str(row.pk): row for row in rows.filter(pk__in=[source_pk for source_pk, _ in others])}
+        return {
+            source_pk
+            for source_pk, eventid in others
+            if not any(_makes(twin, there.get(source_pk), eventid) for twin in twins)
+        }
 
     # Rows that count no more.
 
@@ -167,30 +210,38 @@ class Search:
         declaration = self.declaration
         if declaration.when is None:
             return
-        others = columns.all_rows(declaration.model, self.alias).exclude(declaration.when)
-        for page in ledger.pages(declaration, others, since=self.since, until=self.until):
+        due = declaration.due_rows(self.alias).filter(pk=OuterRef("pk"))
+        others = columns.all_rows(declaration.model, self.alias).filter(~Exists(due))
+        for page in ledger.pages(declaration, others, since=self.since, until=self.until, is_reversed=True):
             for row in reversals.reported_among(declaration, page, self._using):
-                self._reverse_row(row)
-
-    def _reverse_row(self, row: Model) -> None:
-        reported = reversals.find_reported(self.declaration, row, self._using)
-        if reported is None:
-            return
-        reversal = self._reversal_of(reported)
-        if reversal is None and self._may_reverse():
-            reversal = writing.reverse(self.declaration, row, self._using)
-            self._count(reversal)
-        self._add_both(reported, reversal)
+                reported = self._asked(lambda row=row: reversals.find_reported(declaration, row, self._using))  # type: ignore[misc]
+                if isinstance(reported, Activity):
+                    self._reverse(
+                        reported,
+                        lambda row=row: writing.reverse_locked(  # type: ignore[misc]
+                            declaration, declaration.pk_of(row), self.alias, self._using
+                        ),
+                    )
 
     def _reverse_gone(self) -> None:
         """Find records whose rows were deleted: those that nobody announced have no reversal."""
         for page in self._reported_pages():
-            rows = columns.all_rows(self.declaration.model, self.alias)
-            pks = {record.source_pk for record in page}
-            there = set(map(str, rows.filter(pk__in=pks).values_list("pk", flat=True)))
-            for record in page:
+            there = self._there([record.source_pk for record in page], self.alias)
+            gone = [record for record in page if record.source_pk not in there]
+            for alias in _elsewhere(self.declaration.model, self.alias) if gone else ():
+                there |= self._there([record.source_pk for record in gone], alias)
+            for record in gone:
                 if record.source_pk not in there:
-                    self._reverse_record(record)
+                    self._reverse(
+                        record,
+                        lambda record=record: writing.reverse_record(  # type: ignore[misc]
+                            self.declaration, record, None, self._using
+                        ),
+                    )
+
+    def _there(self, pks: Sequence[str], alias: str) -> set[str]:
+        rows = self.declaration.model._base_manager.using(alias).filter(pk__in=pks)
+        return set(map(str, rows.values_list("pk", flat=True)))
 
     def _reported_pages(self) -> Iterator[list[Activity]]:
         """Yield the declaration's own records from the first day on, without those of reversals."""
@@ -205,41 +256,42 @@ class Search:
             last = page[-1].pk
             yield page
 
-    def _reverse_record(self, reported: Activity) -> None:
-        reversal = self._reversal_of(reported)
-        if reversal is None and self._may_reverse():
-            draft = reversals.draft_of_gone(self.declaration, reported)
-            try:
-                reversal = records.write(draft, self._using)[0] if draft else None
-            except PayloadError:
-                reversal = None
-            self._count(reversal)
-        self._add_both(reported, reversal)
-
-    def _reversal_of(self, reported: Activity) -> Activity | None:
-        rows = Activity.objects.using(self._using).filter(
-            eventid=drafts.shorten(f"{reported.eventid}{reversals.SUFFIX}"),
-            source=reported.source,
-            source_pk=reported.source_pk,
-        )
-        return rows.first()
-
-    def _may_reverse(self) -> bool:
-        self.gap.unreversed += 1
-        return not self.is_dry_run
-
-    def _count(self, reversal: Activity | None) -> None:
-        if reversal is None or reversal.status == Status.DEAD:
+    def _reverse(self, reported: Activity, write: Callable[[], Activity | None]) -> None:
+        """Have a reversal written that is missing, and add up what was reported: on its day it was true."""
+        reversal = reversals.find_reversal(reported, self._using)
+        if reversal is None:
+            self.gap.unreversed += 1
+            if not self.is_dry_run:
+                reversal = self._asked(write)
+                self.gap.reversed += reversal is not None and reversal.status != Status.DEAD
+        if reversal is not None and reversal.status == Status.DEAD:
             self.gap.refused += 1
-        else:
-            self.gap.reversed += 1
-
-    def _add_both(self, reported: Activity, reversal: Activity | None) -> None:
-        """Add to the ledger what was reported of a row and what took it back: on their days each was true."""
         if self.balance is not None:
-            for record in (reported, reversal):
-                if record is not None:
-                    self.balance.add_body(record.body, record.brand)
+            self.balance.add_body(reported.body, reported.brand)
+
+    def _asked(self, ask: Callable[[], Activity | None]) -> Activity | None:
+        """Return what a row's reversal is; one row that can't be read stops no other."""
+        try:
+            return ask()
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  the host's declaration may raise anything
+            logger.error("track360: %s: a reversal can't be told: %s.", self.gap.declaration, where(error))  # noqa: TRY400
+            self.gap.unreadable += 1
+            return None
+
+
+def _makes(twin: ModelActivity, row: Any, eventid: str) -> bool:
+    """Tell whether another declaration gives a row this event id."""
+    try:
+        return row is not None and drafts.shorten(twin.id_of(row)) == eventid
+    except Exception:  # noqa: BLE001  the host's declaration may raise anything
+        return False
+
+
+def _elsewhere(model: type[Model], alias: str) -> list[str]:
+    """Return the other databases that rows of a model may be in."""
+    return [other for other in connections if other != alias and router.allow_migrate_model(other, model)]
 
 
 def names_of(declaration: ModelActivity) -> set[str]:

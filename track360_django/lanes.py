@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q
+from django.db import connections, transaction
+from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
 from track360_django import conf, policy
 from track360_django.clock import Now, from_now
@@ -133,11 +134,48 @@ def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int
     for lane in candidates:
         taken = _taken(lane, using)
         # The fence shows whether it is still as it was read.
-        is_taken = Lane.objects.using(using).filter(free, pk=lane.pk, fence=lane.fence)
+        still_free = Lane.objects.using(using).filter(free, pk=lane.pk, fence=lane.fence)
         lease = from_now(timedelta(seconds=taken.lease_seconds))
-        if is_taken.update(owner=owner, leased_until=lease, fence=taken.fence, losses=taken.losses):
-            return taken
+        with transaction.atomic(using=using):
+            if not _is_let_go(still_free, using):
+                continue
+            if still_free.update(owner=owner, leased_until=lease, fence=taken.fence, losses=taken.losses):
+                return taken
     return None
+
+
+def _is_let_go(lane: QuerySet[Lane], using: str) -> bool:
+    """Tell whether no transaction of the host holds a free lane; nobody waits for one that does. See `hold_free`."""
+    if not connections[using].features.has_select_for_update_skip_locked:
+        return True
+    no_key = connections[using].features.has_select_for_no_key_update
+    return bool(lane.select_for_update(skip_locked=True, no_key=no_key).values_list("pk", flat=True))
+
+
+def hold_free(brand: str, number: int, *, using: str) -> bool:
+    """
+    Keep a free lane from being taken until the current transaction ends: what waits in it is in nobody's hands.
+
+    Several transactions may hold one lane. Where the database can't pass over locked rows nothing is held: a change
+    must ask for itself whether somebody has the lane.
+
+    Returns:
+        False when a worker has the lane, or may have died with it.
+    """
+    connection = connections[using]
+    if not connection.features.has_select_for_update_skip_locked:
+        return True
+    lane = Lane.objects.using(using).filter(brand=brand, number=number)
+    if not lane.exists():
+        insert_missing([Lane(brand=brand, number=number)], using=using)
+    free = lane.filter(owner="", losses=0)
+    if connection.vendor != "postgresql":
+        return bool(free.select_for_update(skip_locked=True).values_list("pk", flat=True))
+    sql, params = free.order_by().values_list("pk", flat=True).query.sql_with_params()
+    with connection.cursor() as cursor:
+        # Shared, for which Django has no word: deposits of many customers may change at the same time.
+        cursor.execute(f"{sql} FOR SHARE SKIP LOCKED", params)
+        return cursor.fetchone() is not None
 
 
 def _has_due(model: type[Customer | Activity], name: EndpointName) -> Combinable:

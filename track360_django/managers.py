@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Manager, Model, QuerySet
 
 from track360_django import conf, databases
-from track360_django.declarations import columns, declarations_of, ledger, writing
+from track360_django.declarations import columns, declarations_of, ledger, reversals, writing
 
 if TYPE_CHECKING:
     from track360_django.declarations import ModelActivity
@@ -98,7 +98,8 @@ def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> 
         )
         rest = list(ledger.related(declaration, others))
         for using in {databases.of(row) for row in rest}:
-            writing.reverse_many(declaration, rest, using)
+            for row in reversals.reported_among(declaration, rest, using):
+                writing.reverse_locked(declaration, declaration.pk_of(row), alias, using)
 
 
 class ReportingManager(Manager.from_queryset(ReportingQuerySet)):  # type: ignore[misc]  # a class made when asked for

@@ -17,6 +17,7 @@ from track360_django.balance import Balance
 from track360_django.declarations import ledger
 from track360_django.declarations.daily import last_day_over
 from track360_django.gaps import Gap, Search, names_of
+from track360_django.redaction import where
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,16 @@ class Reconciliation:
             yield (
                 f"{gap.declaration}: {gap.refused} rows can't be reported; each has a dead record that says why "
                 "(`track360 status`, or the admin). Correct the row or track360.py, then `track360 requeue`."
+            )
+        if gap.reactivated:
+            yield (
+                f"{gap.declaration}: {gap.reactivated} rows count again after their reversal was told. Nothing is reported "
+                "twice by itself: report the new payment with activities.report(), or make a new row for it."
+            )
+        if gap.unreadable:
+            yield (
+                f"{gap.declaration}: {gap.unreadable} rows can't be read by the declaration: correct it in track360.py, "
+                "or the rows."
             )
         if gap.renamed:
             yield (
@@ -86,12 +97,17 @@ def run(
             )
             try:
                 search.run()
-            except Exception as error:  # one declaration must not hide the gaps of another
-                logger.exception("track360: %s could not be reconciled.", search.gap.declaration)
-                found.failures.append(f"{search.gap.declaration}: {type(error).__name__}: see the log.")
+            except Exception as error:  # noqa: BLE001  one declaration must not hide the gaps of another
+                found.failures.append(f"{search.gap.declaration} could not be reconciled: {where(error)}.")
             found.gaps.append(search.gap)
     if totals is not None:
-        declared = {name for declaration in activities.declarations() for name in names_of(declaration)}
+        declared = {
+            name
+            for declaration in activities.declarations()
+            # Without a value there is nothing to add up: the KPIs are fields.
+            if declaration.value is not None or hasattr(declaration, "get_value")
+            for name in names_of(declaration)
+        }
         found.failures += _add_days(totals, until)
         declared |= {declaration.eventname for declaration in activities.daily_declarations()}
         for alias in databases.all_known():
@@ -129,9 +145,8 @@ def _add_days(totals: Balance, until: datetime | None) -> list[str]:
             try:
                 for total in daily.compile_day(declaration, day):
                     totals.add_total(declaration.eventname, total.kpis, total.currency, day, total.product)
-            except Exception as error:
-                logger.exception("track360: %s could not be added up for %s.", declaration.label(), day)
-                failures.append(f"{declaration.label()}, {day}: {type(error).__name__}: see the log.")
+            except Exception as error:  # noqa: BLE001  nor one day those of another
+                failures.append(f"{declaration.label()} could not be added up for {day}: {where(error)}.")
             day += timedelta(days=1)
     return failures
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from track360_django import conf, customers, drafts, outbox, wakeup
@@ -19,8 +19,9 @@ from track360_django.models import Activity, Status
 
 logger = logging.getLogger(__name__)
 
-# Told of a draft that can't be written down: its place among those that were given, and why.
-Refuse = Callable[[int, PayloadError], None]
+# Told of a draft that can't be written down: its place among those that were given, and why; a `PayloadError`, or what
+# a function or setting of the host raised.
+Refuse = Callable[[int, Exception], None]
 
 
 def write(draft: Draft, using: str) -> tuple[Activity, bool]:
@@ -40,6 +41,15 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
         wakeup.after_commit(using=using)
         outbox.note_own([activity], using=using)
     return activity, is_news
+
+
+def write_built(activity: Activity, using: str) -> Activity:
+    """Write a record down that is built and has its customer, unless it is there already; return what is there."""
+    if outbox.add_activity(activity, using=using):
+        wakeup.after_commit(using=using)
+        outbox.note_own([activity], using=using)
+        return activity
+    return read(activity, using)
 
 
 def write_down(draft: Draft, using: str) -> Activity:
@@ -88,7 +98,7 @@ def _compare_given(known: Activity, given: _Built, using: str) -> None:
     if known.status == Status.DEAD:
         owner = customers.of(given.draft.customer, given.activity.brand, using=using)
         drafts.attach(given.activity, owner)
-    compare(known, given.activity, is_time_given=given.draft.createtime is not None, using=using)
+    compare_latest(known, given.activity, is_time_given=given.draft.createtime is not None, using=using)
 
 
 def _one_of_each(built: Iterable[_Built], refuse: Refuse) -> list[_Built]:
@@ -114,7 +124,9 @@ def _build_each(wanted: Sequence[Draft], using: str, refuse: Refuse) -> Iterator
             if owner not in keys:
                 keys[owner] = drafts.owner_key(draft.customer, using, brands[owner])
             yield _Built(index, draft, drafts.build(draft, *keys[owner]))
-        except PayloadError as error:
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  one draft, or a function of the host for it, stops no other
             refuse(index, error)
 
 
@@ -171,36 +183,58 @@ def read(wanted: Activity, using: str) -> Activity:
 # of a record that nobody can have sent (`outbox.correct_unsent`), and flags one that was.
 
 
-def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
+def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> bool:
     """
     Deal with an activity that was written down before with other content.
 
     One that was quarantined is replaced, one that was never sent gets the latest body, one that was sent is flagged or
     sent again as `CORRECTIONS` says.
+
+    Returns:
+        False, with nothing written, when the record changed since it was read.
     """
     if stored.customer_id is None:
         # It was quarantined, and its row has been corrected.
         outbox.replace_quarantined(stored.pk, wanted, using=using)
-        wakeup.after_commit(using=using)
-        return
-    if says_the_same(stored, wanted, is_time_given=is_time_given):
-        return
-    is_dead = stored.status == Status.DEAD and not stored.accepted_version
-    if _is_of_somebody_else(stored, wanted):
-        _deal_with_other_customer(stored, wanted, is_dead=is_dead, using=using)
-        return
-    is_resent = conf.for_brand(stored.brand).CORRECTIONS == "resend" and not _is_renamed(stored, wanted)
-    if is_dead or is_resent:
-        outbox.correct_activity(stored.pk, wanted.body, using=using)
-        wakeup.after_commit(using=using)
-    elif outbox.correct_unsent(stored, wanted.body, using=using):
-        # See Note [Latest body].
-        wakeup.after_commit(using=using)
-    else:
-        _flag(stored, using)
+    elif says_the_same(stored, wanted, is_time_given=is_time_given):
+        return True
+    elif _is_of_somebody_else(stored, wanted):
+        _deal_with_other_customer(stored, wanted, using=using)
+    elif not _correct(stored, wanted, using):
+        return _flag(stored, using)
+    wakeup.after_commit(using=using)
+    return True
 
 
-def _flag(stored: Activity, using: str) -> None:
+def _correct(stored: Activity, wanted: Activity, using: str) -> bool:
+    """Give a record its latest body, where it may have one; see Note [Latest body]."""
+    if not _is_refused(stored) and outbox.correct_unsent(stored, wanted.body, using=using):
+        return True
+    may_go_again = _is_refused(stored) or _is_resent(stored, wanted)
+    return may_go_again and outbox.correct_activity(stored, wanted.body, using=using)
+
+
+def compare_latest(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
+    """As `compare`, for content that is the latest there is: a record that changed meanwhile is read again."""
+    if not compare(stored, wanted, is_time_given=is_time_given, using=using):
+        with transaction.atomic(using=using):
+            latest = _same_id(wanted, using).select_for_update().get()
+            compare(latest, wanted, is_time_given=is_time_given, using=using)
+
+
+def _is_refused(stored: Activity) -> bool:
+    """Tell whether Track360 certainly has nothing of a record that is dead; of one that timed out it may."""
+    return stored.status == Status.DEAD and not stored.accepted_version and stored.reason != "too_old"
+
+
+def _is_resent(stored: Activity, wanted: Activity) -> bool:
+    return conf.for_brand(stored.brand).CORRECTIONS == "resend" and not _is_renamed(stored, wanted)
+
+
+def _flag(stored: Activity, using: str) -> bool:
+    """Flag a record for a person; tell whether it is still as it was read."""
+    if not Activity.objects.using(using).filter(pk=stored.pk, version=stored.version).exists():
+        return False
     if outbox.flag_changed(stored.pk, using=using):
         logger.warning(
             "track360: %s %s was reported with other content before; the first stays, the record is flagged "
@@ -208,6 +242,7 @@ def _flag(stored: Activity, using: str) -> None:
             stored.eventname,
             stored.eventid,
         )
+    return True
 
 
 def _is_of_somebody_else(stored: Activity, wanted: Activity) -> bool:
@@ -216,11 +251,10 @@ def _is_of_somebody_else(stored: Activity, wanted: Activity) -> bool:
     return bool(owners[0] != owners[1])
 
 
-def _deal_with_other_customer(stored: Activity, wanted: Activity, *, is_dead: bool, using: str) -> None:
+def _deal_with_other_customer(stored: Activity, wanted: Activity, *, using: str) -> None:
     """Keep whose activity it is; only one that is dead, and was never accepted, becomes somebody else's."""
-    if is_dead:
+    if _is_refused(stored):
         outbox.replace_dead(stored.pk, wanted, using=using)
-        wakeup.after_commit(using=using)
     else:
         _flag(stored, using)
 

@@ -249,7 +249,7 @@ class Round:
 
     def _retry(self, batch: Sequence[Parcel], answer: Answer) -> None:
         self.is_stopped = True
-        self._settle(self._as_sent(_again(batch, answer), batch))
+        self._settle(_again(batch, answer))
         wait = policy.asked_pause(answer.retry_after) or policy.breaker_pause(self._failed(answer))
         if wait is None and self.gate is Gate.PROBE:
             wait = timedelta(seconds=policy.BREAKER_SECONDS)
@@ -289,14 +289,7 @@ class Round:
                 if outbox.settle_accepted(self._model, self.lane, outcomes[0]):
                     self._note(outcomes[0])
                     return
-        self._settle(self._as_sent(outcomes, batch))
-
-    def _as_sent(self, outcomes: Sequence[Outcome], batch: Sequence[Parcel]) -> Sequence[Outcome]:
-        """Return outcomes with what Track360 may have of each record; see Note [Latest body] in `records`."""
-        if self.name is EndpointName.CUSTOMERS or self.settings.CORRECTIONS == "resend":
-            return outcomes
-        bodies = {parcel.pk: parcel.body for parcel in batch}
-        return [replace(outcome, bodies={pk: bodies[pk] for pk in outcome.pks}) for outcome in outcomes]
+        self._settle(outcomes)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes, through a restart of the database if need be, for as long as the lease holds."""
@@ -367,8 +360,7 @@ def _reduced(outcome: Outcome, locked: set[int], *, keep: bool) -> Outcome:
     """Return an outcome of the locked records alone, or of all the others."""
     if not locked and not keep:
         return outcome
-    pks = [pk for pk in outcome.pks if (pk in locked) is keep]
-    return replace(outcome, pks=pks, bodies={pk: outcome.bodies[pk] for pk in pks if pk in outcome.bodies})
+    return replace(outcome, pks=[pk for pk in outcome.pks if (pk in locked) is keep])
 
 
 def _path_of(name: EndpointName) -> str:

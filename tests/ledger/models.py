@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
@@ -37,3 +38,18 @@ class Voucher(Payment):
     """Payments with a table of their own for what others don't have."""
 
     code = models.CharField(max_length=20, default="")
+
+
+class Ticket(models.Model):
+    """A row that makes its own key, and may have a number or none."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    player = models.CharField(max_length=40, default="c-1")
+    amount = models.DecimalField(max_digits=10, decimal_places=2, default=5)
+    number = models.CharField(max_length=20, blank=True, default="")
+    is_paid = models.BooleanField(default=True)
+
+    objects = models.Manager()
+
+    def __str__(self) -> str:
+        return f"ticket {self.pk}"

@@ -33,9 +33,17 @@ def pages(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
+    is_reversed: bool = False,
 ) -> Iterator[list[Any]]:
-    """Yield rows in pages, by primary key, with the relations that reporting them needs."""
-    rows = related(declaration, rows.filter(within(declaration, since, until)))
+    """
+    Yield rows in pages, by primary key, with the relations that reporting them needs.
+
+    Where `is_reversed`, a row is of that time that was written, or reversed, in it.
+    """
+    condition = within(declaration, since, until)
+    if is_reversed and since is not None and condition:
+        condition |= _reversed_since(declaration, since)
+    rows = related(declaration, rows.filter(condition))
     last: Any = None
     while page := list(behind(rows, last)[:PAGE]):
         # A condition over several rows may find one more than once.
@@ -70,6 +78,15 @@ def within(declaration: Declaration, since: datetime | None, until: datetime | N
     if until is not None:
         condition &= Q(**{f"{path}__lt": _in_terms_of(field, until)}) | Q(**{path: None})
     return condition
+
+
+def _reversed_since(declaration: Declaration, since: datetime) -> Q:
+    """Return the condition that a row was reversed since then, where a column tells; else a row that never is."""
+    path = declaration.paths()["reversed_at"]
+    field = column_of(declaration.model, path) if isinstance(path, str) else None
+    if not isinstance(path, str) or not isinstance(field, DateField):
+        return Q(pk__in=())
+    return Q(**{f"{path.replace('.', '__')}__gte": _in_terms_of(field, since)})
 
 
 def column_of_date(declaration: Declaration) -> tuple[str, Field[Any, Any]] | None:
@@ -156,15 +173,21 @@ def _columns(declaration: Declaration) -> dict[str, str] | None:
         path = declaration.paths()[name]
         if hasattr(declaration, f"get_{name}") or callable(path):
             return None
-        if path is not None and column_of(declaration.model, path) is None:
+        column = None if path is None else column_of(declaration.model, path)
+        if path is not None and (column is None or column.is_relation):
+            # Only the row itself knows what a relation is called.
             return None
         columns[name] = path.replace(".", "__") if path else ""
     return columns
 
 
 def _complete(declaration: Declaration, pk: Any, values: dict[str, Any], records: str) -> Entry:
-    eventid = str(values.pop("eventid", None) or declaration.default_id(pk, records))
-    return Entry(pk, eventid, **values)
+    if "eventid" not in values:
+        return Entry(pk, declaration.default_id(pk, records), **values)
+    eventid = values.pop("eventid")
+    if eventid is None or eventid == "":
+        return Entry(pk, declaration.default_id(pk, records), error="no_eventid")
+    return Entry(pk, str(eventid), **values)
 
 
 def _entry_of(declaration: Declaration, row: Model) -> Entry:

@@ -10,6 +10,7 @@ from django.db.models import Model, Q, QuerySet
 from track360_django import conditions, databases
 from track360_django.declarations.columns import all_rows, as_stored
 from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
 from track360_django.paths import PathOrFunction, follow
 
 
@@ -64,8 +65,13 @@ class Declaration:
         return all_rows(self.model, using).filter(self.when or Q())
 
     def pk_of(self, row: Model) -> Any:
-        """Return a row's primary key in the table of the model, also for a row of a multi-table child."""
-        return getattr(row, self.model._meta.pk.attname)
+        """
+        Return a row's primary key as the table of the model has it, also for a row of a multi-table child.
+
+        In memory it may be spelt otherwise: a UUID as text, a number with zeros before it.
+        """
+        key = self.model._meta.pk
+        return key.to_python(getattr(row, key.attname))
 
     # What a row says.
 
@@ -85,8 +91,22 @@ class Declaration:
         )
 
     def id_of(self, row: Model) -> str:
-        """Return a row's event id, in full length."""
-        return str(self._read(row, "eventid") or self.default_id_of(row))
+        """
+        Return a row's event id, in full length.
+
+        Raises:
+            PayloadError: The declaration names one, and the row has none: reported under another id meanwhile, it would
+                be reported twice.
+        """
+        if self.paths()["eventid"] is None and not hasattr(self, "get_eventid"):
+            return self.default_id_of(row)
+        eventid = self._read(row, "eventid")
+        if eventid is None or eventid == "":
+            message = (
+                "eventid of the declaration leads to nothing: a row has one id, from its first report on."
+            )
+            raise PayloadError(message, field="eventid", reason="no_eventid")
+        return str(eventid)
 
     def default_id_of(self, row: Model) -> str:
         """Return the event id of a row whose declaration names none."""

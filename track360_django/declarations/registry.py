@@ -51,10 +51,9 @@ def declarations() -> tuple[ModelActivity, ...]:
 def mend(quarantined: Activity, using: str) -> bool:
     """Read a quarantined activity from its row again; tell whether it can be reported now. If not, it says why."""
     for declaration in declarations():
-        names = {declaration.eventname}
-        if declaration.on_reverse is not None:
-            names.add(reversals.eventname_of(declaration))
-        if declaration.model._meta.label == quarantined.source and quarantined.eventname in names:
+        is_reversal = declaration.on_reverse is not None and writing.is_reversal(quarantined)
+        name = reversals.eventname_of(declaration) if is_reversal else declaration.eventname
+        if (declaration.model._meta.label, name) == (quarantined.source, quarantined.eventname):
             return writing.mend(declaration, quarantined)
     if any(daily.label() == quarantined.source for daily in daily_declarations()):
         # Its error says what to do: the day is compiled again.
@@ -133,5 +132,7 @@ def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
     if not conf.settings.ENABLED:
         return
     for declaration in declarations_of(sender):
-        if declaration.on_reverse is not None:
+        # A parent's own row is announced by itself: it may stay, without its child.
+        is_own = declaration.model._meta.concrete_model is sender._meta.concrete_model
+        if is_own and declaration.on_reverse is not None:
             writing.reverse(declaration, instance, databases.of(instance))

@@ -2,27 +2,33 @@
 Reversals: a row that was reported and counts no more.
 
 By default nothing is reported of it, for the agreement may know no such thing. `on_reverse` names what is.
+A reversal is made of what was sent, and not of the row, which may be emptied with it, changed before it, or gone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db.models import Model
+from django.utils import timezone
 
-from track360_django import conf, drafts
+from track360_django import conf, drafts, identity, payloads
+from track360_django.declarations.ledger import column_of
 from track360_django.declarations.reading import Declaration
-from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
 
 NEGATIVE: Final = "negative"
 # Behind the id of what is reversed.
 SUFFIX: Final = "-reversal"
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def is_negative(declaration: Declaration) -> bool:
@@ -35,13 +41,18 @@ def eventname_of(declaration: Declaration) -> str:
     return declaration.eventname if is_negative(declaration) else str(declaration.on_reverse)
 
 
-def id_of(declaration: Declaration, row: Model) -> str:
-    """Return the event id of a row's reversal: the same however often it is told."""
-    return f"{declaration.id_of(row)}{SUFFIX}"
+def id_of(reported: Activity) -> str:
+    """Return the event id of the reversal of a record: the same however often it is told."""
+    return drafts.shorten(f"{reported.eventid}{SUFFIX}")
 
 
 def find_reported(declaration: Declaration, row: Model, using: str) -> Activity | None:
-    """Return the record of a row that Track360 has or will have; what is dead was not reported."""
+    """
+    Return the record of a row that Track360 has or will have; what is dead was not reported.
+
+    Raises:
+        PayloadError: The row's event id can't be read.
+    """
     if declaration.on_reverse is None:
         return None
     rows = Activity.objects.using(using).filter(
@@ -53,45 +64,127 @@ def find_reported(declaration: Declaration, row: Model, using: str) -> Activity 
     return rows.exclude(status=Status.DEAD, accepted_version=0).select_related("customer").first()
 
 
-def reported_among(declaration: Declaration, rows: Sequence[Model], using: str) -> list[Model]:
-    """Return those of some rows that were reported, in one query; `find_reported` has the last word."""
-    if declaration.on_reverse is None or not rows:
-        return []
-    ids = {drafts.shorten(declaration.id_of(row)): row for row in rows}
-    known = Activity.objects.using(using).filter(
-        is_one_of("eventid", ids), source=declaration.model._meta.label
+def find_reversal(reported: Activity, using: str) -> Activity | None:
+    """Return the reversal of a record, None where none was told."""
+    rows = Activity.objects.using(using).filter(
+        eventid=id_of(reported), source=reported.source, source_pk=reported.source_pk
     )
-    return [ids[eventid] for eventid in set(known.values_list("eventid", flat=True))]
+    return rows.first()
 
 
-def draft_of(declaration: Declaration, row: Model, reported: Activity) -> Draft:
-    """Return what a row's reversal says: the amount that was reported, of the same customer."""
-    draft = declaration.draft_of(row)
-    sign = -1 if is_negative(declaration) else 1
-    return replace(
-        draft,
+def reported_among(declaration: Declaration, rows: Sequence[Model], using: str) -> Iterator[Model]:
+    """Yield those of some rows that may have been reported, in one query; `find_reported` has the last word."""
+    if declaration.on_reverse is None:
+        return
+    ids: dict[str, list[Model]] = defaultdict(list)
+    for row in rows:
+        try:
+            ids[drafts.shorten(declaration.id_of(row))].append(row)
+        except Exception:  # noqa: BLE001, S112  without an id, which the host's method makes, nothing was reported
+            continue
+    if ids:
+        known = Activity.objects.using(using).filter(
+            is_one_of("eventid", ids), source=declaration.model._meta.label
+        )
+        for eventid in set(known.values_list("eventid", flat=True)):
+            yield from ids[eventid]
+
+
+def build(declaration: Declaration, reported: Activity, row: Model | None) -> Activity:
+    """
+    Return the unsaved reversal of a record.
+
+    Raises:
+        PayloadError: Its body was pruned, and the row is gone or has no amount any more.
+    """
+    if not reported.body:
+        return _build_of_row(declaration, reported, row)
+    body: dict[str, Any] = json.loads(reported.body)
+    # As it was sent: its product may be part of the name.
+    sent = str(body.get("eventname", reported.eventname))
+    body["eventname"] = sent.replace(declaration.eventname, eventname_of(declaration), 1)
+    body["eventid"] = id_of(reported)
+    body["createtime"] = _moment_of(declaration, reported, row)
+    if is_negative(declaration):
+        for name in {"Value", *_numbers(declaration, row)} & body.keys():
+            body[name] = _negated(body[name])
+    reversal = Activity(
+        brand=reported.brand,
         eventname=eventname_of(declaration),
-        # The row may be deleted with all that led to the customer.
-        customer=reported.customer,
-        eventid=id_of(declaration, row),
-        createtime=declaration.reversed_at_of(row),
-        value=_times(sign, _as_number(_reported_value(draft, reported))),
-        fields={name: _times(sign, value) for name, value in draft.fields.items()},
+        eventid=id_of(reported),
+        body=payloads.to_json(body),
+        source=reported.source,
+        source_pk=reported.source_pk,
     )
+    # The row may be deleted with all that led to the customer.
+    return drafts.attach(reversal, _customer_of(reported))
 
 
-def _reported_value(draft: Draft, reported: Activity) -> Any:
-    """Return the amount as it was reported: the row may have been emptied with its reversal, or changed before it."""
-    if draft.value is None or not reported.body:
-        return draft.value
-    value = json.loads(reported.body).get("Value")
-    return draft.value if value is None else Decimal(str(value))
+def _build_of_row(declaration: Declaration, reported: Activity, row: Model | None) -> Activity:
+    """Return the reversal of a record that was pruned: all that is known of the amount is in the row."""
+    draft = None if row is None else declaration.draft_of(row)
+    value = None if draft is None else _as_number(draft.value)
+    if row is None or draft is None or not value:
+        message = (
+            "The body of what was reported was pruned (RETENTION_DAYS), and its row has no amount any more: report the "
+            "reversal with activities.report()."
+        )
+        raise PayloadError(message, field="Value", reason="pruned")
+    sign = -1 if is_negative(declaration) else 1
+    reversal = drafts.build(
+        replace(
+            draft,
+            eventname=eventname_of(declaration),
+            eventid=id_of(reported),
+            createtime=declaration.reversed_at_of(row),
+            value=_times(sign, value),
+            fields={name: _times(sign, each) for name, each in draft.fields.items()},
+        ),
+        reported.brand,
+        _customer_of(reported).customer_id,
+    )
+    return drafts.attach(reversal, _customer_of(reported))
+
+
+def _customer_of(reported: Activity) -> Any:
+    return reported.customer
+
+
+def _moment_of(declaration: Declaration, reported: Activity, row: Model | None) -> str:
+    when = None if row is None else declaration.reversed_at_of(row)
+    zone = conf.time_zone(reported.brand)
+    return payloads.moment(identity.aware(when or timezone.now()), zone, name="createtime")
+
+
+def _numbers(declaration: Declaration, row: Model | None) -> Iterator[str]:
+    """Yield the additional fields that are numbers: a text that is made of digits has no sign."""
+    for name, path in declaration.fields.items():
+        column = column_of(declaration.model, path) if isinstance(path, str) else None
+        if column is not None:
+            if column.get_internal_type() in {"DecimalField", "IntegerField", "BigIntegerField"} | _SMALL:
+                yield name
+        elif row is not None and _is_number(declaration.draft_of(row).fields.get(name)):
+            yield name
+
+
+_SMALL: Final = frozenset(
+    ("SmallIntegerField", "PositiveIntegerField", "PositiveBigIntegerField", "PositiveSmallIntegerField")
+)
+
+
+def _negated(text: Any) -> Any:
+    """Return the text of a number with the other sign; zero has none."""
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text) or not Decimal(text):
+        return text
+    return text[1:] if text.startswith("-") else f"-{text}"
 
 
 def _times(sign: int, value: Any) -> Any:
-    """Return a number with a sign; what is no number, such as a text, a date or a bool, as it is."""
-    is_number = isinstance(value, Decimal | int) and not isinstance(value, bool)
-    return value * sign if is_number else value
+    return value * sign if _is_number(value) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Decimal | int) and not isinstance(value, bool)
 
 
 def _as_number(value: Any) -> Any:
@@ -100,23 +193,3 @@ def _as_number(value: Any) -> Any:
         return Decimal(value) if isinstance(value, str) else value
     except ArithmeticError:
         return value
-
-
-def draft_of_gone(declaration: Declaration, reported: Activity) -> Draft | None:
-    """Return what the reversal of a row says that is gone without a word; None where its record doesn't tell."""
-    body = json.loads(reported.body) if reported.body else {}
-    if "Value" not in body or len(reported.eventid) >= drafts.MAX_EVENTID:
-        return None
-    field = conf.for_brand(reported.brand).PRODUCT_FIELD
-    sign = -1 if is_negative(declaration) else 1
-    return Draft(
-        # As it was sent: its product may be part of the name.
-        eventname=body["eventname"] if is_negative(declaration) else eventname_of(declaration),
-        customer=reported.customer,
-        value=Decimal(body["Value"]) * sign,
-        currency=body.get("Currency"),
-        eventid=f"{reported.eventid}{SUFFIX}",
-        fields={field: body[field]} if isinstance(field, str) and field in body else {},
-        source=reported.source,
-        source_pk=reported.source_pk,
-    )

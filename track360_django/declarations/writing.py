@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import connections, transaction
 from django.db.models import Model
 
 from track360_django import alerts, databases, drafts, outbox, records
@@ -40,24 +41,58 @@ def write(declaration: Declaration, row: Model, using: str) -> Activity:
 
 
 def reverse(declaration: Declaration, row: Model, using: str) -> Activity | None:
-    """Write down that a row which was reported no longer counts, as `on_reverse` says; None where it never was."""
-    reported = reversals.find_reported(declaration, row, using)
-    if reported is None:
+    """
+    Write down that a row which was reported no longer counts, as `on_reverse` says.
+
+    Call it in the transaction that changed the row, or with the row locked.
+
+    Returns:
+        The reversal, which may be one written earlier; None where the row never was reported.
+    """
+    try:
+        reported = reversals.find_reported(declaration, row, using)
+    except PayloadError:
+        # Without an id nothing was reported.
         return None
-    named = _Named(
-        reversals.eventname_of(declaration),
-        lambda: reversals.id_of(declaration, row),
-        f"{declaration.default_id_of(row)}{reversals.SUFFIX}",
-    )
-    return _write(declaration, row, lambda: reversals.draft_of(declaration, row, reported), named, using)
+    return None if reported is None else reverse_record(declaration, reported, row, using)
 
 
-def reverse_many(declaration: Declaration, rows: Sequence[Model], using: str) -> int:
-    """Write the reversals of those rows down that were reported; return how many rows that are."""
-    reported = reversals.reported_among(declaration, rows, using)
-    for row in reported:
-        reverse(declaration, row, using)
-    return len(reported)
+def reverse_record(declaration: Declaration, reported: Activity, row: Model | None, using: str) -> Activity:
+    """Write the reversal of a record down, once; its row may be gone."""
+    told = reversals.find_reversal(reported, using)
+    if told is not None and told.customer_id is not None:
+        # What was told stays, whatever became of the row.
+        return told
+    try:
+        reversal = reversals.build(declaration, reported, row)
+    except PayloadError as error:
+        named = _Named(
+            reversals.eventname_of(declaration), lambda: reversals.id_of(reported), reversals.id_of(reported)
+        )
+        return _quarantine(declaration, reported.source_pk, named, error, using)
+    if told is not None:
+        outbox.replace_quarantined(told.pk, reversal, using=using)
+        return reversal
+    return records.write_built(reversal, using)
+
+
+def reverse_locked(declaration: Declaration, pk: Any, alias: str, using: str) -> Activity | None:
+    """
+    Reverse a row that was seen not to count any more, if that is still so: it may have been paid a moment ago.
+
+    Returns:
+        The reversal, which may be one written earlier; None where there is none to tell.
+    """
+    with transaction.atomic(using=alias), transaction.atomic(using=using):
+        rows = declaration.model._base_manager.using(alias).filter(pk=pk)
+        row = rows.select_for_update(of=("self",) if _may_name_locks(alias) else ()).first()
+        if row is None or declaration.due_rows(alias).filter(pk=pk).exists():
+            return None
+        return reverse(declaration, row, using)
+
+
+def _may_name_locks(alias: str) -> bool:
+    return bool(connections[alias].features.has_select_for_update_of)
 
 
 @dataclass(frozen=True)
@@ -73,7 +108,7 @@ class _Named:
         try:
             eventid = self.read_id()
             eventid.encode()
-        except (PayloadError, UnicodeEncodeError):
+        except Exception:  # noqa: BLE001  a method of the host makes it
             return self.default_id
         return self.default_id if "\0" in eventid else drafts.shorten(eventid)
 
@@ -93,8 +128,8 @@ def _write(
         stored = records.read(wanted, using)
         records.refuse_taken(stored, wanted)
     except PayloadError as error:
-        return _quarantine(declaration, row, named, error, using)
-    records.compare(stored, wanted, is_time_given=draft.createtime is not None, using=using)
+        return _quarantine(declaration, str(declaration.pk_of(row)), named, error, using)
+    records.compare_latest(stored, wanted, is_time_given=draft.createtime is not None, using=using)
     return stored
 
 
@@ -111,14 +146,20 @@ def _write_chunk(declaration: Declaration, chunk: list[Model], using: str, *, is
     refused: list[tuple[Model, PayloadError]] = []
     # Outside of our transaction: a query of the declaration that fails must not ruin it.
     readable = list(_read_each(declaration, chunk, refused, is_strict=is_strict))
+
+    def refuse(place: int, error: Exception) -> None:
+        if is_strict and not isinstance(error, PayloadError):
+            raise error
+        refused.append((readable[place][0], _as_refusal(error)))
+
     with transaction.atomic(using=using):
         added = records.write_many(
             [draft for _, draft in readable],
             using,
-            refuse=lambda place, error: refused.append((readable[place][0], error)),
+            refuse=refuse,
         )
         for row, error in refused:
-            _quarantine(declaration, row, _named(declaration, row), error, using)
+            _quarantine(declaration, str(declaration.pk_of(row)), _named(declaration, row), error, using)
     return Written(added=added, refused=len(refused))
 
 
@@ -140,6 +181,16 @@ def _read_each(
             refused.append((row, _raised(declaration, error)))
 
 
+def _as_refusal(error: Exception) -> PayloadError:
+    """Return why a row can't be reported, also where a function of the host raised."""
+    if isinstance(error, PayloadError):
+        return error
+    message = (
+        f"{type(error).__name__} while its record was made: correct the row, or the setting, then requeue."
+    )
+    return PayloadError(message, reason="declaration")
+
+
 def _raised(declaration: Declaration, error: Exception) -> PayloadError:
     # Without the error itself: its text and its frames may hold personal data.
     message = (
@@ -149,7 +200,7 @@ def _raised(declaration: Declaration, error: Exception) -> PayloadError:
 
 
 def _quarantine(
-    declaration: Declaration, row: Model, named: _Named, error: PayloadError, using: str
+    declaration: Declaration, source_pk: str, named: _Named, error: PayloadError, using: str
 ) -> Activity:
     """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
     dead = Activity(
@@ -162,7 +213,7 @@ def _quarantine(
         reason=error.reason,
         error=str(error)[:500],
         source=declaration.model._meta.label,
-        source_pk=str(declaration.pk_of(row)),
+        source_pk=source_pk,
     )
     stored = records.find(dead, using)
     if stored is not None and not records.is_of_one_row(stored, dead):
@@ -207,7 +258,10 @@ def _read_again(declaration: Declaration, quarantined: Activity, using: str) -> 
     try:
         # In a savepoint: a query of the declaration that fails must not ruin the caller's transaction.
         with transaction.atomic(using=using):
-            wanted = records.write_down(_draft_again(declaration, row, quarantined, using), using)
+            if is_reversal(quarantined):
+                return _reversal_again(declaration, row, quarantined, using)
+            _refuse_not_due(declaration, row, quarantined, is_wanted=True)
+            wanted = records.write_down(declaration.draft_of(row), using)
             records.refuse_taken(records.find(wanted, using), wanted)
             return wanted
     except PayloadError:
@@ -216,23 +270,40 @@ def _read_again(declaration: Declaration, quarantined: Activity, using: str) -> 
         raise _raised(declaration, error) from None
 
 
+def is_reversal(activity: Activity) -> bool:
+    """Tell whether a record is a reversal."""
+    return activity.eventid.endswith(reversals.SUFFIX)
+
+
+def _reversal_again(declaration: Declaration, row: Model, quarantined: Activity, using: str) -> Activity:
+    _refuse_not_due(declaration, row, quarantined, is_wanted=False)
+    reported = reversals.find_reported(declaration, row, using)
+    if reported is None:
+        message = (
+            f"{quarantined.source} {quarantined.source_pk} was never reported: there is nothing to take back."
+        )
+        raise PayloadError(message, reason="row_not_due")
+    return reversals.build(declaration, reported, row)
+
+
+def _refuse_not_due(declaration: Declaration, row: Model, quarantined: Activity, *, is_wanted: bool) -> None:
+    if declaration.is_due(row) is not is_wanted:
+        whether = "no longer fulfils" if is_wanted else "fulfils, again,"
+        message = f"Its row, {quarantined.source} {quarantined.source_pk}, {whether} `when`."
+        raise PayloadError(message, reason="row_not_due")
+
+
 def _row_of(declaration: Declaration, quarantined: Activity) -> Any:
     # From where it was corrected: a replica may lag behind.
     using = databases.of_source(declaration.model, quarantined)
-    row = declaration.model._base_manager.using(using).filter(pk=quarantined.source_pk).first()
+    rows = declaration.model._base_manager.using(using)
+    try:
+        row = rows.filter(pk=quarantined.source_pk).first()
+    except (TypeError, ValueError, ValidationError):
+        row = None
     if row is None:
         message = (
             f"Its row, {quarantined.source} {quarantined.source_pk}, is gone: there is nothing to report."
         )
         raise PayloadError(message, reason="row_gone")
     return row
-
-
-def _draft_again(declaration: Declaration, row: Model, quarantined: Activity, using: str) -> Draft:
-    if declaration.is_due(row):
-        return declaration.draft_of(row)
-    reported = reversals.find_reported(declaration, row, using)
-    if reported is None or quarantined.eventname != reversals.eventname_of(declaration):
-        message = f"Its row, {quarantined.source} {quarantined.source_pk}, no longer fulfils `when`."
-        raise PayloadError(message, reason="row_not_due")
-    return reversals.draft_of(declaration, row, reported)

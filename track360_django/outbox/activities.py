@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from django.db import connections, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from track360_django import lanes
 from track360_django.clock import Now
 from track360_django.insertion import insert_beside, insert_missing
 from track360_django.models import Activity, Customer, Lane, Status
@@ -57,15 +58,18 @@ def flag_changed(pk: int, *, using: str) -> bool:
     return bool(Activity.objects.using(using).filter(pk=pk, changed_at=None).update(changed_at=Now()))
 
 
-def correct_activity(pk: int, body: str, *, using: str) -> None:
-    """Replace the body of an activity and mark it due: it goes out again under the same id."""
-    Activity.objects.using(using).filter(pk=pk).update(
-        body=body,
-        changed_at=None,
-        version=F("version") + 1,
+def correct_activity(activity: Activity, body: str, *, using: str) -> bool:
+    """
+    Replace the body of an activity and mark it due: it goes out again under the same id.
+
+    Returns:
+        False, with nothing written, when the record changed since it was read.
+    """
+    return _correct(
+        Activity.objects.using(using).filter(pk=activity.pk, version=activity.version),
+        body,
         status=Status.PENDING,
         due_at=Now(),
-        queued_at=Now(),
         attempts=0,
         reason="",
         error="",
@@ -76,15 +80,25 @@ def correct_unsent(activity: Activity, body: str, *, using: str) -> bool:
     """
     Replace the body of an activity that nobody can have sent; tell whether that was so.
 
-    One that is held, or pending without an attempt while nobody has its lane; or written in this very transaction.
-    Whoever takes the lane before the commit may send the old body: the settling then keeps what was sent.
+    One that is held, or pending without an attempt while nobody has its lane, which is kept from being taken until
+    the transaction ends; or one that this very transaction wrote.
     """
-    unsent = Q(status=Status.HELD) | Q(status=Status.PENDING)
-    if _key_of(activity) not in _own(using):
-        busy = Lane.objects.filter(brand=activity.brand, number=OuterRef("lane")).exclude(owner="", losses=0)
-        unsent = Q(status=Status.HELD) | Q(Q(status=Status.PENDING) & ~Exists(busy))
-    rows = Activity.objects.using(using).filter(unsent, pk=activity.pk, attempts=0, accepted_version=0)
-    return bool(rows.update(body=body, changed_at=None, version=F("version") + 1))
+    rows = Activity.objects.using(using).filter(
+        pk=activity.pk, version=activity.version, attempts=0, accepted_version=0
+    )
+    if _key_of(activity) in _own(using):
+        return _correct(rows.filter(status__in=(Status.HELD, Status.PENDING)), body)
+    with transaction.atomic(using=using):
+        unsent = Q(status=Status.HELD)
+        if lanes.hold_free(activity.brand, activity.lane, using=using):
+            busy = Lane.objects.filter(brand=activity.brand, number=OuterRef("lane"))
+            unsent |= Q(Q(status=Status.PENDING) & ~Exists(busy.exclude(owner="", losses=0)))
+        return _correct(rows.filter(unsent), body)
+
+
+def _correct(rows: QuerySet[Activity], body: str, **changes: Any) -> bool:
+    # `queued_at` says since when this version waits.
+    return bool(rows.update(body=body, changed_at=None, version=F("version") + 1, queued_at=Now(), **changes))
 
 
 # Note [Own records]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 
 from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Status
@@ -16,12 +16,21 @@ def requeue(records: QuerySet[R]) -> int:
     """
     Give dead records another try from the start; return how many.
 
+    Of one that was not accepted in time Track360 may have the bytes: it counts as tried, so that they stay as they are.
+
     An activity without a customer has nothing to send and stays: `activities.requeue` reads it from its row again.
     """
     dead = records.filter(status=Status.DEAD)
     if records.model is Activity:
         dead = dead.exclude(customer=None)
-    return dead.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error="")
+    return dead.update(
+        status=Status.PENDING,
+        due_at=Now(),
+        queued_at=Now(),
+        attempts=Case(When(reason="too_old", then=1), default=0),
+        reason="",
+        error="",
+    )
 
 
 def replay(records: QuerySet[R]) -> int:
@@ -34,5 +43,10 @@ def replay(records: QuerySet[R]) -> int:
     if records.model is Activity:
         accepted = accepted.exclude(body="")
     return accepted.update(
-        status=Status.PENDING, due_at=Now(), queued_at=Now(), attempts=0, reason="", error=""
+        status=Status.PENDING,
+        due_at=Now(),
+        queued_at=Now(),
+        attempts=0,
+        reason="",
+        error="",
     )

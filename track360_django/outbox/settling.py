@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
 from django.db import connections, models, transaction
 from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Coalesce
 
 from track360_django import clock, lanes, locks
 from track360_django.clock import Now, from_now
@@ -27,8 +26,7 @@ class Outcome:
     What one attempt made of some records.
 
     `version` is what was sent; a record that changed meanwhile stays pending. `wait` is how long a pending record
-    rests. `is_attempt` tells whether it counts as one of the records' attempts. `bodies` is what Track360 may have of
-    them, by id, where that must not change any more.
+    rests. `is_attempt` tells whether it counts as one of the records' attempts.
     """
 
     pks: Sequence[int]
@@ -38,7 +36,6 @@ class Outcome:
     error: str = ""
     wait: timedelta | None = None
     is_attempt: bool = True
-    bodies: Mapping[int, str] = field(default_factory=dict)
 
 
 def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -> bool:
@@ -109,8 +106,6 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
     with transaction.atomic(using=lane.using):
         lanes.renew(lane)
         locked = locks.find_locked(model, wanted, using=lane.using)
-        for outcome in outcomes:
-            _keep_sent(outcome, locked, lane.using)
         groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for outcome in outcomes:
             groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
@@ -122,19 +117,6 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
             if pks:
                 _write(model, lane.using, pks, *kind)
     return locked
-
-
-def _keep_sent(outcome: Outcome, locked: set[int], using: str) -> None:
-    """Take back a body that was changed while the one before it was under way: what was sent stays, it is flagged."""
-    pks = [pk for pk in outcome.bodies if pk not in locked]
-    if not pks:
-        return
-    rows = Activity.objects.using(using)
-    changed = rows.filter(is_among("pk", pks)).exclude(version=outcome.version)
-    for pk in changed.values_list("pk", flat=True):
-        rows.filter(pk=pk).update(
-            body=outcome.bodies[pk], version=outcome.version, changed_at=Coalesce(F("changed_at"), Now())
-        )
 
 
 def _kind(outcome: Outcome) -> tuple[Any, ...]:
