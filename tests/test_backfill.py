@@ -137,9 +137,50 @@ def test_user_of_another_brand_is_not_reported_twice(settings: Settings) -> None
     (user,) = make_users(1)
     Customer.objects.create(brand="two", customer_id="x", user_pk=str(user.pk), lane=0)
 
-    assert track360("users")[-1] == "users: 1 read, 0 reported, 0 not reportable"
+    printed = track360("users", "--brand", "one")
+    assert printed[-1] == "users: 1 read, 0 reported, 0 not reportable"
     track360("users", "--brand", "two")
     assert {row.brand for row in Customer.objects.all()} == {"two"}
+
+
+@pytest.mark.parametrize("what", ["users", "all"])
+def test_users_of_several_brands_are_nobodys_by_default(what: str, settings: Settings) -> None:
+    """No request tells whose customers they are: a guess would report them to another operator's program."""
+    configure(settings, BRANDS={"one": {}, "two": {}}, BRAND_RESOLVER=lambda _request: "one")
+    make_deposits(make_users(1))
+
+    _, error = fail(what)
+
+    assert error.returncode == 2
+    assert "one, two" in str(error)
+    assert "--brand" in str(error)
+    assert not Customer.objects.exists()
+    # Rows need none: theirs is that of their customer.
+    track360("cashier.Deposit", "--dry-run")
+
+
+def test_dry_run_goes_on_behind_a_user_who_cannot_be_sent(settings: Settings) -> None:
+    """`BEFORE_SEND` refuses one: they are named, the others shown; as newcomers with a row, too."""
+    users = make_users(3)
+    make_deposits(users)
+    refused = str(users[1].pk)
+
+    def before_send(record: dict[str, Any]) -> dict[str, Any]:
+        if record.get("customerId") == refused:
+            raise RuntimeError
+        return record
+
+    configure(settings, BEFORE_SEND=before_send)
+
+    for what in ("users", "cashier.Deposit"):
+        printed, error = fail(what, "--dry-run")
+        assert error.returncode == 1
+        assert sum(line.startswith(f"auth.User {refused}: BEFORE_SEND raised") for line in printed) == 1
+        shown = [json.loads(line) for line in printed if line.startswith("{")]
+        assert {each["customerId"] for each in shown if "customerId" in each} == {
+            str(users[0].pk),
+            str(users[2].pk),
+        }
 
 
 def test_user_without_an_id_is_named_and_the_others_go_on(settings: Settings) -> None:

@@ -687,6 +687,28 @@ def test_before_send_that_makes_nonsense_breaks_no_sale(
     assert Customer.objects.get().reason == "before_send"
 
 
+def test_customer_whose_field_has_no_utf8_name_stops_no_lane(
+    settings: Any, track360_sandbox: SandboxServer
+) -> None:
+    """The record alone is dead; a name of `CUSTOMER_FIELDS` costs its field alone."""
+    # PostgreSQL refuses half a surrogate pair in any table.
+    name = "" if connection.vendor == "postgresql" else "\ud800"
+    for number in range(20):
+        make_customer(f"c{number}")
+    Customer.objects.filter(customer_id="c3").update(fields={name: "x"})
+    user = User.objects.create(username="alex")
+    customers.report(user)
+    settings.TRACK360 = {**settings.TRACK360, "CUSTOMER_FIELDS": {"\ud800": "username"}}
+
+    report = delivery.drain()
+
+    assert (report.delivered, report.dead) == (20, 1)
+    assert Customer.objects.values_list("customer_id", "reason").get(status=Status.DEAD) == (
+        "c3",
+        "invalid_field",
+    )
+
+
 def test_response_check_that_is_nowhere_pauses(settings: Any, track360_sandbox: SandboxServer) -> None:
     """A path that leads nowhere is a wrong setting: the endpoint waits, no record dies."""
     settings.TRACK360 = {**settings.TRACK360, "RESPONSE_CHECK": "nowhere.to.be.found"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import shutil
 import signal
 import stat
 import subprocess
@@ -30,6 +31,9 @@ from tests.pages import ROOT
 from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, retention
 from track360_django.management.track360.importing import lines, run
+from track360_django.management.track360.importing.entries import Entry
+from track360_django.management.track360.importing.journal import line_of
+from track360_django.management.track360.importing.outcome import BadLine
 from track360_django.management.track360.stopping import Stop
 from track360_django.models import Activity, Customer, Status
 from track360_django.sandbox.server import SandboxServer
@@ -211,6 +215,39 @@ def test_lost_quotation_mark_costs_its_line_alone(write: Write) -> None:
     assert Customer.objects.count() == 201
 
 
+@pytest.mark.parametrize("closing", ['"fine"\n', 'fine",x\n', "fine\n"], ids=["quoted", "surplus", "never"])
+def test_lost_quotation_mark_swallows_no_line_up_to_the_next_one(closing: str, write: Write) -> None:
+    """Whatever the reader makes of the lines together: the first can't be read, those behind it can."""
+    many = [f"{number},ok\n" for number in range(2, 500)]
+    path = write("c.csv", "customerId,note\n", '1,"lost\n', *many, f"500,{closing}", "501,ok\n")
+
+    _, error = fail(path)
+
+    bad = [2, 501] if closing.endswith("x\n") else [2]
+    assert [each["line"] for each in bad_lines(path)] == bad
+    assert Customer.objects.count() == 501 - len(bad)
+    assert "All other lines were read as they stand there" in str(error)
+
+
+def test_cell_that_may_have_swallowed_lines_is_told(write: Write) -> None:
+    """A well-formed record over several lines is taken as it is; a person is told where, and how many there are."""
+    path = write(
+        "c.csv",
+        "customerId,country,note\n",
+        '1,US,"hello\n',
+        "2,US,ok\n",
+        '3,US,"\n',
+        '4,US,"two\nlines, as they are"\n',
+        '5,US,"two\nlines"\n',
+    )
+
+    printed = track360(path)
+
+    assert f"{path} has one record in lines 2 to 4: is a quotation mark lost there?" in printed
+    assert [line for line in printed if "within such a cell: 2. A lost" in line]
+    assert set(Customer.objects.values_list("customer_id", flat=True)) == {"1", "4", "5"}
+
+
 def test_time_is_read_in_the_agreed_zone(write: Write, settings: Settings) -> None:
     """A time without a zone is one of `TIME_ZONE`, as on the wire; other spellings are converted."""
     configure(settings, TIME_ZONE="Europe/Berlin")
@@ -307,6 +344,20 @@ def test_customer_who_is_known_keeps_their_attribution(write: Write) -> None:
     assert f"{path}: 1 customers read: 0 new, 1 changed, 0 known, 0 not reported" in printed
 
 
+@pytest.mark.parametrize("due_at", [None, datetime(2100, 1, 1, tzinfo=UTC)], ids=["inactive", "under-way"])
+def test_signup_that_is_held_keeps_its_attribution(write: Write, due_at: datetime | None) -> None:
+    """Frozen at the signup: a file releases the customer, and never gives them to another affiliate."""
+    customers.report("7", tracking=TOUCH, source="allauth")
+    Customer.objects.update(status=Status.HELD, reason="inactive", due_at=due_at)
+    line = {"customerId": "7", "tracking_data": "other"}
+
+    shown = track360(write("c.jsonl", line), "--dry-run")
+    track360(write("c.jsonl", line))
+
+    assert Customer.objects.get().tracking == TOUCH
+    assert [json.loads(each)["tracking_data"] for each in shown] == [TOUCH["tracking_data"]]
+
+
 def test_customer_who_was_active_before_is_released(write: Write) -> None:
     """Who was held because nobody had reported them gets what the file says, their registration included."""
     activities.report("Bet", customer="7", value=Decimal(1), currency="USD", eventid="b1")
@@ -371,6 +422,60 @@ def test_event_id_with_other_content_is_sent_again_where_that_is_agreed(
     assert Activity.objects.get().status == Status.PENDING
 
 
+def test_other_content_under_one_id_is_never_overwritten(
+    write: Write, track360_sandbox: SandboxServer
+) -> None:
+    """Who gives the listed line an id of its own, as the message says, has both deposits reported, each once."""
+    path = write("a.jsonl", deposit(1, Value="100.00"), deposit(1, Value="200.00"))
+
+    _, shown = fail(path, "--dry-run")
+    _, error = fail(write("c.jsonl", {"customerId": "007"}), path)
+    listed = json.loads(bad_lines(path)[0]["text"])
+    track360(write("fixed.jsonl", {**listed, "eventid": "TX-2"}))
+    delivery.drain()
+
+    assert "1 of them with the eventid of another activity" in str(error)
+    assert "1 of them with the eventid of another activity" in str(shown)
+    sent = {each["eventid"]: each["Value"] for each in track360_sandbox.store.activities()}
+    assert sent == {"TX-1": "100.00", "TX-2": "200.00"}
+    assert Activity.objects.filter(changed_at=None).count() == 2
+
+
+def test_unsent_record_of_the_host_is_never_overwritten(write: Write) -> None:
+    """A file is no later truth than the host's own report, waiting or dead."""
+    activities.report("Deposit", customer="007", value=Decimal(100), currency="USD", eventid="TX-1")
+    activities.report("Deposit", customer="007", value=Decimal(100), currency="USD", eventid="TX-2")
+    Activity.objects.filter(eventid="TX-2").update(status=Status.DEAD, due_at=None, reason="rejected")
+    path = write("a.jsonl", deposit(1, Value="999.00"), deposit(2, Value="999.00"))
+
+    fail(path)
+
+    assert [bad["reason"] for bad in bad_lines(path)] == ["other_content"] * 2
+    assert [body["Value"] for body in bodies()] == ["100.00", "100.00"]
+
+
+def test_day_total_that_is_there_twice_is_listed(write: Write) -> None:
+    """Without an event id, two lines of one customer and day are one total: nobody can tell which is right."""
+    total = {"createtime": "2025-07-21", "eventid": None, "eventname": "GGR"}
+    path = write("a.jsonl", deposit(1, **total, Value="50.00"), deposit(1, **total, Value="20.00"))
+
+    fail(path)
+
+    assert [body["Value"] for body in bodies()] == ["50.00"]
+    assert [(bad["line"], bad["reason"]) for bad in bad_lines(path)] == [(2, "other_content")]
+
+
+def test_agreed_correction_is_of_the_same_customer(write: Write, settings: Settings) -> None:
+    """`CORRECTIONS="resend"` changes an activity, it never moves one to somebody else: that line is listed."""
+    configure(settings, CORRECTIONS="resend")
+    path = write("a.jsonl", deposit(1), deposit(1, customerid="008"), deposit(1, Value="300.00"))
+
+    fail(path)
+
+    assert [(body["customerid"], body["Value"]) for body in bodies()] == [("007", "300.00")]
+    assert [(bad["line"], bad["reason"]) for bad in bad_lines(path)] == [(2, "other_content")]
+
+
 def test_row_of_the_host_may_have_been_imported_before(write: Write) -> None:
     """An import is of no row: the row of the same deposit is the same activity, also for reconciliation."""
     made = Deposit.objects.create(
@@ -426,6 +531,8 @@ BAD = [
     ('{"customerId": "7", "regtime": "21.07.2025"}', "invalid_time"),
     ('{"customerId": "7", "regtime": "0001-01-01T00:00+14:00"}', "invalid_time"),
     ('{"customerId": "7", "regtime": 20250721}', "invalid_time"),
+    ('{"customerId": "7", "regtime": 0}', "invalid_time"),
+    ('{"customerId": "7", "regtime": false}', "invalid_time"),
     ('{"customerId": "7", "tracking_data": "' + "x" * 51 + '"}', "too_long"),
     ('{"customerId": "7", "tracking_data": 7}', "no_text"),
     ('{"customerId": "7", "tracking_data": "a\\nb"}', "control_character"),
@@ -453,6 +560,82 @@ def test_bad_customer_is_set_aside_and_the_others_go_on(line: str | bytes, reaso
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        " tracking_data",
+        "tracking_data ",
+        "TRACKING_DATA",
+        "trackingData",
+        "tracking-data",
+        "\u00a0tracking_data",
+    ],
+    ids=ascii,
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_other_spelling_of_the_tracking_parameter_is_refused(name: str, kind: str, write: Write) -> None:
+    """As an additional field it would freeze the customer without their affiliate."""
+    content = f"customerId,{name},note\n7,t-1,\n" if kind == "csv" else {"customerId": "7", name: "t-1"}
+    path = write(f"c.{kind}", content)
+
+    fail(path)
+
+    (bad,) = bad_lines(path)
+    assert bad["reason"] == "misspelt_field"
+    assert "tracking_data" in bad["message"]
+    assert ascii(name) in bad["message"]
+    assert not Customer.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["tracking_data", "Tracking Data", "BTag", "b_tag "])
+def test_other_tracking_parameter_than_the_agreed_one_is_refused(
+    name: str, write: Write, settings: Settings
+) -> None:
+    """Where `btag` attributes, the guide's name is no additional field; neither is another spelling of `btag`."""
+    configure(settings, TRACKING_PARAMS=("btag",))
+    path = write("c.csv", f"customerId,{name}\n7,t-1\n")
+
+    fail(path)
+
+    assert bad_lines(path)[0]["reason"] == "misspelt_field"
+    assert "btag" in bad_lines(path)[0]["message"]
+    assert not Customer.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["Product", " product", "pro-duct"])
+def test_other_spelling_of_the_product_field_is_refused(name: str, write: Write, settings: Settings) -> None:
+    """Two products' totals of a day would be one total."""
+    configure(settings, PRODUCT_FIELD="product")
+    total = {"createtime": "2025-07-21", "eventid": None, "eventname": "GGR"}
+    path = write("a.jsonl", deposit(1, **total, **{name: "Casino"}))
+
+    fail(path)
+
+    assert bad_lines(path)[0]["reason"] == "misspelt_field"
+    assert not Activity.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\0b", "", "x" * 256], ids=ascii)
+@pytest.mark.parametrize("kind", ["customers", "activities"])
+def test_name_that_nothing_keeps_is_set_aside(name: str, kind: str, write: Write) -> None:
+    """The line alone is bad; no table and no request sees it."""
+    made = {"customers": {"customerId": "7"}, "activities": deposit(7)}[kind]
+    good = {"customers": {"customerId": "8"}, "activities": deposit(8)}[kind]
+    path = write("f.jsonl", {**made, name: "x"}, good)
+
+    fail(path)
+
+    assert [(bad["line"], bad["reason"]) for bad in bad_lines(path)] == [(1, "invalid_field")]
+    assert Customer.objects.count() + Activity.objects.count() == (1 if kind == "customers" else 2)
+
+
+def test_list_of_bad_lines_takes_what_has_no_utf8() -> None:
+    """Half a surrogate pair in a message stops no import: it is spelt out, as JSON does."""
+    bad = BadLine(Entry(1, 1, 9, "text", {}), "invalid_field", "the name \ud800")
+
+    assert json.loads(line_of(bad))["message"] == "the name \ud800"
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"Value": "1,250.00"}, "invalid_number"),
@@ -460,6 +643,9 @@ def test_bad_customer_is_set_aside_and_the_others_go_on(line: str | bytes, reaso
         ({"Value": "9" * 39}, "invalid_number"),
         ({"Currency": "Dollar"}, "unknown_currency"),
         ({"createtime": "2025-02-30 10:00"}, "invalid_time"),
+        ({"createtime": 0}, "invalid_time"),
+        ({"createtime": False}, "invalid_time"),
+        ({"createtime": []}, "invalid_time"),
         ({"eventid": None}, "no_eventid"),
         ({"eventid": 1.5}, "invalid_field"),
         ({"eventname": None}, "invalid_field"),
@@ -609,6 +795,27 @@ def test_dry_run_prints_what_would_be_sent_and_writes_nothing(
     assert sorted(map(str, shown)) == sorted(str(dict(call.record)) for call in calls)
 
 
+def test_dry_run_goes_on_behind_a_customer_who_cannot_be_sent(write: Write, settings: Settings) -> None:
+    """`BEFORE_SEND` refuses one: their line is listed, the others are shown; so with users that activities meet."""
+    alex, bob = (str(User.objects.create(username=name).pk) for name in ("alex", "bob"))
+
+    def before_send(record: dict[str, Any]) -> dict[str, Any]:
+        if record.get("customerId") in {"c-8", alex}:
+            raise RuntimeError
+        return record
+
+    configure(settings, BEFORE_SEND=before_send)
+    people = write("c.jsonl", *({"customerId": f"c-{number}"} for number in range(7, 10)))
+    events = write("a.jsonl", deposit(1, customerid=alex), deposit(2, customerid=bob))
+
+    printed, error = fail(people, events, "--dry-run")
+
+    shown = [json.loads(line) for line in printed]
+    assert [each["customerId"] for each in shown if "customerId" in each] == ["c-7", "c-9", bob]
+    assert str(error).count("lines that can't be reported as they are: 1") == 2
+    assert not Customer.objects.exists()
+
+
 def test_rate_bounds_the_lines_of_a_second(write: Write) -> None:
     """Twelve lines at ten a second take more than a second."""
     path = write("a.jsonl", *(deposit(number) for number in range(12)))
@@ -746,6 +953,92 @@ def test_batch_that_was_not_noted_is_read_again(stopped: Path) -> None:
     assert "lines that can't be reported as they are: 1." in str(error)
     assert [bad["line"] for bad in bad_lines(stopped)] == [2]
     assert Activity.objects.count() == 29
+
+
+def test_progress_of_another_database_is_not_used(stopped: Path) -> None:
+    """What was imported into staging is not done in production."""
+    progress = stopped.with_name("a.jsonl.progress")
+    noted = json.loads(progress.read_text())
+    noted["input"]["database"][2] = "staging"
+    progress.write_text(json.dumps(noted))
+    Activity.objects.all().delete()
+
+    printed, _ = fail(stopped)
+
+    assert "(or the database) is not what it was" in printed[0]
+    assert Activity.objects.count() == 29
+    assert [bad["line"] for bad in bad_lines(stopped)] == [2]
+
+
+@pytest.mark.parametrize("kind", ["customers", "activities"])
+def test_progress_that_a_restored_database_knows_nothing_of_is_not_used(
+    kind: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings are the same; what was written is looked for before the import goes on."""
+    model: Any = {"customers": Customer, "activities": Activity}[kind]
+    wanted = (
+        deposit(number) if kind == "activities" else {"customerId": f"c-{number}"} for number in range(16)
+    )
+    first, *others = wanted
+    path = write("a.jsonl", *others, "broken\n" * 30, first)
+    progress = path.with_name("a.jsonl.progress")
+    with monkeypatch.context() as patch:
+        # Behind a batch that wrote nothing.
+        patch.setattr(
+            Stop, "is_wanted", property(lambda _: json.loads(progress.read_text())["line"] in range(40, 46))
+        )
+        fail(path, "--rate", "10")
+    assert model.objects.count() == 15
+    model.objects.all().delete()
+
+    out = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("track360", "import", str(path), stdout=out, stderr=io.StringIO())
+
+    assert "is not in this database (was it restored from a backup?)" in out.getvalue()
+    assert model.objects.count() == 16
+    assert [bad["line"] for bad in bad_lines(path)] == list(range(16, 46))
+
+
+def remove(path: Path) -> bool:
+    """Remove a file or a folder, while an import asks whether to stop: it need not."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    return False
+
+
+def test_file_that_is_removed_meanwhile_is_no_crash(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that is open is read to its end; one that is still to be read is told to be gone."""
+    people, events = write("c.jsonl", {"customerId": "7"}), write("a.jsonl", deposit(1))
+    monkeypatch.setattr(Stop, "is_wanted", property(lambda _: remove(people)))
+    track360(people)
+    assert Customer.objects.count() == 1
+    people = write("c.jsonl", {"customerId": "8"})
+    monkeypatch.setattr(Stop, "is_wanted", property(lambda _: remove(events)))
+
+    _, error = fail(people, events)
+
+    assert (error.returncode, str(error).split(":")[0]) == (1, f"{events} is gone")
+    assert Customer.objects.count() == 2
+
+
+def test_folder_that_is_removed_meanwhile_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was committed stays; how far the import is can't be noted, and the person is told."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = folder / "c.jsonl"
+    path.write_text("".join(json.dumps({"customerId": str(number)}) + "\n" for number in range(20)))
+    monkeypatch.setattr(Stop, "is_wanted", property(lambda _: remove(folder)))
+
+    _, error = fail(path, "--rate", "10")
+
+    assert error.returncode == 1
+    assert "can't be noted any more" in str(error)
+    assert Customer.objects.count() == 20
 
 
 def test_file_that_changed_is_imported_from_the_beginning(stopped: Path) -> None:

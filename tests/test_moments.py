@@ -29,6 +29,18 @@ def test_iso_time_is_read_in_the_hosts_zone(text: str, expected: datetime, setti
     assert moments.moment(text) == expected
 
 
+def test_end_in_an_hour_that_a_clock_repeats_is_the_second_of_the_two(settings: Settings) -> None:
+    """From its first 02:30 until its second one: nothing that was accepted in that hour is left out."""
+    settings.TIME_ZONE = "Europe/Berlin"
+    night = "2025-10-26 02:30"
+
+    assert moments.moment(night) == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    assert moments.moment_until(night) == datetime(2025, 10, 26, 1, 30, tzinfo=UTC)
+    assert moments.moment_until("2025-10-26T02:30+02:00") == moments.moment(night)
+    # In an hour that a clock leaves out, both are the same time.
+    assert moments.moment_until("2025-03-30 02:30") == moments.moment("2025-03-30 02:30")
+
+
 def test_activated_zone_changes_nothing(settings: Settings) -> None:
     """What somebody activated for a visitor is not the host's zone."""
     settings.TIME_ZONE = "UTC"

@@ -496,6 +496,18 @@ def test_customer_without_an_id_is_refused(value: object) -> None:
     assert refused.value.field == "customerId"
 
 
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * 256, 7], ids=ascii)
+@pytest.mark.parametrize(
+    ("make", "where"), [(activity, "fields"), (customer, "fields"), (customer, "tracking")]
+)
+def test_name_of_a_field_is_text_that_is_kept_as_it_is(make: Any, where: str, name: Any) -> None:
+    """One name that no table or request takes would stop all records around it."""
+    with pytest.raises(PayloadError) as refused:
+        make(**{where: {name: "x"}})
+
+    assert refused.value.reason == "invalid_field"
+
+
 @pytest.mark.parametrize("name", ["eventname", "eventid", "createtime", "customerid", "Value", "Currency"])
 def test_additional_field_of_an_activity_takes_no_name_of_the_api(name: str) -> None:
     """A field that has an argument of its own can't come as an additional one."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -63,6 +64,40 @@ def test_accepted_records_go_out_again_as_they_were(track360_sandbox: SandboxSer
     assert len(track360_sandbox.store.activities()) == 6
     assert {customer.version for customer in Customer.objects.all()} == {1}
     assert set(Activity.objects.values_list("status", "version", "accepted_version")) == {("delivered", 1, 1)}
+
+
+def test_hour_that_a_clock_repeats_is_replayed_as_a_whole(
+    track360_sandbox: SandboxServer, settings: Settings
+) -> None:
+    """`--until 02:30` ends with the second 02:30 of that night, `--since 02:30` begins with the first."""
+    settings.TIME_ZONE = "Europe/Berlin"
+    make_activities(make_customer("c1"), 1)
+    delivery.drain()
+    Activity.objects.update(delivered_at=datetime(2025, 10, 26, 1, 15, tzinfo=UTC))
+
+    for since, until in (("2025-10-26 02:00", "2025-10-26 02:30"), ("2025-10-26 02:30", "2025-10-26 03:00")):
+        printed = track360("--since", since, "--until", until, "--dry-run", "--eventname", "Bet")
+        assert len(printed) == 1
+
+
+def test_dry_run_goes_on_behind_a_customer_who_cannot_be_sent(
+    track360_sandbox: SandboxServer, settings: Settings
+) -> None:
+    """`BEFORE_SEND` refuses one: they are named, the others shown."""
+    make_customers(3)
+    delivery.drain()
+
+    def before_send(record: dict[str, Any]) -> dict[str, Any]:
+        if record.get("customerId") == "c1":
+            raise RuntimeError
+        return record
+
+    configure(settings, BEFORE_SEND=before_send)
+    out, err = io.StringIO(), io.StringIO()
+    call_command("track360", "replay", *TODAY, "--dry-run", stdout=out, stderr=err)
+
+    assert {json.loads(line)["customerId"] for line in out.getvalue().splitlines()} == {"c0", "c2"}
+    assert f"customer {Customer.objects.get(customer_id='c1').pk}: BEFORE_SEND raised" in err.getvalue()
 
 
 def test_customer_goes_out_as_they_are_now(track360_sandbox: SandboxServer) -> None:

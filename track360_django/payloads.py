@@ -92,6 +92,7 @@ class CustomerRecord:
         _put(record, "regtime", moment(self.regtime, zone, name="regtime") if self.regtime else None)
         _put_fields(record, self.fields, zone, reserved=CUSTOMER_FIELDS)
         for name, value in self.tracking.items():
+            _check_name(name)
             if name in CUSTOMER_FIELDS:
                 raise _reserved(name)
             if refusal := refuse_tracking(value):
@@ -155,7 +156,7 @@ def check(record: Mapping[str, object]) -> None:
     """
     _required(record.get("eventname"), "eventname", MAX_EVENTNAME_CHARACTERS)
     for name, value in record.items():
-        _required(name, "the name of a field")
+        _check_name(name)
         if not isinstance(value, bool):
             _text(_some_text(value, name), name)
 
@@ -427,11 +428,17 @@ def _put_fields(
     places: int = 2,
 ) -> None:
     for name, value in fields.items():
+        _check_name(name)
         if name in reserved:
             raise _reserved(name)
         if value is None or value == "":
             continue
         record[name] = _field(value, zone, name=name, places=places)
+
+
+def _check_name(name: object) -> None:
+    """Refuse a field whose name no table and no request keeps as it is."""
+    _required(name, "the name of a field")
 
 
 def _reserved(name: str) -> PayloadError:

@@ -13,10 +13,12 @@ from track360_django.models import Customer, Status
 PLACEHOLDER: Final = "activity"
 
 
-def complete(stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False) -> bool:
+def complete(
+    stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False, is_signup: bool = True
+) -> bool:
     """Bring what this report knows into a row that was there before it; what is frozen stays. Tell if that was news."""
     using = stored._state.db or DEFAULT_DB_ALIAS
-    missing = missing_of(stored, wanted, is_explicit=is_explicit, is_dated=is_dated)
+    missing = missing_of(stored, wanted, is_explicit=is_explicit, is_dated=is_dated, is_signup=is_signup)
     is_released = stored.status == Status.HELD and outbox.release_customer(
         stored.pk, using=using, source=wanted.source, **missing
     )
@@ -31,11 +33,16 @@ def complete(stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated:
 
 
 def missing_of(
-    stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False
+    stored: Customer, wanted: Customer, *, is_explicit: bool, is_dated: bool = False, is_signup: bool = True
 ) -> dict[str, Any]:
-    """Return what a row that was written before its signup was reported lacks."""
+    """
+    Return what a row that was written before its signup was reported lacks.
+
+    A report that is no signup (a file, say) leaves what a signup froze, also while that one is still held.
+    """
     changes: dict[str, Any] = {}
-    if wanted.tracking and _may_be_attributed(stored, is_explicit=is_explicit):
+    is_open = _may_be_attributed(stored, is_explicit=is_explicit) and (is_signup or not stored.tracking)
+    if wanted.tracking and is_open:
         names = ("tracking", "first_touch", "last_touch", "unattributed_reason")
         changes |= {name: getattr(wanted, name) for name in names}
     if wanted.user_pk and not stored.user_pk:

@@ -145,7 +145,9 @@ def _report_chunk(wanted: list[_Wanted], brand: str, using: str, total: Reported
     for each in wanted:
         customer_id = each.row.customer_id
         row = stored.get(customer_id) or outbox.read_customer(brand, customer_id, using=using)
-        is_changed = complete(row, each.row, is_explicit=each.is_explicit, is_dated=each.is_dated)
+        is_changed = complete(
+            row, each.row, is_explicit=each.is_explicit, is_dated=each.is_dated, is_signup=False
+        )
         if row.pk > last and customer_id not in seen:
             total.new += 1
         elif is_changed:
@@ -159,7 +161,9 @@ def _report_chunk(wanted: list[_Wanted], brand: str, using: str, total: Reported
 
 def _after(stored: Customer, wanted: _Wanted) -> Customer | None:
     """Return a row as `_complete` would leave it, None where it would stay as it is."""
-    missing = missing_of(stored, wanted.row, is_explicit=wanted.is_explicit, is_dated=wanted.is_dated)
+    missing = missing_of(
+        stored, wanted.row, is_explicit=wanted.is_explicit, is_dated=wanted.is_dated, is_signup=False
+    )
     if not missing and stored.status != Status.HELD and not has_news(stored, wanted.row):
         return None
     after = copy.copy(stored)

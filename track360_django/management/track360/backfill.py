@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import InterfaceError, OperationalError
 
-from track360_django import activities
+from track360_django import activities, conf
 from track360_django.declarations import ModelActivity, ledger
 from track360_django.management.track360 import meter
 from track360_django.management.track360.backfilling.rows import Rows
@@ -21,7 +21,7 @@ from track360_django.management.track360.bodies import Newcomers
 from track360_django.management.track360.brands import brand_of
 from track360_django.management.track360.memory import forget_queries
 from track360_django.management.track360.moments import HELP as MOMENT
-from track360_django.management.track360.moments import moment
+from track360_django.management.track360.moments import moment, moment_until
 from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
 
 HELP: Final = (
@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the users, the rows of one declared model, or the users and then the rows of all declared models",
     )
     parser.add_argument("--since", type=moment, metavar="TIME", help=f"what is dated from then on: {MOMENT}")
-    parser.add_argument("--until", type=moment, metavar="TIME", help="what is dated before then")
+    parser.add_argument("--until", type=moment_until, metavar="TIME", help="what is dated before then")
     parser.add_argument("--declaration", metavar="NAME", help="only the declaration with this class name")
     parser.add_argument(
         "--brand", help="whose customers the users are (default: the brand without a request)"
@@ -78,10 +78,24 @@ def _works(options: Mapping[str, Any]) -> Iterator[Work]:
     what, between = options["what"], Between(options["since"], options["until"])
     found = _declarations(what, options["declaration"])
     if what in {USERS, ALL} and options["declaration"] is None:
-        yield Users(brand_of(options["brand"]), between, newcomers)
+        yield Users(_brand_of_users(options["brand"]), between, newcomers)
     for declaration in found:
         for alias in ledger.aliases(declaration.model):
             yield Rows(declaration, alias, between, newcomers)
+
+
+def _brand_of_users(name: str | None) -> str:
+    """Return whose customers the users are: without a request nobody can tell, where there are several brands."""
+    brands = conf.brands()
+    if name is None and len(brands) > 1:
+        message = (
+            f"This host has several brands ({', '.join(brands)}), and no request tells whose customers the users are: "
+            "name one with --brand, and only if all users without a customer are its own. Else report them with "
+            "`track360 import --brand`, one file for each brand. Rows of a declared model tell it themselves: name the "
+            "model. Nothing was written."
+        )
+        raise CommandError(message, returncode=2)
+    return brand_of(name)
 
 
 def _declarations(what: str, name: str | None) -> Sequence[ModelActivity]:

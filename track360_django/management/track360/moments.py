@@ -27,7 +27,19 @@ def moment(text: str) -> datetime:
     Raises:
         ArgumentTypeError: It names no time; argparse tells the person.
     """
-    return _ago(text) or _iso(text)
+    return _ago(text) or _iso(text, is_end=False)
+
+
+def moment_until(text: str) -> datetime:
+    """
+    Return the time that a text names as an end; of the two times of an hour that a clock repeats, the second.
+
+    As `moment` takes the first of the two, nothing is left out between them.
+
+    Raises:
+        ArgumentTypeError: It names no time; argparse tells the person.
+    """
+    return _ago(text) or _iso(text, is_end=True)
 
 
 def day(text: str) -> date:
@@ -55,7 +67,7 @@ def _ago(text: str) -> datetime | None:
     )
 
 
-def _iso(text: str) -> datetime:
+def _iso(text: str, *, is_end: bool) -> datetime:
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
@@ -67,7 +79,14 @@ def _iso(text: str) -> datetime:
     if timezone.is_naive(value):
         # As Django stores naive times: not in the zone that somebody has activated.
         value = timezone.make_aware(value, timezone.get_default_timezone())
-    return _existing(text, lambda: value.astimezone(UTC))
+        second = value.replace(fold=1)
+        # Compared in UTC: in one zone, Python compares the clock's hands alone.
+        return _existing(text, lambda: max(_utc(value), _utc(second)) if is_end else _utc(value))
+    return _existing(text, lambda: _utc(value))
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
 
 
 def _existing(text: str, compute: Callable[[], datetime]) -> datetime:

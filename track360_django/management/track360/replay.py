@@ -14,11 +14,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from track360_django import conf, databases, locks, outbox, wakeup
+from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_among
 from track360_django.management.track360 import bodies
 from track360_django.management.track360.brands import brand_of
 from track360_django.management.track360.moments import HELP as MOMENT
-from track360_django.management.track360.moments import moment
+from track360_django.management.track360.moments import moment, moment_until
 from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
 from track360_django.models import Activity, Customer, Status
 
@@ -34,7 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--since", type=moment, required=True, metavar="TIME", help=f"accepted from then on: {MOMENT}"
     )
-    parser.add_argument("--until", type=moment, required=True, metavar="TIME", help="accepted before then")
+    parser.add_argument(
+        "--until", type=moment_until, required=True, metavar="TIME", help="accepted before then"
+    )
     parser.add_argument("--brand", help="only of this brand")
     parser.add_argument("--customer", metavar="ID", help="only this customer and their activities")
     parser.add_argument("--eventname", metavar="NAME", help="only activities of this name, and no customers")
@@ -60,7 +63,8 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
             for records in (wanted.customers(using), wanted.activities(using)):
                 if records is not None:
                     total.add(
-                        records, _show(records, out) if options["dry_run"] else _replay(records, using, stop)
+                        records,
+                        _show(records, out, told) if options["dry_run"] else _replay(records, using, stop),
                     )
             total.pruned += wanted.pruned(using)
     for line in total.lines():
@@ -175,19 +179,23 @@ def _replay(records: QuerySet[Any], using: str, stop: Stop) -> tuple[int, int]:
     return count, busy
 
 
-def _show(records: QuerySet[Any], out: OutputWrapper) -> tuple[int, int]:
-    """Print records as they would be sent; return how many."""
+def _show(records: QuerySet[Any], out: OutputWrapper, told: OutputWrapper) -> tuple[int, int]:
+    """Print records as they would be sent, and name those that can't be; return how many."""
+
+    def refuse(row: Customer, error: PayloadError) -> None:
+        told.write(f"{row._meta.verbose_name} {row.pk}: {error}", style_func=str)
+
     count = 0
     for pks in _chunks(records):
         rows = list(records.model._default_manager.using(records.db).filter(pk__in=pks).order_by("pk"))
-        for body in _bodies(rows):
+        for body in _bodies(rows, refuse):
             out.write(body)
             count += 1
     return count, 0
 
 
-def _bodies(rows: Sequence[Any]) -> Iterator[str]:
-    yield from bodies.of_customers(row for row in rows if isinstance(row, Customer))
+def _bodies(rows: Sequence[Any], refuse: bodies.Refuse) -> Iterator[str]:
+    yield from bodies.of_customers((row for row in rows if isinstance(row, Customer)), refuse=refuse)
     yield from (row.body for row in rows if isinstance(row, Activity))
 
 

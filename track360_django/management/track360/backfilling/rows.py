@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from django.contrib.auth import get_user_model
 from django.core.management.base import OutputWrapper
 
 from track360_django import databases, drafts, records
@@ -12,7 +13,7 @@ from track360_django.declarations import ModelActivity, ledger
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360.backfilling.work import Between, Counts
 from track360_django.management.track360.bodies import Newcomers
-from track360_django.models import Activity
+from track360_django.models import Activity, Customer
 
 
 class _Built(NamedTuple):
@@ -61,9 +62,15 @@ class Rows:
         built = [found for row in rows if (found := self._build(row, using, told, counts)) is not None]
         stored = records.stored_like([each.activity for each in built], using)
         news = [each for each in built if records.key_of(each.activity) not in stored]
+
+        def refuse(row: Customer, error: PayloadError) -> None:
+            told.write(f"{get_user_model()._meta.label} {row.user_pk}: {error}", style_func=str)
+            counts.refused += 1
+
         for brand in {each.brand for each in news}:
             ids = sorted({each.customer_id for each in news if each.brand == brand})
-            out.writelines(f"{body}\n" for body in self._newcomers.of(ids, brand, using=using))
+            bodies = self._newcomers.of(ids, brand, using=using, refuse=refuse)
+            out.writelines(f"{body}\n" for body in bodies)
         out.writelines(f"{each.activity.body}\n" for each in news)
         counts.reported = len(news)
         return counts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import OutputWrapper
 
@@ -53,7 +54,7 @@ class Users:
         chunk = _Chunk(self._brand, told)
         wanted = chunk.unreported(rows, self._is_customer)
         found = customers.preview_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
-        for body in bodies.of_customers(self._newcomers.note(found)):
+        for body in bodies.of_customers(self._newcomers.note(found), refuse=chunk.refuse_row):
             out.write(body)
             chunk.counts.reported += 1
         return chunk.counts
@@ -93,6 +94,10 @@ class _Chunk:
         """Name somebody who can't be reported."""
         self._refuse(registration.user, error)
 
+    def refuse_row(self, row: Customer, error: PayloadError) -> None:
+        """Name somebody whose record can't be sent."""
+        self._tell(row.user_pk, error)
+
     def _has_id(self, user: Any) -> bool:
         try:
             customers.id_of(user, self._brand)
@@ -102,7 +107,10 @@ class _Chunk:
         return True
 
     def _refuse(self, user: Any, error: Exception) -> None:
-        self._told.write(f"{user._meta.label} {user.pk}: {error}", style_func=str)
+        self._tell(user.pk, error)
+
+    def _tell(self, pk: Any, error: Exception) -> None:
+        self._told.write(f"{get_user_model()._meta.label} {pk}: {error}", style_func=str)
         self.counts.refused += 1
 
 

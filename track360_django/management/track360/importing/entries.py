@@ -19,7 +19,8 @@ class Entry(NamedTuple):
     """
     One entry of a file: its fields as they stand there, or the error that keeps it from being read.
 
-    `number` is its first line's, `last` its last line's, `end` the offset behind it.
+    `number` is its first line's, `last` its last line's, `end` the offset behind it. It is doubtful if a lost quotation
+    mark looks the same: a cell runs over lines, and holds what separates cells.
     """
 
     number: int
@@ -28,6 +29,7 @@ class Entry(NamedTuple):
     text: str
     fields: dict[str, Any]
     error: PayloadError | None = None
+    is_doubtful: bool = False
 
 
 class UnreadableError(PayloadError):
@@ -60,15 +62,18 @@ def of_csv(lines: Lines, columns: Sequence[str], delimiter: str) -> Iterator[Ent
         except StopIteration:
             return
         except (UnreadableError, csv.Error, UnicodeDecodeError) as error:
-            if feed.is_unclosed:
-                # One lost quotation mark must not swallow the lines behind it.
-                lines.put_back(feed.taken[1:])
-                yield _unread(feed.taken[:1], _unclosed(feed.taken[0]))
-            else:
-                yield _unread(feed.taken, _why_no_csv(error))
+            first, *swallowed = feed.taken
+            # One lost quotation mark must not swallow the lines behind it.
+            lines.put_back(swallowed)
+            is_unclosed = feed.is_unclosed or len(swallowed) > 0
+            yield _unread([first], _unclosed(first) if is_unclosed else _why_no_csv(error))
             continue
-        if cells:
-            yield _row(feed.taken, cells, columns)
+        if len(feed.taken) > 1 and len(cells) != len(columns):
+            lines.put_back(feed.taken[1:])
+            yield _unread(feed.taken[:1], _unclosed(feed.taken[0]))
+        elif cells:
+            is_doubtful = any("\n" in cell and delimiter in cell for cell in cells)
+            yield _row(feed.taken, cells, columns)._replace(is_doubtful=is_doubtful)
 
 
 class _Feed:
@@ -174,7 +179,10 @@ def _too_long() -> UnreadableError:
 def _unclosed(line: Line) -> UnreadableError:
     if line.is_too_long:
         return _too_long()
-    message = f"a quotation mark opens a cell and none closes it within {MAX_BYTES:,} bytes: close it, or double it."
+    message = (
+        f"a quotation mark opens a cell, and none within {MAX_BYTES:,} bytes closes it so that a record comes of it: close "
+        "it, or double it. The lines behind it are read by themselves."
+    )
     return UnreadableError(message)
 
 

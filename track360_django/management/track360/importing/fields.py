@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from track360_django import conf, customers, payloads
@@ -17,6 +19,8 @@ SOURCE: Final = "import"
 
 # A tuple: what a file holds need not have a hash.
 _NOTHING: Final = (None, "")
+# The parameter that the guide's links have (API guide, Tracking parameters).
+_TRACKING: Final = "tracking_data"
 _CUSTOMER: Final = payloads.CUSTOMER_ARGUMENTS
 _ACTIVITY: Final = payloads.ACTIVITY_ARGUMENTS
 
@@ -32,13 +36,14 @@ def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
     """
     _refuse_other_kind(fields, _ACTIVITY["eventname"], "an activity in a file of customers")
     params = tuple(conf.for_brand(brand).TRACKING_PARAMS)
-    _refuse_misspelt(fields, {*payloads.CUSTOMER_FIELDS, *params})
-    regtime = fields.get(_CUSTOMER["regtime"])
     known = {*payloads.CUSTOMER_FIELDS, *params}
+    _refuse_misspelt(fields, known)
+    _refuse_other_tracking(fields, params)
+    regtime = fields.get(_CUSTOMER["regtime"])
     return Registration(
         user=customers.id_of(_id(fields, _CUSTOMER["user"]), brand),
         tracking={name: fields[name] for name in params if fields.get(name) not in _NOTHING},
-        regtime=_time(regtime, brand) if regtime else None,
+        regtime=None if regtime in _NOTHING else _time(regtime, brand),
         fields={name: value for name, value in fields.items() if name not in known},
     )
 
@@ -52,9 +57,9 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
 
     Source: API guide, "Activity API", Field definitions.
     """
-    _refuse_misspelt(fields, payloads.ACTIVITY_FIELDS)
     product = _product_field(brand)
-    known = {*payloads.ACTIVITY_FIELDS, product}
+    known = {*payloads.ACTIVITY_FIELDS, product} - {""}
+    _refuse_misspelt(fields, known)
     given: dict[str, Any] = {name: fields.get(field) for name, field in _ACTIVITY.items()}
     given["customer"] = customers.id_of(_id(fields, _ACTIVITY["customer"]), brand)
     if given["eventid"] not in _NOTHING:
@@ -64,7 +69,7 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
     values: Any = {name: None if value == "" else value for name, value in given.items()}
     return Draft(
         **values,
-        product=fields.get(product) or None,
+        product=None if fields.get(product) in _NOTHING else fields[product],
         fields={name: value for name, value in fields.items() if name not in known},
         source=SOURCE,
     )
@@ -73,8 +78,8 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
 def _product_field(brand: str) -> str:
     """Return the field that holds the product: a day's total of another product is another total."""
     name = conf.for_brand(brand).PRODUCT_FIELD
-    # It may be something else than a name: then a record can't be taken apart again.
-    return name if isinstance(name, str) else ""
+    # It may be something else than a name, or the path of one: then a record can't be taken apart again.
+    return name if isinstance(name, str) and "." not in name else ""
 
 
 def _id(fields: Mapping[str, Any], name: str) -> str:
@@ -93,7 +98,7 @@ def _id(fields: Mapping[str, Any], name: str) -> str:
 
 def _moment(value: Any, brand: str) -> Any:
     """Return a time as the guide writes it as it is: a day stays a day. Other spellings of a time are read."""
-    if not value or (isinstance(value, str) and payloads.is_wire_time(value)):
+    if value in _NOTHING or (isinstance(value, str) and payloads.is_wire_time(value)):
         return value or None
     return _time(value, brand, name=_ACTIVITY["createtime"])
 
@@ -113,7 +118,7 @@ def _time(value: Any, brand: str, *, name: str = _CUSTOMER["regtime"]) -> dateti
 
 
 def _refuse_other_kind(fields: Mapping[str, Any], name: str, what: str) -> None:
-    if fields.get(name):
+    if fields.get(name) not in _NOTHING:
         message = f"it has the field {name}: {what}. Put it into a file of its own."
         raise PayloadError(message, field=name, reason="other_kind")
 
@@ -122,9 +127,33 @@ def _refuse_misspelt(fields: Mapping[str, Any], known: Collection[str]) -> None:
     """Refuse `value` for `Value`: as an additional field nobody would count it."""
     if fields.keys() <= set(known):
         return
-    exact = {name.casefold(): name for name in known}
+    exact = {_letters(name): name for name in known}
     for name in fields:
-        if name not in known and name.casefold() in exact:
-            meant = exact[name.casefold()]
-            message = f"the field {meant} is written {name}: Track360 knows {meant} alone (API guide, Field definitions)."
+        meant = exact.get(_letters(name))
+        if name not in known and meant is not None:
+            message = (
+                f"the field {meant} is written {name!a}: only {meant} is known, letter by letter, without blanks (API "
+                "guide, Field definitions; TRACK360)."
+            )
             raise PayloadError(message, field=meant, reason="misspelt_field")
+
+
+def _refuse_other_tracking(fields: Mapping[str, Any], params: Collection[str]) -> None:
+    """Refuse the guide's own parameter where others were agreed: as an additional field it attributes nobody."""
+    meant = _letters(_TRACKING)
+    for name in fields:
+        if name not in params and _letters(name) == meant:
+            message = (
+                f"it has the field {name!a}, and attribution is read from {', '.join(params)}: rename the field, or add "
+                f"{_TRACKING} to TRACK360['TRACKING_PARAMS']."
+            )
+            raise PayloadError(message, field=_TRACKING, reason="misspelt_field")
+
+
+@lru_cache(maxsize=1024)
+def _letters(name: str) -> str:
+    """Return what two spellings of a name have in common: no capitals, no blanks of any kind, no `_` and `-`."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    # Cf: marks that nobody sees, such as a byte order mark within the file.
+    kept = (each for each in plain if not each.isspace() and unicodedata.category(each) != "Cf")
+    return "".join(kept).replace("_", "").replace("-", "")

@@ -13,10 +13,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from django.db import connections, router
+
 from track360_django.management.track360.importing.outcome import BadLine, Counts
+from track360_django.models import Activity
 
 # What tells one content of a file from another, beside its size and its time.
 FIRST_BLOCK_BYTES: Final = 65_536
@@ -26,12 +30,17 @@ PRIVATE: Final = 0o600
 
 @dataclass(kw_only=True)
 class Place:
-    """How far an import is: behind which line, which ends at which offset, and what became of the lines before."""
+    """
+    How far an import is: behind which line, which ends at which offset, and what became of the lines before.
+
+    `sample` has the ids of some records of the last batch that wrote any.
+    """
 
     offset: int = 0
     line: int = 0
     bad_bytes: int = 0
     counts: Counts = field(default_factory=Counts)
+    sample: list[list[str]] = field(default_factory=list)
 
 
 class Journal:
@@ -40,11 +49,22 @@ class Journal:
     def __init__(self, path: Path, *, brand: str) -> None:
         self.progress_path = path.with_name(f"{path.name}.progress")
         self.bad_path = path.with_name(f"{path.name}.bad.jsonl")
-        self._input = {**_content_of(path), "brand": brand}
+        self._path = path
+        self._brand = brand
         self._bad: BinaryIO | None = None
 
+    @cached_property
+    def _input(self) -> dict[str, Any]:
+        return {**_content_of(self._path), "brand": self._brand, "database": _database()}
+
     def read(self) -> Place | None:
-        """Return how far an earlier start came with this very content, None when there was none."""
+        """
+        Return how far an earlier start came with this very content and database, None when there was none.
+
+        Raises:
+            OSError: The file is gone.
+        """
+        wanted = self._input
         try:
             noted = json.loads(self.progress_path.read_bytes())
             counts = Counts(**noted["counts"])
@@ -53,10 +73,11 @@ class Journal:
                 line=int(noted["line"]),
                 bad_bytes=int(noted["bad_bytes"]),
                 counts=counts,
+                sample=noted["sample"],
             )
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return place if noted.get("input") == self._input else None
+        return place if noted.get("input") == wanted else None
 
     def is_left(self) -> bool:
         """Tell whether an earlier start left something, of whatever content."""
@@ -105,7 +126,7 @@ class Journal:
         if self._bad is None:
             self._bad = _open_private(self.bad_path, os.O_APPEND)
             self._bad.seek(0, os.SEEK_END)
-        self._bad.write(line_of(bad).encode() + b"\n")
+        self._bad.write(line_of(bad))
 
 
 class Aside:
@@ -117,7 +138,7 @@ class Aside:
 
     def save(self, _place: Place, bad: Iterable[BadLine]) -> None:
         """Write the bad lines of a batch down."""
-        lines = [line_of(each).encode() + b"\n" for each in bad]
+        lines = [line_of(each) for each in bad]
         if lines:
             with _open_private(self.bad_path, os.O_APPEND) as file:
                 file.writelines(lines)
@@ -126,15 +147,23 @@ class Aside:
         """Do nothing: each batch closed it."""
 
 
-def line_of(bad: BadLine) -> str:
-    """Return a bad line as JSON: where it is, why it was not reported, and its text, to be corrected."""
+def line_of(bad: BadLine) -> bytes:
+    """Return a bad line as a line of JSON: where it is, why it was not reported, and its text, to be corrected."""
     found: Mapping[str, Any] = {
         "line": bad.entry.number,
         "reason": bad.reason,
         "message": bad.message,
         "text": bad.entry.text,
     }
-    return json.dumps(found, ensure_ascii=False)
+    # Half a surrogate pair has no UTF-8: it is spelt out, as JSON does.
+    return json.dumps(found, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+
+
+def _database() -> list[str]:
+    """Return what tells a database from another one by its settings: what was done to staging is not done to production."""
+    alias = router.db_for_write(Activity)
+    settings = connections[alias].settings_dict
+    return [alias, *(str(settings[name]) for name in ("ENGINE", "NAME", "HOST", "PORT"))]
 
 
 def _content_of(path: Path) -> dict[str, Any]:

@@ -61,10 +61,12 @@ class FileImport:
         meter = Meter(self.told, self.name, self.source.size, done=place.offset)
         try:
             for batch in self._batches():
+                self._tell_doubtful(batch, place.counts)
                 outcome = self._commit(batch)
                 place.counts.add(outcome.counts)
                 place.offset, place.line = batch[-1].end, batch[-1].last
-                journal.save(place, outcome.bad)
+                place.sample = outcome.sample or place.sample
+                self._save(journal, place, outcome)
                 meter.show(place.offset, place.counts.read)
                 if self.stop.is_wanted:
                     raise Interrupted(self._how_to_go_on(place))
@@ -88,6 +90,7 @@ class FileImport:
         meter = Meter(self.told, self.name, self.source.size)
         show = _SHOW[self._format.kind]
         for batch in self._batches():
+            self._tell_doubtful(batch, counts)
             outcome, bodies = show(batch, self.brand, newcomers)
             forget_queries()
             self.out.writelines(f"{body}\n" for body in bodies)
@@ -125,25 +128,58 @@ class FileImport:
             )
             return Aside(ASIDE), Place()
         journal = Journal(path, brand=self.brand)
-        place = Place() if is_restart else journal.read()
-        if place is None:
-            place = Place()
-            if journal.is_left():
-                self._tell(
-                    "is not what it was when an earlier import of it stopped: it is imported from the beginning."
-                )
-        elif place.offset:
-            self.source.lines.go_to(offset=place.offset, number=place.line)
-            self._tell(f"goes on behind line {place.line:,}.")
         try:
+            place = Place() if is_restart else self._place_in(journal)
             journal.begin(place)
         except OSError as error:
+            if not path.exists():
+                message = f"{self.name} is gone: give it again. What was read of other files is written down."
+                raise CommandError(message, returncode=1) from None
             message = (
                 f"{journal.progress_path} can't be written ({error.strerror}), and nothing was imported: how far the "
                 "import is, and the bad lines, are kept beside the file. Copy it into a folder of yours."
             )
             raise CommandError(message, returncode=2) from None
         return journal, place
+
+    def _place_in(self, journal: Journal) -> Place:
+        """Return where to go on, which is the beginning where anything is not as an earlier start left it."""
+        place = journal.read()
+        if place is None:
+            if journal.is_left():
+                self._tell(
+                    "(or the database) is not what it was when an earlier import of it stopped: it is imported from the "
+                    "beginning."
+                )
+            return Place()
+        if not writing.are_there(self._format.kind, place.sample, self.brand):
+            self._tell(
+                "was imported in part, and what was written then is not in this database (was it restored from a backup?): "
+                "it is imported from the beginning."
+            )
+            return Place()
+        if place.offset:
+            self.source.lines.go_to(offset=place.offset, number=place.line)
+            self._tell(f"goes on behind line {place.line:,}.")
+        return place
+
+    def _save(self, journal: Journal | Aside, place: Place, outcome: Outcome) -> None:
+        try:
+            journal.save(place, outcome.bad)
+        except OSError as error:
+            message = (
+                f"{self.name}: how far the import is can't be noted any more ({error.strerror}). What was read until line "
+                f"{place.line:,} is written down. Start the same command again: what is there is recognised."
+            )
+            raise CommandError(message, returncode=1) from None
+
+    def _tell_doubtful(self, batch: list[Entry], before: Counts) -> None:
+        """Name the first record that may have swallowed others; all are counted at the end."""
+        first = next((entry for entry in batch if entry.is_doubtful), None)
+        if first is not None and not before.doubtful:
+            self._tell(
+                f"has one record in lines {first.number:,} to {first.last:,}: is a quotation mark lost there?"
+            )
 
     def _tell(self, sentence: str) -> None:
         self.told.write(f"{self.name} {sentence}", style_func=str)
@@ -164,6 +200,11 @@ class FileImport:
         )
         if counts.undated:
             yield f"without a time, dated by the import: {counts.undated} (API guide, Field definitions)"
+        if counts.doubtful:
+            yield (
+                f"records over several lines with a {self._format.delimiter!r} within such a cell: {counts.doubtful}. A lost "
+                "quotation mark looks the same, and swallows the lines up to the next one: look at them"
+            )
         if counts.held:
             yield f"held until somebody reports their customers: {counts.held} (UNKNOWN_CUSTOMERS)"
 
@@ -173,7 +214,7 @@ class FileImport:
         other = f", {counts.other} of them with the eventid of another activity" if counts.other else ""
         problem = (
             f"{self.name}: lines that can't be reported as they are: {counts.bad}{other}. {where}: correct them, and "
-            "import them again. All others are unharmed."
+            "import them again. All other lines were read as they stand there."
         )
         return [problem]
 

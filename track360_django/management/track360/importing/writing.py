@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from django.db import router, transaction
 
@@ -13,27 +14,44 @@ from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
 from track360_django.management.track360.importing.entries import Entry
 from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
+from track360_django.management.track360.importing.formats import Kind
 from track360_django.management.track360.importing.outcome import Outcome
-from track360_django.models import Activity, Status
+from track360_django.models import Activity, Customer, Status
 
 
 def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
     """Write a batch of customers down."""
-    outcome, registrations, on_error = _registrations(entries, brand)
+    outcome, read, on_error = _registrations(entries, brand)
+    registrations = [registration for _, registration in read]
     reported = customers.report_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
     outcome.counts.new = reported.new
     outcome.counts.changed = reported.changed
     outcome.counts.unchanged = reported.unchanged
+    refused = {bad.entry.number for bad in outcome.bad}
+    outcome.note_written([[registration.user] for entry, registration in read if entry.number not in refused])
     return outcome
+
+
+def are_there(kind: Kind, sample: Sequence[Sequence[str]], brand: str) -> bool:
+    """Tell whether the records of a sample are all in the table: not so in a backup, or in another database."""
+    names, model = _KEYS[kind]
+    rows = model._default_manager.using(router.db_for_write(model)).filter(brand=brand)
+    return all(rows.filter(**dict(zip(names, key, strict=True))).exists() for key in sample)
 
 
 def preview_customers(
     entries: Sequence[Entry], brand: str, newcomers: bodies.Newcomers
 ) -> tuple[Outcome, list[str]]:
     """Return what would be sent of a batch of customers."""
-    outcome, registrations, on_error = _registrations(entries, brand)
+    outcome, read, on_error = _registrations(entries, brand)
+    registrations = [registration for _, registration in read]
     rows = customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
-    shown = list(bodies.of_customers(newcomers.note(rows)))
+    named = {registration.user: registration for registration in registrations}
+
+    def refuse(row: Customer, error: PayloadError) -> None:
+        on_error(named[row.customer_id], error)
+
+    shown = list(bodies.of_customers(newcomers.note(rows), refuse=refuse))
     outcome.counts.new = len(shown)
     outcome.counts.unchanged = outcome.counts.read - outcome.counts.bad - len(shown)
     return outcome, shown
@@ -41,17 +59,24 @@ def preview_customers(
 
 def _registrations(
     entries: Sequence[Entry], brand: str
-) -> tuple[Outcome, list[Registration], customers.OnError]:
+) -> tuple[Outcome, list[tuple[Entry, Registration]], customers.OnError]:
     outcome = Outcome()
     origin: dict[int, Entry] = {}
 
     def on_error(registration: Registration, error: PayloadError) -> None:
         _refuse(outcome, origin[id(registration)], error)
 
-    registrations = _read(entries, brand, outcome, registration_of)
-    origin.update((id(registration), entry) for entry, registration in registrations)
-    outcome.counts.undated = sum(registration.regtime is None for _, registration in registrations)
-    return outcome, [registration for _, registration in registrations], on_error
+    read = _read(entries, brand, outcome, registration_of)
+    origin.update((id(registration), entry) for entry, registration in read)
+    outcome.counts.undated = sum(registration.regtime is None for _, registration in read)
+    return outcome, read, on_error
+
+
+# What tells the records of a sample apart.
+_KEYS: Final[Mapping[Kind, tuple[tuple[str, ...], type[Customer | Activity]]]] = {
+    "customers": (("customer_id",), Customer),
+    "activities": (("eventname", "eventid"), Activity),
+}
 
 
 class _Built(NamedTuple):
@@ -81,6 +106,7 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
         outcome.counts.new = len(news)
         added = {id(each) for each in news}
         _compare([each for each in built if id(each) not in added], stored, using, outcome)
+    outcome.note_written([[each.activity.eventname, each.activity.eventid] for each in built])
     outcome.counts.held = sum(owners[each.customer_id].status == Status.HELD for each in built)
     return outcome
 
@@ -92,20 +118,27 @@ def preview_activities(
     outcome = Outcome()
     built = _build(entries, brand, outcome)
     using = router.db_for_write(Activity)
-    shown = list(newcomers.of(sorted({each.customer_id for each in built}), brand, using=using))
+    firsts = {each.customer_id: each.entry for each in reversed(built)}
+
+    def refuse(row: Customer, error: PayloadError) -> None:
+        _refuse(outcome, firsts[row.customer_id], error)
+
+    shown = list(newcomers.of(sorted(firsts), brand, using=using, refuse=refuse))
     stored = records.stored_like([each.activity for each in built], using)
     for each in built:
         before = stored.get(records.key_of(each.activity))
         if before is None:
             outcome.counts.new += 1
-        elif records.says_the_same(before, each.activity, is_time_given=each.is_dated):
+        elif _is_known(before, each):
             outcome.counts.unchanged += 1
             continue
+        elif _is_agreed(before, each.activity):
+            outcome.counts.changed += 1
         else:
-            _note_other(before, each, outcome)
-        if before is None or _is_quarantined(before) or _is_resent(brand):
-            shown.append(each.activity.body)
-            stored[records.key_of(each.activity)] = each.activity
+            _refuse_other(outcome, each.entry)
+            continue
+        shown.append(each.activity.body)
+        stored[records.key_of(each.activity)] = each.activity
     return outcome, shown
 
 
@@ -125,18 +158,35 @@ def _compare(
     """Deal with those that were written down before, in another batch or further up in this one."""
     for each in built:
         before = stored.pop(records.key_of(each.activity), None) or records.read(each.activity, using)
-        if records.says_the_same(before, each.activity, is_time_given=each.is_dated):
+        if _is_known(before, each):
             outcome.counts.unchanged += 1
-        else:
+        elif _is_agreed(before, each.activity):
             records.compare(before, each.activity, is_time_given=each.is_dated, using=using)
-            _note_other(before, each, outcome)
+            outcome.counts.changed += 1
+        else:
+            # Never overwritten, sent or not: the line may be another activity, and then the first would be lost.
+            if before.attempts or before.accepted_version:
+                outbox.flag_changed(before.pk, using=using)
+            _refuse_other(outcome, each.entry)
 
 
-def _note_other(before: Activity, each: _Built, outcome: Outcome) -> None:
-    if _is_quarantined(before) or _is_resent(before.brand):
-        outcome.counts.changed += 1
-    else:
-        _refuse_other(outcome, each.entry)
+def _is_known(before: Activity, each: _Built) -> bool:
+    return not _is_quarantined(before) and records.says_the_same(
+        before, each.activity, is_time_given=each.is_dated
+    )
+
+
+def _is_agreed(before: Activity, wanted: Activity) -> bool:
+    """Tell whether a line with other content is an agreed correction, and not another activity."""
+    if _is_quarantined(before):
+        return True
+    if conf.for_brand(before.brand).CORRECTIONS != "resend":
+        return False
+    told = [
+        [body.get(name) for name in ("customerid", "eventname")]
+        for body in map(json.loads, (before.body, wanted.body))
+    ]
+    return told[0] == told[1]
 
 
 def _is_quarantined(stored: Activity) -> bool:
@@ -144,16 +194,13 @@ def _is_quarantined(stored: Activity) -> bool:
     return stored.customer_id is None and not stored._state.adding
 
 
-def _is_resent(brand: str) -> bool:
-    return conf.for_brand(brand).CORRECTIONS == "resend"
-
-
 def _refuse_other(outcome: Outcome, entry: Entry) -> None:
     outcome.counts.other += 1
     message = (
-        "its eventid was written down before with other content. What was sent stays and is flagged, what was not "
-        "sent yet got this content: look at it with `track360 explain`. Another activity needs another eventid "
-        "(API guide, Activity API, eventid; TRACK360['CORRECTIONS'])."
+        "its eventid was written down before with other content, which stays; this line is not reported. Look at "
+        "the other one with `track360 explain`. Another activity needs another eventid, and a day's total without "
+        "one is told apart by customer, day, currency and product; a correction has to be agreed (API guide, Activity "
+        "API, eventid; TRACK360['CORRECTIONS'])."
     )
     outcome.refuse(entry, reason="other_content", message=message)
 
@@ -165,6 +212,7 @@ def _read(
     found = []
     for entry in entries:
         outcome.counts.read += 1
+        outcome.counts.doubtful += entry.is_doubtful
         try:
             if entry.error is not None:
                 raise entry.error
