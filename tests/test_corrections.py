@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_django import Settings as HostSettings
 from example_project.cashier.models import Account, Deposit
 from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, outbox
+from track360_django.clock import Now
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Lane
 from track360_django.sandbox.server import SandboxServer
@@ -198,6 +200,55 @@ def test_two_transactions_may_change_records_of_one_lane(
     delivery.drain()
 
     assert sent(track360_sandbox) == ["300.00", "300.00"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_record_in_a_lane_that_rests_keeps_its_body(
+    account: Account, track360_sandbox: SandboxServer
+) -> None:
+    """A worker left it, for it could not settle what it had sent."""
+    customers.report(account.user)
+    delivery.drain()
+    made = deposit(account)
+    Lane.objects.update(leased_until=Now() + timedelta(seconds=30))
+
+    change(made)
+
+    assert stored() == ("250.00", True)
+    assert not sent(track360_sandbox)
+
+
+@pytest.mark.rowlocks
+@pytest.mark.django_db(transaction=True)
+def test_change_of_what_was_delivered_holds_no_lane(
+    account: Account, track360_sandbox: SandboxServer
+) -> None:
+    """It flags the record, and others of the same customer are delivered meanwhile."""
+    customers.report(account.user)
+    made = deposit(account)
+    delivery.drain()
+    other = deposit(account)
+    changed, go = threading.Event(), threading.Event()
+
+    def host() -> None:
+        try:
+            with transaction.atomic():
+                change(Deposit.objects.get(pk=made.pk))
+                changed.set()
+                go.wait(20)
+        finally:
+            changed.set()
+            connection.close()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    changed.wait(20)
+    delivery.drain()
+    go.set()
+    thread.join()
+
+    assert sent(track360_sandbox) == ["250.00", "250.00"]
+    assert Activity.objects.get(eventid=other.reference).status == "delivered"
 
 
 def test_record_that_timed_out_for_good_keeps_its_body(account: Account) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.core import serializers
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
@@ -18,7 +19,7 @@ from pytest_django import Settings as HostSettings
 
 from tests.ledger.models import CardPayment, Payment, Ticket, Voucher
 from tests.test_middleware import configure
-from track360_django import activities, customers, delivery
+from track360_django import activities, customers, delivery, reconcile
 from track360_django.models import Activity
 from track360_django.sandbox.server import SandboxServer
 
@@ -561,4 +562,125 @@ def test_quarantined_record_is_mended_by_its_own_declaration(declare: Callable[.
     assert activities.requeue(Activity.objects.all()).count == 1
     assert [(each.eventid, each.status) for each in Activity.objects.all()] == [
         (f"Chargeback-{made.pk}", "held")
+    ]
+
+
+def test_reversal_of_a_long_id_is_told_once(declare: Callable[..., None]) -> None:
+    """Its own id keeps its end, and it is no payment itself: nothing is taken back twice."""
+
+    class Long(Reversible):
+        """With an id that fills its column."""
+
+        def get_eventid(self, row: Payment) -> str:
+            """Return it."""
+            return f"{row.pk}-{'x' * 300}"
+
+    declare(Long)
+    made = pay()
+    made.status = "reversed"
+    made.save()
+    Payment.objects.all()._raw_delete(connection.alias)
+
+    for _ in range(2):
+        reconcile.run(since=timezone.now() - timedelta(days=1))
+
+    assert [value for _, _, value in told()] == ["250.00", "-250.00"]
+
+
+def test_id_of_the_host_may_end_like_that_of_a_reversal(declare: Callable[..., None]) -> None:
+    """What is a reversal is not told by its id."""
+
+    class Named(Reversible):
+        """With an id of that kind."""
+
+        def get_eventid(self, row: Payment) -> str:
+            """Return it."""
+            return f"{row.pk}-reversal"
+
+    declare(Named)
+    pay().delete()
+    found = reconcile.run(since=timezone.now() - timedelta(days=1))
+
+    assert [value for _, _, value in told()] == ["250.00", "-250.00"]
+    assert found.problems() == []
+
+
+class KpiActivity(activities.ModelActivity):
+    """A payment whose numbers are fields."""
+
+    eventname = "Stats"
+    when = Q(status="paid")
+    customer = "player"
+    fields = {"GGR": "amount", "net": lambda row: row.amount if row.status == "paid" else None}
+    on_reverse = "negative"
+
+
+@pytest.mark.parametrize("shape", ["", "product", "track360_django.products.suffix"])
+def test_reversal_turns_each_kpi_or_none(
+    declare: Callable[..., None], settings: HostSettings, shape: str
+) -> None:
+    """A number that nobody knows to be one any more is left to a person, never sent with the same sign."""
+    configure(settings, PRODUCT_FIELD=shape)
+    kind = type("Kind", (KpiActivity,), {"get_product": lambda _self, _row: "Casino" if shape else None})
+    declare(kind)
+    first, second = pay(), pay()
+
+    first.delete()
+    second.status = "reversed"
+    second.save()
+
+    made = {each.source_pk: each for each in Activity.objects.filter(eventid__endswith="-reversal")}
+    whole, unclear = made[str(Activity.objects.earliest("pk").source_pk)], made[str(second.pk)]
+    name = "GGRCasino" if "suffix" in shape else "GGR"
+    assert json.loads(whole.body)[name] == "-250.00"
+    assert {value for key, value in json.loads(whole.body).items() if key.startswith(("GGR", "net"))} == {
+        "-250.00"
+    }
+    assert (unclear.status, unclear.reason) == ("dead", "unclear_reversal")
+
+
+def lower(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record under another event name."""
+    return {**record, "eventname": str(record["eventname"]).lower()}
+
+
+def test_reversal_under_no_known_name_is_left_to_a_person(
+    declare: Callable[..., None], settings: HostSettings
+) -> None:
+    """It would be one more payment under the name of the first."""
+    configure(settings, BEFORE_SEND=lower)
+    declare(ChargedBack)
+
+    pay().delete()
+
+    assert [(each.status, each.reason) for each in Activity.objects.order_by("pk")] == [
+        ("held", ""),
+        ("dead", "unclear_reversal"),
+    ]
+
+
+def test_two_records_of_a_row_have_two_reversals(declare: Callable[..., None]) -> None:
+    """Under two names, though their ids are the same."""
+
+    class Net(Reversible):
+        """Another KPI of the same rows."""
+
+        eventname = "NGR"
+        eventid = "pk"
+
+    class Charged(ChargedBack):
+        """With the same id."""
+
+        eventid = "pk"
+
+    declare(Charged)
+    declare(Net)
+
+    pay().delete()
+
+    assert sorted((name, value) for name, _, value in told()) == [
+        ("Chargeback", "250.00"),
+        ("Deposit", "250.00"),
+        ("NGR", "-250.00"),
+        ("NGR", "250.00"),
     ]

@@ -135,9 +135,9 @@ class Balance:
         Those of `eventnames` have a ledger, though it may be empty; of others nobody knows.
         """
         for page in _pages_since(self.since, using):
-            for brand, eventname, eventid, source, status, version, accepted_version, body in page:
+            for brand, eventname, source, status, version, accepted_version, body in page:
                 is_accepted = bool(accepted_version) and accepted_version == version
-                is_reversal = bool(source) and eventid.endswith(reversals.SUFFIX)
+                is_reversal = source.endswith(reversals.MARK)
                 for key, number in self._numbers_of(body, brand):
                     if is_reversal:
                         # It was told because its row counts no more.
@@ -213,7 +213,7 @@ def first_pk_since(day: date, using: str) -> int:
 
 
 def _pages_since(day: date, using: str) -> Iterator[list[tuple[Any, ...]]]:
-    names = ("brand", "eventname", "eventid", "source", "status", "version", "accepted_version", "body")
+    names = ("brand", "eventname", "source", "status", "version", "accepted_version", "body")
     rows = Activity.objects.using(using).order_by("pk").values_list("pk", *names)
     last = first_pk_since(day, using) - 1
     while page := list(rows.filter(pk__gt=last)[:PAGE]):

@@ -100,6 +100,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     "before_send": Meaning(what="BEFORE_SEND returned no record", advice="Correct the function"),
     "declaration": Meaning(what="the declaration failed for its row", advice="Correct the declaration"),
+    "pruned": Meaning(
+        what="what it takes back was pruned, and its row has no amount any more",
+        advice="Report the reversal with activities.report()",
+    ),
+    "unclear_reversal": Meaning(
+        what="nobody can tell exactly what it takes back",
+        advice="Report the reversal with activities.report()",
+    ),
     "row_gone": Meaning(what="the row it came from is gone"),
     "row_not_due": Meaning(what="the row it came from no longer fulfils the declaration's `when`"),
     # Not accepted.

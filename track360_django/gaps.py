@@ -113,10 +113,14 @@ class Search:
 
     def _note_reactivated(self, known: Sequence[_Record]) -> None:
         """Find rows that count, though a reversal of them was told; their reversals are no part of the ledger."""
-        ids = {drafts.shorten(f"{record['eventid']}{reversals.SUFFIX}") for record in known}
+        ids = {reversals.id_of(Activity(eventid=record["eventid"])) for record in known}
         if not ids:
             return
-        rows = Activity.objects.using(self._using).filter(is_one_of("eventid", ids), source=self.gap.model)
+        rows = Activity.objects.using(self._using).filter(
+            is_one_of("eventid", ids),
+            eventname=reversals.eventname_of(self.declaration),
+            source=reversals.source_of(self.declaration),
+        )
         for brand, body in rows.values_list("brand", "body"):
             self.gap.reactivated += 1
             if self.balance is not None:
@@ -180,7 +184,7 @@ class Search:
         rows = Activity.objects.using(self._using).filter(
             is_one_of("source_pk", map(str, pks)), source=self.gap.model, customer__isnull=False
         )
-        own = rows.filter(eventname=self.declaration.eventname).exclude(eventid__endswith=reversals.SUFFIX)
+        own = rows.filter(eventname=self.declaration.eventname)
         renamed = self._without_twins(list(own.values_list("source_pk", "eventid")))
         self.gap.renamed += len(renamed)
         return [pk for pk in pks if str(pk) not in renamed]
@@ -248,9 +252,7 @@ class Search:
         rows = Activity.objects.using(self._using).filter(
             source=self.gap.model, eventname=self.declaration.eventname, customer__isnull=False
         )
-        rows = rows.exclude(eventid__endswith=reversals.SUFFIX).exclude(
-            status=Status.DEAD, accepted_version=0
-        )
+        rows = rows.exclude(status=Status.DEAD, accepted_version=0)
         last = balance.first_pk_since(self.since.astimezone(balance.zone()).date(), self._using) - 1
         while page := list(rows.filter(pk__gt=last).order_by("pk").select_related("customer")[:PAGE]):
             last = page[-1].pk
@@ -258,7 +260,7 @@ class Search:
 
     def _reverse(self, reported: Activity, write: Callable[[], Activity | None]) -> None:
         """Have a reversal written that is missing, and add up what was reported: on its day it was true."""
-        reversal = reversals.find_reversal(reported, self._using)
+        reversal = reversals.find_reversal(self.declaration, reported, self._using)
         if reversal is None:
             self.gap.unreversed += 1
             if not self.is_dry_run:

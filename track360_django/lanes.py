@@ -144,6 +144,10 @@ def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int
     return None
 
 
+# Nobody has the lane, and nobody died or stopped with records of it under way.
+NOBODYS: Final = Q(owner="", losses=0, leased_until=None)
+
+
 def _is_let_go(lane: QuerySet[Lane], using: str) -> bool:
     """Tell whether no transaction of the host holds a free lane; nobody waits for one that does. See `hold_free`."""
     if not connections[using].features.has_select_for_update_skip_locked:
@@ -168,7 +172,8 @@ def hold_free(brand: str, number: int, *, using: str) -> bool:
     lane = Lane.objects.using(using).filter(brand=brand, number=number)
     if not lane.exists():
         insert_missing([Lane(brand=brand, number=number)], using=using)
-    free = lane.filter(owner="", losses=0).values_list("pk", flat=True)
+    # One that rests holds records that were sent, and could not be settled.
+    free = lane.filter(NOBODYS).values_list("pk", flat=True)
     sql, params = free.query.get_compiler(using).as_sql()
     # Shared, for which Django has no word: deposits of many customers may change at the same time.
     share = "LOCK IN SHARE MODE" if getattr(connection, "mysql_is_mariadb", False) else "FOR SHARE"

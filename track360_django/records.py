@@ -223,8 +223,9 @@ def compare_latest(stored: Activity, wanted: Activity, *, is_time_given: bool, u
 
 
 def _is_refused(stored: Activity) -> bool:
-    """Tell whether Track360 certainly has nothing of a record that is dead; of one that timed out it may."""
-    return stored.status == Status.DEAD and not stored.accepted_version and stored.reason != "too_old"
+    """Tell whether Track360 certainly has nothing of a record that is dead; of one that was tried before it may."""
+    is_certain = stored.attempts <= 1 and stored.reason not in outbox.UNCERTAIN
+    return stored.status == Status.DEAD and not stored.accepted_version and is_certain
 
 
 def _is_resent(stored: Activity, wanted: Activity) -> bool:

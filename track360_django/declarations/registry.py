@@ -51,9 +51,11 @@ def declarations() -> tuple[ModelActivity, ...]:
 def mend(quarantined: Activity, using: str) -> bool:
     """Read a quarantined activity from its row again; tell whether it can be reported now. If not, it says why."""
     for declaration in declarations():
-        is_reversal = declaration.on_reverse is not None and writing.is_reversal(quarantined)
-        name = reversals.eventname_of(declaration) if is_reversal else declaration.eventname
-        if (declaration.model._meta.label, name) == (quarantined.source, quarantined.eventname):
+        if writing.is_reversal(declaration, quarantined):
+            source, name = quarantined.source, reversals.eventname_of(declaration)
+        else:
+            source, name = declaration.model._meta.label, declaration.eventname
+        if (source, name) == (quarantined.source, quarantined.eventname):
             return writing.mend(declaration, quarantined)
     if any(daily.label() == quarantined.source for daily in daily_declarations()):
         # Its error says what to do: the day is compiled again.

@@ -7,10 +7,11 @@ A reversal is made of what was sent, and not of the row, which may be emptied wi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -28,6 +29,13 @@ from track360_django.models import Activity, Status
 NEGATIVE: Final = "negative"
 # Behind the id of what is reversed.
 SUFFIX: Final = "-reversal"
+# Behind the label of the model whose row is reversed: an id of the host may end as it likes.
+MARK: Final = " reversed"
+MAX_SOURCE: Final = 100
+# Why a person has to tell one.
+_CORRECTED: Final = "a correction of it was refused, so Track360 has another amount than the record"
+_NAMELESS: Final = "it was sent under a name that does not show the product"
+_NUMBERLESS: Final = "its record has no number"
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -43,7 +51,12 @@ def eventname_of(declaration: Declaration) -> str:
 
 def id_of(reported: Activity) -> str:
     """Return the event id of the reversal of a record: the same however often it is told."""
-    return drafts.shorten(f"{reported.eventid}{SUFFIX}")
+    return drafts.shorten(reported.eventid, drafts.MAX_EVENTID - len(SUFFIX)) + SUFFIX
+
+
+def source_of(declaration: Declaration) -> str:
+    """Return what the reversals of a model's rows are kept under; no model is called so."""
+    return drafts.shorten(declaration.model._meta.label, MAX_SOURCE - len(MARK)) + MARK
 
 
 def find_reported(declaration: Declaration, row: Model, using: str) -> Activity | None:
@@ -64,10 +77,14 @@ def find_reported(declaration: Declaration, row: Model, using: str) -> Activity 
     return rows.exclude(status=Status.DEAD, accepted_version=0).select_related("customer").first()
 
 
-def find_reversal(reported: Activity, using: str) -> Activity | None:
+def find_reversal(declaration: Declaration, reported: Activity, using: str) -> Activity | None:
     """Return the reversal of a record, None where none was told."""
     rows = Activity.objects.using(using).filter(
-        eventid=id_of(reported), source=reported.source, source_pk=reported.source_pk
+        eventid=id_of(reported),
+        eventname=eventname_of(declaration),
+        brand=reported.brand,
+        source=source_of(declaration),
+        source_pk=reported.source_pk,
     )
     return rows.first()
 
@@ -95,29 +112,97 @@ def build(declaration: Declaration, reported: Activity, row: Model | None) -> Ac
     Return the unsaved reversal of a record.
 
     Raises:
-        PayloadError: Its body was pruned, and the row is gone or has no amount any more.
+        PayloadError: What is to be taken back is not certain: a person decides.
     """
     if not reported.body:
         return _build_of_row(declaration, reported, row)
+    if reported.status == Status.DEAD:
+        raise _unclear(_CORRECTED)
     body: dict[str, Any] = json.loads(reported.body)
-    # As it was sent: its product may be part of the name.
-    sent = str(body.get("eventname", reported.eventname))
-    body["eventname"] = sent.replace(declaration.eventname, eventname_of(declaration), 1)
+    body["eventname"] = _renamed(declaration, str(body.get("eventname", "")))
     body["eventid"] = id_of(reported)
     body["createtime"] = _moment_of(declaration, reported, row)
     if is_negative(declaration):
-        for name in {"Value", *_numbers(declaration, row)} & body.keys():
-            body[name] = _negated(body[name])
+        body = _negative(declaration, row, body, _product_field(reported.brand))
     reversal = Activity(
         brand=reported.brand,
         eventname=eventname_of(declaration),
         eventid=id_of(reported),
         body=payloads.to_json(body),
-        source=reported.source,
+        source=source_of(declaration),
         source_pk=reported.source_pk,
     )
     # The row may be deleted with all that led to the customer.
     return drafts.attach(reversal, _customer_of(reported))
+
+
+def _unclear(why: str) -> PayloadError:
+    message = f"The reversal can't be told exactly, for {why}: report it with activities.report()."
+    return PayloadError(message, field="Value", reason="unclear_reversal")
+
+
+def _renamed(declaration: Declaration, sent: str) -> str:
+    """Return the event name of a reversal, shaped as that of its record: its product may be part of the name."""
+    name = declaration.eventname
+    if is_negative(declaration) or not sent:
+        return sent or name
+    if sent == name:
+        return eventname_of(declaration)
+    if sent.startswith(name) is sent.endswith(name):
+        raise _unclear(_NAMELESS)
+    if sent.startswith(name):
+        return eventname_of(declaration) + sent[len(name) :]
+    return sent[: -len(name)] + eventname_of(declaration)
+
+
+def _negative(
+    declaration: Declaration, row: Model | None, body: dict[str, Any], product_field: str
+) -> dict[str, Any]:
+    """Return a body with each number's sign turned; what looks like a number must be known to be one, or to be none."""
+    kinds = _kinds(declaration, row)
+    turned: dict[str, Any] = {}
+    for name, text in body.items():
+        is_fixed = name in payloads.ACTIVITY_FIELDS - {"Value"} or name == product_field
+        if is_fixed or not isinstance(text, str) or not _NUMBER.fullmatch(text):
+            continue
+        is_number = name == "Value" or _kind_of(name, kinds)
+        if is_number is None:
+            why = f"nobody can tell whether {name} is a number or a text"
+            raise _unclear(why)
+        if is_number:
+            turned[name] = _negated(text)
+    if not turned:
+        raise _unclear(_NUMBERLESS)
+    return body | turned
+
+
+def _kind_of(name: str, kinds: Mapping[str, bool]) -> bool | None:
+    """Tell whether a field is a number, also under the name that its product gave it."""
+    if name in kinds:
+        return kinds[name]
+    shaped = [field for field in kinds if name.startswith(field) or name.endswith(field)]
+    return kinds[max(shaped, key=len)] if shaped else None
+
+
+def _kinds(declaration: Declaration, row: Model | None) -> dict[str, bool]:
+    """Return which additional fields are numbers, and which are not, as far as columns and the row tell."""
+    values: Mapping[str, Any] = {}
+    with contextlib.suppress(Exception):
+        # A method of the host may make nothing of a row that counts no more.
+        values = declaration.draft_of(row).fields if row is not None else {}
+    kinds: dict[str, bool] = {}
+    for name, path in declaration.fields.items():
+        column = column_of(declaration.model, path) if isinstance(path, str) else None
+        if column is not None and not hasattr(declaration, f"get_{name}"):
+            kinds[name] = column.get_internal_type() in _NUMBERS
+        elif values.get(name) is not None:
+            kinds[name] = _is_number(values[name])
+    return kinds
+
+
+def _product_field(brand: str) -> str:
+    agreed = conf.for_brand(brand).PRODUCT_FIELD
+    return agreed if isinstance(agreed, str) and "." not in agreed else ""
 
 
 def _build_of_row(declaration: Declaration, reported: Activity, row: Model | None) -> Activity:
@@ -143,6 +228,7 @@ def _build_of_row(declaration: Declaration, reported: Activity, row: Model | Non
         reported.brand,
         _customer_of(reported).customer_id,
     )
+    reversal.source = source_of(declaration)
     return drafts.attach(reversal, _customer_of(reported))
 
 
@@ -156,19 +242,16 @@ def _moment_of(declaration: Declaration, reported: Activity, row: Model | None) 
     return payloads.moment(identity.aware(when or timezone.now()), zone, name="createtime")
 
 
-def _numbers(declaration: Declaration, row: Model | None) -> Iterator[str]:
-    """Yield the additional fields that are numbers: a text that is made of digits has no sign."""
-    for name, path in declaration.fields.items():
-        column = column_of(declaration.model, path) if isinstance(path, str) else None
-        if column is not None:
-            if column.get_internal_type() in {"DecimalField", "IntegerField", "BigIntegerField"} | _SMALL:
-                yield name
-        elif row is not None and _is_number(declaration.draft_of(row).fields.get(name)):
-            yield name
-
-
-_SMALL: Final = frozenset(
-    ("SmallIntegerField", "PositiveIntegerField", "PositiveBigIntegerField", "PositiveSmallIntegerField")
+_NUMBERS: Final = frozenset(
+    (
+        "DecimalField",
+        "IntegerField",
+        "BigIntegerField",
+        "SmallIntegerField",
+        "PositiveIntegerField",
+        "PositiveBigIntegerField",
+        "PositiveSmallIntegerField",
+    )
 )
 
 

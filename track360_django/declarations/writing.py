@@ -59,21 +59,27 @@ def reverse(declaration: Declaration, row: Model, using: str) -> Activity | None
 
 def reverse_record(declaration: Declaration, reported: Activity, row: Model | None, using: str) -> Activity:
     """Write the reversal of a record down, once; its row may be gone."""
-    told = reversals.find_reversal(reported, using)
+    told = reversals.find_reversal(declaration, reported, using)
     if told is not None and told.customer_id is not None:
         # What was told stays, whatever became of the row.
         return told
     try:
         reversal = reversals.build(declaration, reported, row)
     except PayloadError as error:
-        named = _Named(
-            reversals.eventname_of(declaration), lambda: reversals.id_of(reported), reversals.id_of(reported)
-        )
-        return _quarantine(declaration, reported.source_pk, named, error, using)
+        return _quarantine_reversal(declaration, reported, error, using)
     if told is not None:
         outbox.replace_quarantined(told.pk, reversal, using=using)
         return reversal
     return records.write_built(reversal, using)
+
+
+def _quarantine_reversal(
+    declaration: Declaration, reported: Activity, error: PayloadError, using: str
+) -> Activity:
+    dead = _dead(reversals.eventname_of(declaration), reversals.id_of(reported), error)
+    dead.brand = reported.brand
+    dead.source, dead.source_pk = reversals.source_of(declaration), reported.source_pk
+    return _keep(dead, error, using)
 
 
 def reverse_locked(declaration: Declaration, pk: Any, alias: str, using: str) -> Activity | None:
@@ -128,7 +134,7 @@ def _write(
         stored = records.read(wanted, using)
         records.refuse_taken(stored, wanted)
     except PayloadError as error:
-        return _quarantine(declaration, str(declaration.pk_of(row)), named, error, using)
+        return _quarantine(declaration, row, named, error, using)
     records.compare_latest(stored, wanted, is_time_given=draft.createtime is not None, using=using)
     return stored
 
@@ -159,7 +165,7 @@ def _write_chunk(declaration: Declaration, chunk: list[Model], using: str, *, is
             refuse=refuse,
         )
         for row, error in refused:
-            _quarantine(declaration, str(declaration.pk_of(row)), _named(declaration, row), error, using)
+            _quarantine(declaration, row, _named(declaration, row), error, using)
     return Written(added=added, refused=len(refused))
 
 
@@ -200,21 +206,28 @@ def _raised(declaration: Declaration, error: Exception) -> PayloadError:
 
 
 def _quarantine(
-    declaration: Declaration, source_pk: str, named: _Named, error: PayloadError, using: str
+    declaration: Declaration, row: Model, named: _Named, error: PayloadError, using: str
 ) -> Activity:
     """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
-    dead = Activity(
-        brand=drafts.brand_of(None, using),
-        eventname=named.eventname,
-        eventid=named.eventid(),
+    dead = _dead(named.eventname, named.eventid(), error)
+    dead.brand = drafts.brand_of(None, using)
+    dead.source, dead.source_pk = declaration.model._meta.label, str(declaration.pk_of(row))
+    return _keep(dead, error, using)
+
+
+def _dead(eventname: str, eventid: str, error: PayloadError) -> Activity:
+    return Activity(
+        eventname=eventname,
+        eventid=eventid,
         body="{}",
         status=Status.DEAD,
         due_at=None,
         reason=error.reason,
         error=str(error)[:500],
-        source=declaration.model._meta.label,
-        source_pk=source_pk,
     )
+
+
+def _keep(dead: Activity, error: PayloadError, using: str) -> Activity:
     stored = records.find(dead, using)
     if stored is not None and not records.is_of_one_row(stored, dead):
         dead.eventid = f"{dead.source}-{dead.source_pk}"
@@ -258,7 +271,7 @@ def _read_again(declaration: Declaration, quarantined: Activity, using: str) -> 
     try:
         # In a savepoint: a query of the declaration that fails must not ruin the caller's transaction.
         with transaction.atomic(using=using):
-            if is_reversal(quarantined):
+            if is_reversal(declaration, quarantined):
                 return _reversal_again(declaration, row, quarantined, using)
             _refuse_not_due(declaration, row, quarantined, is_wanted=True)
             wanted = records.write_down(declaration.draft_of(row), using)
@@ -270,9 +283,9 @@ def _read_again(declaration: Declaration, quarantined: Activity, using: str) -> 
         raise _raised(declaration, error) from None
 
 
-def is_reversal(activity: Activity) -> bool:
-    """Tell whether a record is a reversal."""
-    return activity.eventid.endswith(reversals.SUFFIX)
+def is_reversal(declaration: Declaration, activity: Activity) -> bool:
+    """Tell whether a record is a reversal of a declaration's rows."""
+    return declaration.on_reverse is not None and activity.source == reversals.source_of(declaration)
 
 
 def _reversal_again(declaration: Declaration, row: Model, quarantined: Activity, using: str) -> Activity:

@@ -30,10 +30,7 @@ from track360_django.outbox.customers import (
     read_customer,
     release_customer,
 )
-from track360_django.outbox.redriving import (
-    replay,
-    requeue,
-)
+from track360_django.outbox.redriving import UNCERTAIN, replay, requeue
 from track360_django.outbox.settling import (
     Outcome,
     settle,
@@ -42,6 +39,7 @@ from track360_django.outbox.settling import (
 
 __all__ = [
     "SAFETY_NET",
+    "UNCERTAIN",
     "Outcome",
     "add_activities",
     "add_activity",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from track360_django import lanes
@@ -88,17 +88,29 @@ def correct_unsent(activity: Activity, body: str, *, using: str) -> bool:
     One that is held, or pending without an attempt while nobody has its lane, which is kept from being taken until
     the transaction ends; or one that this very transaction wrote.
     """
+    if activity.attempts or activity.accepted_version or activity.status not in _UNSENT:
+        return False
     rows = Activity.objects.using(using).filter(
         pk=activity.pk, version=activity.version, attempts=0, accepted_version=0
     )
     if _key_of(activity) in _own(using):
-        return _correct(rows.filter(status__in=(Status.HELD, Status.PENDING)), body)
-    with transaction.atomic(using=using):
-        unsent = Q(status=Status.HELD)
-        if lanes.hold_free(activity.brand, activity.lane, using=using):
-            busy = Lane.objects.filter(brand=activity.brand, number=OuterRef("lane"))
-            unsent |= Q(Q(status=Status.PENDING) & ~Exists(busy.exclude(owner="", losses=0)))
-        return _correct(rows.filter(unsent), body)
+        return _correct(rows.filter(status__in=_UNSENT), body)
+    busy = Lane.objects.filter(brand=activity.brand, number=OuterRef("lane")).exclude(lanes.NOBODYS)
+    in_nobodys_hands = Q(status=Status.HELD) | Q(Q(status=Status.PENDING) & ~Exists(busy))
+    try:
+        with transaction.atomic(using=using):
+            if activity.status == Status.PENDING and not lanes.hold_free(
+                activity.brand, activity.lane, using=using
+            ):
+                in_nobodys_hands = Q(status=Status.HELD)
+            return _correct(rows.filter(in_nobodys_hands), body)
+    except OperationalError:
+        # The host's snapshot is older than the lane's last change: a worker was there.
+        return False
+
+
+# What may not have been sent yet.
+_UNSENT: Final = (Status.HELD, Status.PENDING)
 
 
 def _correct(rows: QuerySet[Activity], body: str, **changes: Any) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from django.db.models import Case, QuerySet, When
+from django.db.models import Case, Q, QuerySet, When
 
 from track360_django.clock import Now
 from track360_django.models import Activity, Customer, Status
+
+# Why a record died of which Track360 may have the bytes.
+UNCERTAIN: Final = ("too_old", "kills_its_worker")
 
 R = TypeVar("R", bound=Customer | Activity)
 
@@ -27,7 +30,7 @@ def requeue(records: QuerySet[R]) -> int:
         status=Status.PENDING,
         due_at=Now(),
         queued_at=Now(),
-        attempts=Case(When(reason="too_old", then=1), default=0),
+        attempts=Case(When(Q(reason__in=UNCERTAIN) | Q(attempts__gt=1), then=1), default=0),
         reason="",
         error="",
     )

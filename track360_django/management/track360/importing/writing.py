@@ -161,7 +161,7 @@ def _compare(
         if _is_known(before, each):
             outcome.counts.unchanged += 1
         elif _is_agreed(before, each.activity):
-            records.compare(before, each.activity, is_time_given=each.is_dated, using=using)
+            records.compare_latest(before, each.activity, is_time_given=each.is_dated, using=using)
             outcome.counts.changed += 1
         else:
             # Never overwritten, sent or not: the line may be another activity, and then the first would be lost.
