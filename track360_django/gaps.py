@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections, router
 from django.db.models import Exists, Model, OuterRef
 
@@ -244,8 +245,12 @@ class Search:
                     )
 
     def _there(self, pks: Sequence[str], alias: str) -> set[str]:
-        rows = self.declaration.model._base_manager.using(alias).filter(pk__in=pks)
-        return set(map(str, rows.values_list("pk", flat=True)))
+        rows = self.declaration.model._base_manager.using(alias)
+        try:
+            return set(map(str, rows.filter(pk__in=pks).values_list("pk", flat=True)))
+        except (TypeError, ValueError, ValidationError):
+            # A key that is no single value can't be found by its text: nobody knows that such a row is gone.
+            return set(pks)
 
     def _reported_pages(self) -> Iterator[list[Activity]]:
         """Yield the declaration's own records from the first day on, without those of reversals."""
