@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.db.models import Model
 
 from example_project import servers
 from tests.embedded import postgres_key, redis_key
@@ -114,3 +115,20 @@ def url_of_test_database() -> str:
     scheme, host = ("mysql", "unix_socket") if connection.vendor == "mysql" else ("postgresql", "host")
     query = urlencode({host: values["HOST"], **values["OPTIONS"]})
     return f"{scheme}://{login}@{port}/{quote(values['NAME'])}?{query}"
+
+
+@pytest.fixture
+def declare() -> Iterator[Callable[..., None]]:
+    """Return a function that declares something, of the tests' own payments if no model is given, for one test."""
+    from tests.ledger.models import Payment
+    from track360_django import activities
+
+    declared: list[tuple[type[Model], type[activities.ModelActivity]]] = []
+
+    def register(kind: type[activities.ModelActivity], model: type[Model] = Payment) -> None:
+        activities.register(model)(kind)
+        declared.append((model, kind))
+
+    yield register
+    for model, kind in declared:
+        activities.unregister(model, kind)

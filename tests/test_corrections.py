@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -51,6 +53,31 @@ def stored() -> tuple[str, bool]:
 def sent(sandbox: SandboxServer) -> list[str]:
     """Return the amounts that Track360 accepted, in order."""
     return [str(record["Value"]) for record in sandbox.store.activities()]
+
+
+@contextmanager
+def being_changed(row: Deposit) -> Iterator[None]:
+    """Have a transaction of the host change a deposit, and stay open meanwhile."""
+    changed, go = threading.Event(), threading.Event()
+
+    def host() -> None:
+        try:
+            with transaction.atomic():
+                change(Deposit.objects.get(pk=row.pk))
+                changed.set()
+                go.wait(20)
+        finally:
+            changed.set()
+            connection.close()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    changed.wait(20)
+    try:
+        yield
+    finally:
+        go.set()
+        thread.join()
 
 
 def occupy_lanes() -> None:
@@ -143,26 +170,10 @@ def test_record_that_is_being_changed_is_in_nobodys_hands(
     customers.report(account.user)
     delivery.drain()
     made = deposit(account)
-    changed, drained = threading.Event(), threading.Event()
-
-    def host() -> None:
-        try:
-            with transaction.atomic():
-                change(Deposit.objects.get(pk=made.pk))
-                changed.set()
-                drained.wait(20)
-        finally:
-            changed.set()
-            connection.close()
-
-    thread = threading.Thread(target=host)
-    thread.start()
-    changed.wait(20)
-    begun = time.monotonic()
-    during = delivery.drain()
-    took = time.monotonic() - begun
-    drained.set()
-    thread.join()
+    with being_changed(made):
+        begun = time.monotonic()
+        during = delivery.drain()
+        took = time.monotonic() - begun
     delivery.drain()
 
     assert sent(track360_sandbox) == ["300.00"]
@@ -179,24 +190,8 @@ def test_two_transactions_may_change_records_of_one_lane(
     customers.report(account.user)
     delivery.drain()
     first, second = deposit(account), deposit(account)
-    changed, go = threading.Event(), threading.Event()
-
-    def host() -> None:
-        try:
-            with transaction.atomic():
-                change(Deposit.objects.get(pk=first.pk))
-                changed.set()
-                go.wait(20)
-        finally:
-            changed.set()
-            connection.close()
-
-    thread = threading.Thread(target=host)
-    thread.start()
-    changed.wait(20)
-    change(second)
-    go.set()
-    thread.join()
+    with being_changed(first):
+        change(second)
     delivery.drain()
 
     assert sent(track360_sandbox) == ["300.00", "300.00"]
@@ -228,24 +223,8 @@ def test_change_of_what_was_delivered_holds_no_lane(
     made = deposit(account)
     delivery.drain()
     other = deposit(account)
-    changed, go = threading.Event(), threading.Event()
-
-    def host() -> None:
-        try:
-            with transaction.atomic():
-                change(Deposit.objects.get(pk=made.pk))
-                changed.set()
-                go.wait(20)
-        finally:
-            changed.set()
-            connection.close()
-
-    thread = threading.Thread(target=host)
-    thread.start()
-    changed.wait(20)
-    delivery.drain()
-    go.set()
-    thread.join()
+    with being_changed(made):
+        delivery.drain()
 
     assert sent(track360_sandbox) == ["250.00", "250.00"]
     assert Activity.objects.get(eventid=other.reference).status == "delivered"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import connection, models
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 from pytest_django import Settings as HostSettings
@@ -53,20 +53,6 @@ class Reversible(Paid):
     """The same, with reversals."""
 
     on_reverse = "negative"
-
-
-@pytest.fixture
-def declare() -> Iterator[Declare]:
-    """Return a function that declares something of payments for one test."""
-    declared: list[tuple[type[models.Model], Kind]] = []
-
-    def register(kind: Kind, model: type[models.Model] = Payment) -> None:
-        activities.register(model)(kind)
-        declared.append((model, kind))
-
-    yield register
-    for model, kind in declared:
-        activities.unregister(model, kind)
 
 
 def unannounced(count: int = 1, **fields: Any) -> list[Payment]:

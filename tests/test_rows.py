@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -48,20 +48,6 @@ class ChargedBack(Paid):
 
     on_reverse = "Chargeback"
     reversed_at = "paid_at"
-
-
-@pytest.fixture
-def declare() -> Iterator[Callable[..., None]]:
-    """Return a function that declares something of payments for one test."""
-    declared: list[tuple[type[models.Model], Kind]] = []
-
-    def register(kind: Kind, model: type[models.Model] = Payment) -> None:
-        activities.register(model)(kind)
-        declared.append((model, kind))
-
-    yield register
-    for model, kind in declared:
-        activities.unregister(model, kind)
 
 
 def pay(kind: type[Payment] = Payment, **fields: Any) -> Payment:

@@ -83,7 +83,7 @@ class Balance:
         self._zone = zone()
         self._code = functools.lru_cache(_code)
         self._wire = functools.lru_cache(_on_the_wire)
-        self._field = functools.cache(_product_field)
+        self._field = functools.cache(conf.product_field)
 
     def sorted(self) -> Iterator[tuple[Key, Line]]:
         """Yield the lines that say anything, by KPI, day, product and currency."""
@@ -221,12 +221,6 @@ def _pages_since(day: date, using: str) -> Iterator[list[tuple[Any, ...]]]:
         yield [row[1:] for row in page]
 
 
-def _product_field(brand: str) -> str:
-    """Return the field that tells a brand's products; empty where their names do, or nothing."""
-    agreed = conf.for_brand(brand).PRODUCT_FIELD
-    return agreed if isinstance(agreed, str) and "." not in agreed else ""
-
-
 def _number(value: Any) -> Decimal | None:
     """Return an amount of the ledger, None where a row has none."""
     if value is None or (type(value) is Decimal and value.is_finite()):
@@ -246,4 +240,4 @@ def _on_the_wire(eventname: str, kpi: str, product: str) -> tuple[str, str, str]
         return eventname, "", kpi
     kpis = () if kpi == _VALUE else (kpi,)
     names = products.names_of(shape, product, eventname=eventname, kpis=kpis)
-    return names.eventname, product if _product_field(brand) else "", names.kpis.get(kpi, kpi)
+    return names.eventname, product if conf.product_field(brand) else "", names.kpis.get(kpi, kpi)

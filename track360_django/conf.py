@@ -244,3 +244,10 @@ def time_zone(brand: str) -> tzinfo:
 def uses_zones() -> bool:
     """Tell whether the host's times have a zone (`USE_TZ`)."""
     return bool(django_settings.USE_TZ)
+
+
+def product_field(brand: str) -> str:
+    """Return the field that tells a brand's products; empty where a shape does (see `products`), or nothing."""
+    agreed = for_brand(brand).PRODUCT_FIELD
+    # With a dot it is the path of a shape.
+    return agreed if isinstance(agreed, str) and "." not in agreed else ""

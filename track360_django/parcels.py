@@ -144,8 +144,8 @@ def product_shape(brand: str) -> products.Shape | None:
     agreed = conf.for_brand(brand).PRODUCT_FIELD
     if not agreed:
         return None
-    if isinstance(agreed, str) and "." not in agreed:
-        return products.field(agreed)
+    if name := conf.product_field(brand):
+        return products.field(name)
     try:
         shape = conf.function(agreed)
     except ImproperlyConfigured:

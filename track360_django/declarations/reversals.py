@@ -24,7 +24,7 @@ from track360_django.declarations.ledger import column_of
 from track360_django.declarations.reading import Declaration
 from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_one_of
-from track360_django.models import Activity, Status
+from track360_django.models import Activity, Customer, Status
 
 NEGATIVE: Final = "negative"
 # Behind the id of what is reversed.
@@ -35,6 +35,7 @@ MAX_SOURCE: Final = 100
 # Why a person has to tell one.
 _CORRECTED: Final = "a correction of it was refused, so Track360 has another amount than the record"
 _NAMELESS: Final = "it was sent under a name that does not show the product"
+_NOBODYS: Final = "it was never reported of anybody"
 _NUMBERLESS: Final = "its record has no number"
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
@@ -123,7 +124,7 @@ def build(declaration: Declaration, reported: Activity, row: Model | None) -> Ac
     body["eventid"] = id_of(reported)
     body["createtime"] = _moment_of(declaration, reported, row)
     if is_negative(declaration):
-        body = _negative(declaration, row, body, _product_field(reported.brand))
+        body = _negative(declaration, row, body, conf.product_field(reported.brand))
     reversal = Activity(
         brand=reported.brand,
         eventname=eventname_of(declaration),
@@ -200,9 +201,10 @@ def _kinds(declaration: Declaration, row: Model | None) -> dict[str, bool]:
     return kinds
 
 
-def _product_field(brand: str) -> str:
-    agreed = conf.for_brand(brand).PRODUCT_FIELD
-    return agreed if isinstance(agreed, str) and "." not in agreed else ""
+def _customer_of(reported: Activity) -> Customer:
+    if reported.customer is None:
+        raise _unclear(_NOBODYS)
+    return reported.customer
 
 
 def _build_of_row(declaration: Declaration, reported: Activity, row: Model | None) -> Activity:
@@ -230,10 +232,6 @@ def _build_of_row(declaration: Declaration, reported: Activity, row: Model | Non
     )
     reversal.source = source_of(declaration)
     return drafts.attach(reversal, _customer_of(reported))
-
-
-def _customer_of(reported: Activity) -> Any:
-    return reported.customer
 
 
 def _moment_of(declaration: Declaration, reported: Activity, row: Model | None) -> str:

@@ -57,7 +57,7 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
 
     Source: API guide, "Activity API", Field definitions.
     """
-    product = _product_field(brand)
+    product = conf.product_field(brand)
     known = {*payloads.ACTIVITY_FIELDS, product} - {""}
     _refuse_misspelt(fields, known)
     given: dict[str, Any] = {name: fields.get(field) for name, field in _ACTIVITY.items()}
@@ -73,13 +73,6 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
         fields={name: value for name, value in fields.items() if name not in known},
         source=SOURCE,
     )
-
-
-def _product_field(brand: str) -> str:
-    """Return the field that holds the product: a day's total of another product is another total."""
-    name = conf.for_brand(brand).PRODUCT_FIELD
-    # It may be something else than a name, or the path of one: then a record can't be taken apart again.
-    return name if isinstance(name, str) and "." not in name else ""
 
 
 def _id(fields: Mapping[str, Any], name: str) -> str:
