@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,19 +67,34 @@ def is_wanted(name: str) -> bool:
 
 def _receiver(source: str) -> Callable[..., None]:
     def on_signup(*, user: Any, request: Any = None, **_: Any) -> None:
-        _guarded(lambda: _report(user, request, source), user, attribution.of(request))
+        announce(user, request=request, source=source)
 
     return on_signup
 
 
-def _report(user: Any, request: Any, source: str) -> None:
+def announce(
+    user: Any, *, request: Any = None, source: str, tracking: Mapping[str, str] | None = None
+) -> None:
+    """
+    Report a signup that is known to be one, as the signal of an auth package does; an error is logged, never raised.
+
+    Args:
+        user: Who signed up; staff are left out.
+        request: The visitor's; without one, the request being served in this context.
+        source: Which signup source it was, for the admin.
+        tracking: As in `customers.report`.
+    """
+    _guarded(lambda: _report(user, request, source, tracking), user, attribution.of(request))
+
+
+def _report(user: Any, request: Any, source: str, tracking: Mapping[str, str] | None = None) -> None:
     touches = attribution.of(request)
     brand = conf.brand_of(touches and touches.request)
     if not conf.for_brand(brand).ENABLED:
         return
     reason = identity.why_not_a_customer(user, brand)
     if reason is None:
-        customers.report(user, request=request, source=source)
+        customers.report(user, request=request, source=source, tracking=tracking)
     elif reason == "inactive" and touches is not None:
         _hold(user, touches)
 

@@ -1,0 +1,79 @@
+"""A serializer mixin for signup views that are written by hand with Django REST framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from django.contrib.auth import get_user_model
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+from track360_django import signup
+from track360_django.conf import settings
+from track360_django.payloads import refuse_tracking
+
+if TYPE_CHECKING:
+    from rest_framework.serializers import Serializer
+else:
+    # DRF collects declared fields from its own classes alone: the mixin is a plain one.
+    Serializer = object
+
+SOURCE: Final = "rest_framework"
+
+
+class TrackingField(serializers.CharField):  # type: ignore[misc]  # DRF comes without types
+    """
+    A write-only field that a client may send, in whatever shape: it refuses nothing, and leaves nothing behind.
+
+    It is in the schema and in the browsable form, and neither in `validated_data` nor in an answer.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"write_only": True, "required": False, "allow_blank": True, **options})
+
+    def run_validation(self, data: Any = empty) -> NoReturn:
+        """Accept everything and keep nothing: the request is read by `TrackingSerializerMixin`."""
+        del data
+        raise serializers.SkipField
+
+
+class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes without types
+    """
+    Reports users whom a serializer creates as customers, with the tracking data that the client sends along.
+
+    `class SignupSerializer(TrackingSerializerMixin, serializers.ModelSerializer)` has a write-only field for each
+    parameter of `TRACKING_PARAMS`. The fields are never required, never refuse a request, and never reach `create`. A
+    value that can't be returned exactly counts as none; without a value, the touch that the visitor's browser remembers
+    counts. Users of staff are left out, and so is everybody whom somebody else who is logged in creates.
+
+    Source: API guide, "Tracking Parameters".
+    """
+
+    def get_fields(self) -> dict[str, Any]:
+        """Add the fields; one of your own with the same name stays as it is."""
+        fields: dict[str, Any] = super().get_fields()
+        for name in settings.TRACKING_PARAMS:
+            fields.setdefault(name, TrackingField())
+        return fields
+
+    def save(self, *args: Any, **kwargs: Any) -> Any:
+        """Save, and report the user who was created."""
+        is_new = self.instance is None
+        user = super().save(*args, **kwargs)
+        request = self.context.get("request")
+        if is_new and isinstance(user, get_user_model()) and signup.is_signup(request):
+            signup.announce(user, request=request, source=SOURCE, tracking=self._sent())
+        return user
+
+    def _sent(self) -> dict[str, str]:
+        """Return the values that the client sent and that can be returned exactly."""
+        sent = getattr(self, "initial_data", None)
+        if not isinstance(sent, Mapping):
+            return {}
+        values = {name: sent.get(name) for name in settings.TRACKING_PARAMS}
+        return {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, str) and refuse_tracking(value) is None
+        }
