@@ -1,0 +1,29 @@
+"""The pages that each host has, and its own behind them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+
+HOST = settings.TRACK360_TEST_HOST
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Answer with a page, whoever asks."""
+    return HttpResponse("page")
+
+
+async def async_page(request: HttpRequest) -> HttpResponse:
+    """Answer the same, asynchronously."""
+    return HttpResponse("page")
+
+
+urlpatterns = [
+    path("", page, name="home"),
+    path("games/", page),
+    path("promotions/", async_page),
+    path("admin/", admin.site.urls),
+    path("", include(HOST.urls())),
+]
