@@ -110,7 +110,11 @@ def settings_of(host: Host, database: Path) -> dict[str, Any]:
             "default": {
                 "ENGINE": "django.db.backends.sqlite3",
                 "NAME": database,
-                "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA synchronous=OFF"},
+                "OPTIONS": {
+                    "timeout": 20,
+                    "transaction_mode": "IMMEDIATE",
+                    "init_command": "PRAGMA synchronous=OFF",
+                },
             }
         },
         # Their tables are made from the models: what they were once is not what is tried here.

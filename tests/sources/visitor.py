@@ -45,7 +45,9 @@ class Visitor:
 
     def _checked(self, response: requests.Response) -> requests.Response:
         if not response.ok:
-            message = f"{response.request.method} {response.url}: {response.status_code}\n{response.text[-2000:]}"
+            message = (
+                f"{response.request.method} {response.url}: {response.status_code}\n{response.text[-2000:]}"
+            )
             raise AssertionError(message)
         return response
 

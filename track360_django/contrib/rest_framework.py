@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from django.contrib.auth import get_user_model
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from track360_django import signup
+from track360_django import attribution, signup
 from track360_django.conf import settings
 from track360_django.payloads import refuse_tracking
 
@@ -59,21 +60,27 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
 
     def save(self, *args: Any, **kwargs: Any) -> Any:
         """Save, and report the user who was created."""
-        is_new = self.instance is None
-        user = super().save(*args, **kwargs)
         request = self.context.get("request")
-        if is_new and isinstance(user, get_user_model()) and signup.is_signup(request):
-            signup.announce(user, request=request, source=SOURCE, tracking=self._sent())
+        # Asked before: `create` may log the new user in.
+        is_signup = self.instance is None and signup.is_signup(request)
+        if is_signup:
+            self._land(attribution.of(request))
+        user = super().save(*args, **kwargs)
+        if is_signup and isinstance(user, get_user_model()):
+            signup.announce(user, request=request, source=SOURCE)
         return user
 
-    def _sent(self) -> dict[str, str]:
-        """Return the values that the client sent and that can be returned exactly."""
+    def _land(self, touches: attribution.Touches | None) -> None:
+        """Take what the client sent for a landing, so that the user is written down with it from the beginning."""
         sent = getattr(self, "initial_data", None)
-        if not isinstance(sent, Mapping):
-            return {}
+        if touches is None or not isinstance(sent, Mapping):
+            return
         values = {name: sent.get(name) for name in settings.TRACKING_PARAMS}
-        return {
+        params = {
             name: value
             for name, value in values.items()
             if isinstance(value, str) and refuse_tracking(value) is None
         }
+        if params:
+            touch = attribution.Touch(params=params, at=datetime.now(UTC).replace(microsecond=0))
+            touches.landing = attribution.Landing(touch=touch, refusals=())

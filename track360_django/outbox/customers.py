@@ -92,6 +92,11 @@ def claim_placeholder(pk: int, *, using: str, **changes: Any) -> None:
     held.update(due_at=from_now(SAFETY_NET), queued_at=Now(), reason="", version=F("version") + 1, **changes)
 
 
+def name_source(pk: int, source: str, *, using: str) -> None:
+    """Write down which signup source announced a customer who is still held."""
+    Customer.objects.using(using).filter(pk=pk, status=Status.HELD).update(source=source)
+
+
 def park_customer(pk: int, *, using: str, reason: str) -> None:
     """Keep a held customer until somebody reports it."""
     Customer.objects.using(using).filter(pk=pk, status=Status.HELD).update(due_at=None, reason=reason)
