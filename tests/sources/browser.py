@@ -133,12 +133,16 @@ class Browser:
         if body:
             sent |= {"Content-Type": "application/json", "Origin": f"{parts.scheme}://{parts.netloc}"}
         verb = method or ("POST" if body else "GET")
-        return self._request(verb, url, body, sent | {"Referer": url} | dict(headers or {}), is_same_site=True)
+        return self._request(
+            verb, url, body, sent | {"Referer": url} | dict(headers or {}), is_same_site=True
+        )
 
     def cookie(self, name: str) -> str | None:
         """Return the value of a cookie by its name alone."""
         now = datetime.now(UTC)
-        found = [each for each in self.jar if each.name == name and (not each.expires_at or each.expires_at > now)]
+        found = [
+            each for each in self.jar if each.name == name and (not each.expires_at or each.expires_at > now)
+        ]
         return found[-1].value if found else None
 
     def forget(self, *names: str) -> None:
@@ -158,7 +162,9 @@ class Browser:
             page = self._request(method, url, body, fetch_headers | headers, is_same_site=len(sites) == 1)
             way.append(f"{method} {url.partition('?')[0]}")
             if page.status not in {301, 302, 303, 307, 308}:
-                return Page(url=page.url, status=page.status, headers=page.headers, text=page.text, way=tuple(way))
+                return Page(
+                    url=page.url, status=page.status, headers=page.headers, text=page.text, way=tuple(way)
+                )
             url = urljoin(url, page.headers["Location"])
             if page.status not in {307, 308}:
                 method, body, headers = "GET", b"", {}
@@ -171,7 +177,9 @@ class Browser:
         parts = urlsplit(url)
         host = parts.hostname or ""
         connection = HTTPConnection("127.0.0.1", parts.port or self.ports[host], timeout=60)
-        cookies = "; ".join(f"{each.name}={each.value}" for each in self._sent(parts, method, is_same_site=is_same_site))
+        cookies = "; ".join(
+            f"{each.name}={each.value}" for each in self._sent(parts, method, is_same_site=is_same_site)
+        )
         sent = {
             "Host": parts.netloc,
             "User-Agent": USER_AGENT,

@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802  the standard library's name
+    def do_GET(self) -> None:
         """Answer browsers, and hosts that ask for something."""
         provider, parts = self.server.provider, urlsplit(self.path)
         match parts.path:
@@ -188,13 +188,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer_json(_keys())
             case "/userinfo":
                 person = provider.person_of(self.headers.get("Authorization", ""))
-                self._answer_json(person.claims if person else {"error": "invalid_token"}, 200 if person else 401)
+                self._answer_json(
+                    person.claims if person else {"error": "invalid_token"}, 200 if person else 401
+                )
             case "/authorize":
                 self._send_back(dict(parse_qsl(parts.query)))
             case _:
                 self._answer(404, b"")
 
-    def do_POST(self) -> None:  # noqa: N802  the standard library's name
+    def do_POST(self) -> None:
         """Answer a host that redeems a code."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         tokens = self.server.provider.redeem(dict(parse_qsl(body)))
@@ -204,7 +206,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer, back = self.server.provider.authorize(query), query["redirect_uri"]
         if query.get("response_mode") == "form_post":
             fields = "".join(
-                f'<input type="hidden" name="{name}" value="{html.escape(value)}">' for name, value in answer.items()
+                f'<input type="hidden" name="{name}" value="{html.escape(value)}">'
+                for name, value in answer.items()
             )
             page = FORM_POST.format(action=html.escape(back), fields=fields)
             self._answer(200, page.encode(), {"Content-Type": "text/html; charset=utf-8"})

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import override_settings
 from django.urls import path
 
-from tests.sources.browser import Browser, Page
-from tests.sources.host import OTHER_VALUE, VALUE, Host, Row, Story, rows
+from tests.sources.browser import Browser
+from tests.sources.host import OTHER_VALUE, VALUE, Host, Row, Story
 from tests.sources.identity_provider import IdentityProvider, Person
 from tests.sources.visitor import Visitor, succeed
 
@@ -28,7 +28,7 @@ BEHIND_TLS: Final = {
 }
 SECURE: Final = {"SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True}
 # A person's way back from the provider may be a POST of another site: their session comes along only if the host says so.
-CROSS_SITE: Final = {"SESSION_COOKIE_SAMESITE": "None"}
+CROSS_SITE: Final[dict[str, Any]] = {"SESSION_COOKIE_SAMESITE": "None"}
 
 provider: Final = IdentityProvider()
 
@@ -134,6 +134,5 @@ def browser_at(url: str, *, track360: Mapping[str, Any] | None = None, **changed
 
 def land(browser: Browser, origin: str = APP) -> None:
     """Come by an affiliate's link, and look around."""
-    for path in (f"/?tracking_data={VALUE}", "/games/", "/promotions/"):
-        assert browser.visit(f"{origin}{path}").status == 200
-
+    for address in (f"/?tracking_data={VALUE}", "/games/", "/promotions/"):
+        assert browser.visit(f"{origin}{address}").status == 200

@@ -16,7 +16,17 @@ pytestmark = pytest.mark.standalone
 
 ATTRIBUTED: Final = {"tracking_data": "2001_1000_abcdefg"}
 # Host -> the signup source that its customers name.
-SOURCES: Final = {"plain": "auth", "allauth": "allauth", "djoser": "djoser"}
+SOURCES: Final = {
+    "plain": "auth",
+    "allauth": "allauth",
+    "allauth_headless": "allauth",
+    "allauth_social": "allauth",
+    "dj_rest_auth": "allauth",
+    "djoser": "djoser",
+    "mozilla_oidc": "oidc",
+    "rest_framework": "rest_framework",
+    "social_auth": "social_auth",
+}
 
 every_host: Final = pytest.mark.parametrize("host", SOURCES)
 

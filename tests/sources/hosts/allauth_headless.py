@@ -38,7 +38,10 @@ class Site(Host):
 
     def urls(self) -> list[Any]:
         """Return allauth's: headless alone, the way back from a provider is a page all the same."""
-        return [path("accounts/", include("allauth.urls")), path("_allauth/", include("allauth.headless.urls"))]
+        return [
+            path("accounts/", include("allauth.urls")),
+            path("_allauth/", include("allauth.headless.urls")),
+        ]
 
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Sign up as a single-page application does."""

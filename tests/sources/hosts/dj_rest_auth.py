@@ -66,7 +66,12 @@ class Site(Host):
 
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Call the API."""
-        form = {"username": name, "email": f"{name}@people.test", "password1": PASSWORD, "password2": PASSWORD}
+        form = {
+            "username": name,
+            "email": f"{name}@people.test",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        }
         succeed(visitor.post("/registration/", form))
 
     def refuse(self, visitor: Visitor, name: str) -> None:

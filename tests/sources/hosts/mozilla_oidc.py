@@ -12,7 +12,7 @@ from tests.sources.social import APP, BEHIND_TLS, OURS, SocialHost, browser_at, 
 from tests.sources.visitor import Visitor
 
 
-def username_of(email: str, claims: Any) -> str:  # noqa: ARG001  the package's signature
+def username_of(email: str, claims: Any) -> str:
     """Return the name that the provider knows somebody by."""
     name: str = claims["preferred_username"]
     return name

@@ -47,7 +47,11 @@ class Site(Host):
 
     def stories(self) -> dict[str, Story]:
         """Return the stories of what a client sends in the body."""
-        return super().stories() | {"body": self.tell_body, "form": self.tell_form, "no_values": self.tell_no_values}
+        return super().stories() | {
+            "body": self.tell_body,
+            "form": self.tell_form,
+            "no_values": self.tell_no_values,
+        }
 
     def tell_body(self, url: str, name: str) -> list[Row]:
         """Send the value in the body, which counts more than what the browser remembers."""

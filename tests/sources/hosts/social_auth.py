@@ -47,7 +47,7 @@ def choose(request: HttpRequest, backend: str) -> HttpResponse:
     from django.conf import settings
     from social_django.views import complete as complete_login
 
-    view = complete if settings.SOCIAL_COMES_BACK_BY_GET else complete_login
+    view = complete if getattr(settings, "SOCIAL_COMES_BACK_BY_GET", False) else complete_login
     answer: HttpResponse = view(request, backend)
     return answer
 
@@ -87,7 +87,6 @@ class Site(SocialHost):
         "SOCIAL_AUTH_FORM_POST_AUTH_EXTRA_ARGUMENTS": {"response_mode": "form_post"},
         "SOCIAL_AUTH_LOGIN_ERROR_URL": "/games/",
         "SOCIAL_AUTH_RAISE_EXCEPTIONS": False,
-        "SOCIAL_COMES_BACK_BY_GET": False,
     }
     middleware = ("social_django.middleware.SocialAuthExceptionMiddleware",)
 
