@@ -21,7 +21,7 @@ SOURCES: Final = {
     "allauth": "allauth",
     "allauth_headless": "allauth",
     "allauth_social": "allauth",
-    "dj_rest_auth": "allauth",
+    "dj_rest_social": "allauth",
     "djoser": "djoser",
     "mozilla_oidc": "oidc",
     "rest_framework": "rest_framework",

@@ -18,18 +18,21 @@ LOGINS: Final = [
         for story, customers in (("second_login", 1), ("later_click", 1), ("other_person", 2))
     ),
     ("allauth_headless", "app_second_login", 1),
-    ("dj_rest_auth", "second_login", 1),
+    ("dj_rest_social", "second_login", 1),
+    ("dj_rest_social", "silent_second_login", 1),
 ]
 # Host -> its stories of a signup that has the value of its landing, and the source that the customer names.
 SIGNUPS: Final = [
     ("allauth_social", "signup_form", "allauth"),
     ("allauth_headless", "social", "allauth"),
+    ("allauth_headless", "header", "allauth"),
     ("allauth_headless", "app_header", "allauth"),
     ("allauth_headless", "app_token", "allauth"),
-    ("dj_rest_auth", "social", "allauth"),
-    # Nobody announces it: the safety net.
-    ("dj_rest_auth", "social_silent", "auth"),
-    ("dj_rest_auth", "social_app", "auth"),
+    ("dj_rest_social", "header", "allauth"),
+    # Nobody announces these: the safety net.
+    ("dj_rest_social", "silent", "auth"),
+    ("dj_rest_social", "silent_header", "auth"),
+    ("rest_framework", "header", "rest_framework"),
     ("rest_framework", "body", "rest_framework"),
     ("rest_framework", "form", "rest_framework"),
 ]

@@ -28,7 +28,7 @@ class Visitor:
         page = _Page(self.get(path), form or next(iter(fields), ""))
         address = self._address(page.action or path)
         headers = {"Referer": self._address(path)}
-        return self.session.post(address, data={**page.hidden, **fields}, headers=headers, timeout=30)
+        return self.session.post(address, data={**page.filled, **fields}, headers=headers, timeout=30)
 
     def post(self, path: str, body: Any, **headers: str) -> requests.Response:
         """Send JSON, as an app does."""
@@ -71,7 +71,7 @@ class _Page(HTMLParser):
     def __init__(self, text: str, field: str) -> None:
         super().__init__()
         self.action = ""
-        self.hidden: dict[str, str] = {}
+        self.filled: dict[str, str] = {}
         self._field = field
         self._is_over = False
         self._form: tuple[str, dict[str, str], set[str]] | None = None
@@ -84,7 +84,7 @@ class _Page(HTMLParser):
             self._form = (values.get("action", ""), {}, set())
         elif tag in ("input", "button") and self._form is not None and "name" in values:
             self._form[2].add(values["name"])
-            if values.get("type") in ("hidden", "submit") or tag == "button":
+            if values.get("type") not in ("checkbox", "radio") or "checked" in values:
                 self._form[1][values["name"]] = values.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
@@ -92,6 +92,6 @@ class _Page(HTMLParser):
         if tag != "form" or self._form is None:
             return
         if not self._is_over and self._field in self._form[2]:
-            self.action, self.hidden, _ = self._form
+            self.action, self.filled, _ = self._form
             self._is_over = True
         self._form = None

@@ -12,7 +12,6 @@ from rest_framework.fields import empty
 
 from track360_django import attribution, signup
 from track360_django.conf import settings
-from track360_django.payloads import refuse_tracking
 
 if TYPE_CHECKING:
     from rest_framework.serializers import Serializer
@@ -54,7 +53,7 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
     def get_fields(self) -> dict[str, Any]:
         """Add the fields; one of your own with the same name stays as it is."""
         fields: dict[str, Any] = super().get_fields()
-        for name in settings.TRACKING_PARAMS:
+        for name in (*settings.TRACKING_PARAMS, attribution.TIME_FIELD):
             fields.setdefault(name, TrackingField())
         return fields
 
@@ -75,12 +74,7 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
         sent = getattr(self, "initial_data", None)
         if touches is None or not isinstance(sent, Mapping):
             return
-        values = {name: sent.get(name) for name in settings.TRACKING_PARAMS}
-        params = {
-            name: value
-            for name, value in values.items()
-            if isinstance(value, str) and refuse_tracking(value) is None
-        }
-        if params:
-            touch = attribution.Touch(params=params, at=datetime.now(UTC).replace(microsecond=0))
-            touches.landing = attribution.Landing(touch=touch, refusals=())
+        fields = {name: value for name, value in sent.items() if isinstance(value, str)}
+        landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
+        if landing is not None:
+            touches.land(landing)
