@@ -13,7 +13,7 @@ from django.test import override_settings
 from django.urls import path
 
 from tests.sources.browser import Browser
-from tests.sources.host import OTHER_VALUE, VALUE, Host, Row, Story
+from tests.sources.host import OTHER_VALUE, VALUE, Host, Row, Story, rows
 from tests.sources.identity_provider import IdentityProvider, Person
 from tests.sources.visitor import Visitor, succeed
 
@@ -64,6 +64,7 @@ class SocialHost(Host):
             "second_login": self.tell_second_login,
             "other_person": self.tell_other_person,
             "later_click": self.tell_later_click,
+            "shared": self.tell_shared_computer,
         }
 
     def tell_second_login(self, url: str, name: str) -> list[Row]:
@@ -97,6 +98,15 @@ class SocialHost(Host):
         before = rows_in_full()
         visitor.land(OTHER_VALUE)
         return [*before, *rows_in_full()]
+
+    def tell_shared_computer(self, url: str, name: str) -> list[Row]:
+        """Sign up, log out, and let somebody else sign up in the same browser."""
+        visitor = Visitor(url)
+        visitor.land(VALUE)
+        self.sign_up(visitor, name)
+        visitor.get("/log-out/")
+        self.sign_up(visitor, f"{name}-2")
+        return rows()
 
 
 def who(request: HttpRequest) -> JsonResponse:

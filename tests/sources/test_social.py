@@ -94,11 +94,24 @@ def test_body_with_what_is_no_value_is_a_signup_all_the_same() -> None:
         assert [row["tracking"] for row in stories["no_values"]] == [{}] * 9, where
 
 
-def test_landing_on_another_name_of_the_brand_needs_a_cookie_for_both() -> None:
-    """What www remembers, app does not know, unless `COOKIE_DOMAIN` names both."""
+def test_landing_on_another_name_of_the_brand_needs_a_cookie_for_both_or_a_token() -> None:
+    """What www remembers, app does not know, unless `COOKIE_DOMAIN` names both, or the link between them carries it."""
     for where, stories in told("allauth_social").items():
         assert stories["subdomain"] == [_row("allauth", {})], where
         assert stories["subdomain_cookie"] == [_row("allauth", ATTRIBUTED)], where
+        assert stories["subdomain_token"] == [_row("allauth", ATTRIBUTED)], where
+
+
+@pytest.mark.parametrize(
+    ("host", "source"),
+    [("allauth_social", "allauth"), ("mozilla_oidc", "oidc"), ("social_auth", "social_auth")],
+)
+def test_next_person_at_the_same_computer_is_not_credited_to_the_first_ones_link(
+    host: str, source: str
+) -> None:
+    """A signup uses up what the browser remembers."""
+    for where, stories in told(host).items():
+        assert stories["shared"] == [_row(source, ATTRIBUTED), _row(source, {})], where
 
 
 def _row(source: str, tracking: dict[str, str]) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from django.contrib.auth import get_user_model
 from rest_framework import serializers
 from rest_framework.fields import empty
 
-from track360_django import attribution, signup
-from track360_django.conf import settings
+from track360_django import attribution, conf, signup
 
 if TYPE_CHECKING:
     from rest_framework.serializers import Serializer
@@ -53,7 +52,7 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
     def get_fields(self) -> dict[str, Any]:
         """Add the fields; one of your own with the same name stays as it is."""
         fields: dict[str, Any] = super().get_fields()
-        for name in (*settings.TRACKING_PARAMS, attribution.TIME_FIELD):
+        for name in (*conf.settings.TRACKING_PARAMS, *conf.landing_params(), attribution.TIME_FIELD):
             fields.setdefault(name, TrackingField())
         return fields
 
@@ -75,6 +74,9 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
         if touches is None or not isinstance(sent, Mapping):
             return
         fields = {name: value for name, value in sent.items() if isinstance(value, str)}
-        landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
+        try:
+            landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
+        except Exception:  # noqa: BLE001  the host's resolver of brands may raise anything: `announce` tells of it
+            return
         if landing is not None:
             touches.land(landing)

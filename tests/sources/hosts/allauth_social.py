@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import include, path
 
@@ -25,6 +26,13 @@ OPENID_CONNECT: Final = {
     "secret": CLIENT_SECRET,
     "settings": {"server_url": provider.url},
 }
+
+
+def carry(request: HttpRequest) -> HttpResponse:
+    """Show the token that a link to another name of the brand would hold."""
+    from track360_django import attribution
+
+    return HttpResponse(attribution.carry(request))
 
 
 def private_key() -> str:
@@ -76,7 +84,11 @@ class Site(SocialHost):
         AppleOAuth2Adapter.access_token_url = f"{apple.url}/token"
         AppleOAuth2Adapter.authorize_url = f"{apple.url}/authorize"
         AppleOAuth2Adapter.public_key_url = f"{apple.url}/jwks"
-        return [*super().urls(), path("accounts/", include("allauth.urls"))]
+        return [
+            *super().urls(),
+            path("accounts/", include("allauth.urls")),
+            path("carry/", carry),
+        ]
 
     def go(self, visitor: Visitor) -> None:
         """Press the button."""
@@ -90,6 +102,7 @@ class Site(SocialHost):
             "form_post_cookie": self.tell_form_post_with_cookie_alone,
             "subdomain": self.tell_subdomain,
             "subdomain_cookie": self.tell_subdomain_with_its_cookie,
+            "subdomain_token": self.tell_subdomain_with_a_token,
         }
 
     def tell_signup_form(self, url: str, name: str) -> list[Row]:
@@ -129,6 +142,17 @@ class Site(SocialHost):
         """The same, with a cookie for all names of the brand."""
         with browser_at(url, track360={"COOKIE_DOMAIN": OURS}) as browser:
             land(browser, WWW)
+            assert browser.cookie("track360")
+            _sign_up(browser, name)
+            assert not browser.cookie("track360")
+        return rows()
+
+    def tell_subdomain_with_a_token(self, url: str, name: str) -> list[Row]:
+        """The same, with a link from the one to the other that carries what the first remembers."""
+        with browser_at(url) as browser:
+            land(browser, WWW)
+            page = browser.visit(f"{WWW}/carry/", from_site=OURS)
+            assert browser.follow(page, f"{APP}/?t360={page.text}").status == 200
             _sign_up(browser, name)
         return rows()
 

@@ -25,7 +25,12 @@ VERIFY = "mutation ($token: String!) { verifyAccount(token: $token) { success er
 class Site(Host):
     """django-graphql-auth as its quick start has it."""
 
-    apps = ("graphene_django", "graphql_jwt.refresh_token.apps.RefreshTokenConfig", "graphql_auth", "django_filters")
+    apps = (
+        "graphene_django",
+        "graphql_jwt.refresh_token.apps.RefreshTokenConfig",
+        "graphql_auth",
+        "django_filters",
+    )
     settings = {
         "GRAPHENE": {
             "MIDDLEWARE": ["graphql_jwt.middleware.JSONWebTokenMiddleware"],

@@ -40,8 +40,16 @@ class Site(Host):
 
         own = {name: value for name, value in vars(defaults).items() if name.isupper()}
         search = {"default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}}
-        backends = ["oscar.apps.customer.auth_backends.EmailBackend", "django.contrib.auth.backends.ModelBackend"]
-        return {**own, "HAYSTACK_CONNECTIONS": search, "AUTHENTICATION_BACKENDS": backends, "MEDIA_URL": "/media/"}
+        backends = [
+            "oscar.apps.customer.auth_backends.EmailBackend",
+            "django.contrib.auth.backends.ModelBackend",
+        ]
+        return {
+            **own,
+            "HAYSTACK_CONNECTIONS": search,
+            "AUTHENTICATION_BACKENDS": backends,
+            "MEDIA_URL": "/media/",
+        }
 
     def urls(self) -> list[Any]:
         """Return the shop."""
@@ -52,7 +60,9 @@ class Site(Host):
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Fill its form."""
         email = f"{name}@example.com"
-        succeed(visitor.submit("/shop/accounts/register/", email=email, password1=PASSWORD, password2=PASSWORD))
+        succeed(
+            visitor.submit("/shop/accounts/register/", email=email, password1=PASSWORD, password2=PASSWORD)
+        )
 
     def refuse(self, visitor: Visitor, name: str) -> None:
         """Repeat the password wrongly."""

@@ -141,7 +141,9 @@ class Site(SocialHost):
         track360 = {"STORAGE": ("cookie",), "COOKIE_SAMESITE": "None"}
         with browser_at(url, track360=track360, **CROSS_SITE) as browser:
             land(browser)
+            assert browser.cookie("track360")
             _come_back(browser, name)
+            assert not browser.cookie("track360")
         return rows()
 
     def tell_form_post_by_get(self, url: str, name: str) -> list[Row]:
