@@ -39,6 +39,7 @@ SIGNUPS: Final = [
 # The same, for those who come back by a form that another site submits.
 FORM_POSTS: Final = [
     ("allauth_social", "form_post", "allauth"),
+    ("allauth_social", "form_post_unknown", "allauth"),
     ("allauth_social", "form_post_cookie", "allauth"),
     ("social_auth", "form_post", "social_auth"),
     ("social_auth", "form_post_session", "social_auth"),

@@ -19,6 +19,7 @@ from tests.sources.visitor import Visitor, succeed
 LOGIN: Final = "/accounts/oidc/provider/login/"
 # Apple, imitated: it answers with a form whenever it tells a name.
 apple: Final = IdentityProvider(issuer="https://appleid.apple.com")
+FORM_POST: Final = {"response_mode": "form_post"}
 OPENID_CONNECT: Final = {
     "provider_id": "provider",
     "name": "Provider",
@@ -99,6 +100,7 @@ class Site(SocialHost):
         return super().stories() | {
             "signup_form": self.tell_signup_form,
             "form_post": self.tell_form_post,
+            "form_post_unknown": self.tell_form_post_that_allauth_refuses,
             "form_post_cookie": self.tell_form_post_with_cookie_alone,
             "subdomain": self.tell_subdomain,
             "subdomain_cookie": self.tell_subdomain_with_its_cookie,
@@ -122,6 +124,20 @@ class Site(SocialHost):
         with browser_at(url) as browser:
             land(browser)
             _come_back_from_apple(browser, name)
+        return rows()
+
+    def tell_form_post_that_allauth_refuses(self, url: str, name: str) -> list[Row]:
+        """Come back by a form from the other provider, which fails; then go the way of a redirect."""
+        asked = {**self.settings["SOCIALACCOUNT_PROVIDERS"]["openid_connect"], "AUTH_PARAMS": FORM_POST}
+        with browser_at(url) as browser:
+            land(browser)
+            provider.person = Person(name)
+            with override_settings(SOCIALACCOUNT_PROVIDERS={"openid_connect": asked}):
+                page = browser.submit(browser.visit(f"{APP}{LOGIN}", from_site=OURS))
+            assert page.url.startswith(provider.url), page
+            assert browser.submit(page).status == 403
+            assert rows() == []
+            _sign_up(browser, name)
         return rows()
 
     def tell_form_post_with_cookie_alone(self, url: str, name: str) -> list[Row]:
