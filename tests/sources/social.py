@@ -42,6 +42,10 @@ class SocialHost(Host):
         """Return the pages that tell who is logged in, and log them out."""
         return [path("who/", who), path("log-out/", log_out)]
 
+    # Where a plain link starts the login, and the settings that allow it.
+    login_path: ClassVar[str] = ""
+    login_settings: ClassVar[Mapping[str, Any]] = {}
+
     def go(self, visitor: Visitor) -> None:
         """Press the button, go to the provider, and come back."""
         raise NotImplementedError
@@ -60,12 +64,16 @@ class SocialHost(Host):
 
     def stories(self) -> dict[str, Story]:
         """Return the common stories and those of a login that is no signup."""
-        return super().stories() | {
+        stories: dict[str, Story] = {
             "second_login": self.tell_second_login,
             "other_person": self.tell_other_person,
             "later_click": self.tell_later_click,
             "shared": self.tell_shared_computer,
         }
+        if self.login_path:
+            stories["straight"] = self.tell_straight_to_provider
+            stories["straight_session"] = self.tell_straight_to_provider_with_session_alone
+        return super().stories() | stories
 
     def tell_second_login(self, url: str, name: str) -> list[Row]:
         """Sign up, log out, come by another link, log in."""
@@ -107,6 +115,18 @@ class SocialHost(Host):
         visitor.get("/log-out/")
         self.sign_up(visitor, f"{name}-2")
         return rows()
+
+    def tell_straight_to_provider(self, url: str, name: str) -> list[Row]:
+        """Land on the very address that sends visitors on to the provider."""
+        provider.person = Person(name)
+        with override_settings(**self.login_settings):
+            Visitor(url).get(self.login_path, tracking_data=VALUE)
+        return rows()
+
+    def tell_straight_to_provider_with_session_alone(self, url: str, name: str) -> list[Row]:
+        """The same, while only the session remembers, which the package saves and replaces on the way."""
+        with override_settings(TRACK360={**settings.TRACK360, "STORAGE": ("session",)}):
+            return self.tell_straight_to_provider(url, name)
 
 
 def who(request: HttpRequest) -> JsonResponse:

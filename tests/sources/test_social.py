@@ -24,9 +24,14 @@ LOGINS: Final = [
 # Host -> its stories of a signup that has the value of its landing, and the source that the customer names.
 SIGNUPS: Final = [
     ("allauth_social", "signup_form", "allauth"),
+    ("allauth_social", "straight", "allauth"),
+    ("allauth_social", "straight_session", "allauth"),
+    ("mozilla_oidc", "straight", "oidc"),
+    ("mozilla_oidc", "straight_session", "oidc"),
     ("allauth_headless", "social", "allauth"),
     ("allauth_headless", "header", "allauth"),
     ("allauth_headless", "app_header", "allauth"),
+    ("allauth_headless", "app_body", "allauth"),
     ("allauth_headless", "app_token", "allauth"),
     ("dj_rest_social", "header", "allauth"),
     # Nobody announces these: the safety net.

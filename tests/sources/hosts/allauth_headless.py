@@ -56,6 +56,7 @@ class Site(Host):
         return super().stories() | {
             "social": self.tell_social,
             "app_header": self.tell_app_with_header,
+            "app_body": self.tell_app_with_body,
             "app_alone": self.tell_app_alone,
             "app_token": self.tell_app_with_token,
             "app_second_login": self.tell_second_login_of_app,
@@ -77,6 +78,12 @@ class Site(Host):
         """Sign up as an app, whose session the package makes anew, with the value in a header."""
         app = Visitor(url, **{HEADER: VALUE})
         succeed(app.post("/_allauth/app/v1/auth/signup", _form(name)))
+        return rows()
+
+    def tell_app_with_body(self, url: str, name: str) -> list[Row]:
+        """The same, with the value beside the fields of the package."""
+        body = _form(name) | {"tracking_data": VALUE}
+        succeed(Visitor(url).post("/_allauth/app/v1/auth/signup", body))
         return rows()
 
     def tell_app_alone(self, url: str, name: str) -> list[Row]:

@@ -78,6 +78,9 @@ class Site(SocialHost):
         },
     }
 
+    login_path = LOGIN
+    login_settings: ClassVar[dict[str, Any]] = {"SOCIALACCOUNT_LOGIN_ON_GET": True}
+
     def urls(self) -> list[Any]:
         """Return allauth's, and lead its Apple to ours."""
         from allauth.socialaccount.providers.apple.views import AppleOAuth2Adapter

@@ -37,13 +37,15 @@ class Site(SocialHost):
         "OIDC_CALLBACK_CLASS": "tests.sources.hosts.mozilla_oidc_views.Callback",
     }
 
+    login_path = "/oidc/authenticate/"
+
     def urls(self) -> list[Any]:
         """Return the package's."""
         return [*super().urls(), path("oidc/", include("mozilla_django_oidc.urls"))]
 
     def go(self, visitor: Visitor) -> None:
         """Follow the link."""
-        visitor.get("/oidc/authenticate/")
+        visitor.get(self.login_path)
 
     def stories(self) -> dict[str, Story]:
         """Return the story of a provider that comes back by a POST of its own site, too."""
@@ -54,7 +56,7 @@ class Site(SocialHost):
         provider.person = Person(name)
         with browser_at(url, OIDC_AUTH_REQUEST_EXTRA_PARAMS={"response_mode": "form_post"}) as browser:
             land(browser)
-            page = browser.visit(f"{APP}/oidc/authenticate/", from_site=OURS)
+            page = browser.visit(f"{APP}{self.login_path}", from_site=OURS)
             assert page.url.startswith(provider.url), page
             assert browser.submit(page).url == f"{APP}/"
         return rows()
