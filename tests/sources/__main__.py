@@ -27,7 +27,7 @@ def main(name: str) -> None:
         settings.configure(**settings_of(host, Path(folder) / "host.sqlite3"))
         django.setup()
         # A broker that is there, for wake-ups that nobody reads.
-        current_app.conf.broker_url = "memory://"
+        current_app.conf.update(broker_url="memory://")
         call_command("migrate", run_syncdb=True, verbosity=0)
         print(json.dumps({"django": django.__version__, "told": tell(host)}))  # noqa: T201  what the test reads
 

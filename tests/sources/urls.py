@@ -7,7 +7,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-HOST = settings.TRACK360_TEST_HOST
+from tests.sources.host import Host
+
+HOST: Host = settings.TRACK360_TEST_HOST  # type: ignore[misc]  # of the harness's own settings
 
 
 def page(request: HttpRequest) -> HttpResponse:

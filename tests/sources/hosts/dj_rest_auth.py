@@ -41,7 +41,12 @@ class Site(Host):
 
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Call the API."""
-        body = {"username": name, "email": f"{name}@example.com", "password1": PASSWORD, "password2": PASSWORD}
+        body = {
+            "username": name,
+            "email": f"{name}@example.com",
+            "password1": PASSWORD,
+            "password2": PASSWORD,
+        }
         succeed(visitor.post("/dj-rest-auth/registration/", body))
 
     def refuse(self, visitor: Visitor, name: str) -> None:

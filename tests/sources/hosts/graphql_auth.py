@@ -25,7 +25,12 @@ VERIFY = "mutation ($token: String!) { verifyAccount(token: $token) { success er
 class Site(Host):
     """django-graphql-auth as its quick start has it."""
 
-    apps = ("graphene_django", "graphql_jwt.refresh_token.apps.RefreshTokenConfig", "graphql_auth", "django_filters")
+    apps = (
+        "graphene_django",
+        "graphql_jwt.refresh_token.apps.RefreshTokenConfig",
+        "graphql_auth",
+        "django_filters",
+    )
     settings = {
         "GRAPHENE": {
             "MIDDLEWARE": ["graphql_jwt.middleware.JSONWebTokenMiddleware"],
@@ -46,10 +51,10 @@ class Site(Host):
         from graphene_django.views import GraphQLView
         from graphql_auth import mutations
 
-        class Query(graphene.ObjectType):
+        class Query(graphene.ObjectType):  # type: ignore[misc]  # comes without types
             name = graphene.String()
 
-        class Mutation(graphene.ObjectType):
+        class Mutation(graphene.ObjectType):  # type: ignore[misc]  # the same
             register = mutations.Register.Field()
             verify_account = mutations.VerifyAccount.Field()
 

@@ -40,19 +40,30 @@ class Site(Host):
 
         own = {name: value for name, value in vars(defaults).items() if name.isupper()}
         search = {"default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}}
-        backends = ["oscar.apps.customer.auth_backends.EmailBackend", "django.contrib.auth.backends.ModelBackend"]
-        return {**own, "HAYSTACK_CONNECTIONS": search, "AUTHENTICATION_BACKENDS": backends, "MEDIA_URL": "/media/"}
+        backends = [
+            "oscar.apps.customer.auth_backends.EmailBackend",
+            "django.contrib.auth.backends.ModelBackend",
+        ]
+        return {
+            **own,
+            "HAYSTACK_CONNECTIONS": search,
+            "AUTHENTICATION_BACKENDS": backends,
+            "MEDIA_URL": "/media/",
+        }
 
     def urls(self) -> list[Any]:
         """Return the shop."""
         from django.apps import apps
 
-        return [path("shop/", include(apps.get_app_config("oscar").urls[0]))]
+        shop: Any = apps.get_app_config("oscar")
+        return [path("shop/", include(shop.urls[0]))]
 
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Fill its form."""
         email = f"{name}@example.com"
-        succeed(visitor.submit("/shop/accounts/register/", email=email, password1=PASSWORD, password2=PASSWORD))
+        succeed(
+            visitor.submit("/shop/accounts/register/", email=email, password1=PASSWORD, password2=PASSWORD)
+        )
 
     def refuse(self, visitor: Visitor, name: str) -> None:
         """Repeat the password wrongly."""
