@@ -7,7 +7,7 @@ Packages are found by the full path of their module, for labels collide. One tha
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from django.apps import apps
@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 # The primary keys of some users.
 Pks = set[Any]
+# Some of these users.
+Ask = Callable[[Collection[Any]], Pks]
+# What asks a package, None when it has nothing to say.
+Question = Callable[[], Ask | None]
 
 
 def guests_among(users: Collection[Any]) -> Pks:
@@ -30,9 +34,7 @@ def unverified_among(users: Collection[Any]) -> Pks:
     return _asked(_UNVERIFIED, users)
 
 
-def _asked(
-    packages: dict[str, Callable[[], Callable[[Collection[Any]], Pks] | None]], users: Collection[Any]
-) -> Pks:
+def _asked(packages: Mapping[str, Question], users: Collection[Any]) -> Pks:
     found: Pks = set()
     for app, question in packages.items():
         if users and apps.is_installed(app):
@@ -41,8 +43,8 @@ def _asked(
     return found
 
 
-def _ready(app: str, question: Callable[[], Any]) -> Any:
-    """Return what asks a package, None for one that has nothing to say, or is built otherwise than it used to be."""
+def _ready(app: str, question: Question) -> Ask | None:
+    """Return what asks a package, None for one that has nothing to say, or is built otherwise than it was."""
     try:
         return question()
     except Exception as error:  # noqa: BLE001  whatever is wrong with the package, it costs nobody a signup
@@ -54,14 +56,14 @@ def _ready(app: str, question: Callable[[], Any]) -> Any:
         return None
 
 
-def _guest_user() -> Callable[[Collection[Any]], Pks]:
+def _guest_user() -> Ask:
     from guest_user.functions import get_guest_model  # noqa: PLC0415  there only where it is installed
 
     guests = get_guest_model()
     return lambda users: set(_rows(guests, users).values_list("user_id", flat=True))
 
 
-def _allauth() -> Callable[[Collection[Any]], Pks] | None:
+def _allauth() -> Ask | None:
     from allauth.account import app_settings  # noqa: PLC0415  there only where it is installed
     from allauth.account.models import EmailAddress  # noqa: PLC0415
 
@@ -76,25 +78,25 @@ def _allauth() -> Callable[[Collection[Any]], Pks] | None:
     return ask
 
 
-def _gqlauth() -> Callable[[Collection[Any]], Pks] | None:
+def _gqlauth() -> Ask | None:
     from gqlauth.core.utils import app_settings  # noqa: PLC0415  there only where it is installed
     from gqlauth.models import UserStatus  # noqa: PLC0415
 
     return None if app_settings.ALLOW_LOGIN_NOT_VERIFIED else _by_status(UserStatus)
 
 
-def _graphql_auth() -> Callable[[Collection[Any]], Pks] | None:
+def _graphql_auth() -> Ask | None:
     from graphql_auth.models import UserStatus  # noqa: PLC0415  there only where it is installed
     from graphql_auth.settings import graphql_auth_settings  # noqa: PLC0415
 
     return None if graphql_auth_settings.ALLOW_LOGIN_NOT_VERIFIED else _by_status(UserStatus)
 
 
-def _by_status(model: type[Model]) -> Callable[[Collection[Any]], Pks]:
+def _by_status(model: type[Model]) -> Ask:
     return lambda users: set(_rows(model, users).filter(verified=False).values_list("user_id", flat=True))
 
 
-def _rest_registration() -> Callable[[Collection[Any]], Pks] | None:
+def _rest_registration() -> Ask | None:
     from rest_registration.settings import registration_settings  # noqa: PLC0415  there only where it is installed
 
     flag = registration_settings.USER_VERIFICATION_FLAG_FIELD
@@ -109,8 +111,8 @@ def _rows(model: type[Model], users: Collection[Any]) -> QuerySet[Any]:
     return rows.filter(user_id__in=[user.pk for user in users])
 
 
-_GUESTS: Final = {"guest_user": _guest_user}
-_UNVERIFIED: Final = {
+_GUESTS: Final[Mapping[str, Question]] = {"guest_user": _guest_user}
+_UNVERIFIED: Final[Mapping[str, Question]] = {
     "allauth.account": _allauth,
     "gqlauth": _gqlauth,
     "graphql_auth": _graphql_auth,

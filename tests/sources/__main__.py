@@ -27,7 +27,7 @@ def main(name: str) -> None:
         settings.configure(**settings_of(host, Path(folder) / "host.sqlite3"))
         django.setup()
         # A broker that is there, for wake-ups that nobody reads.
-        current_app.conf.broker_url = "memory://"
+        current_app.conf.update(broker_url="memory://")
         call_command("migrate", run_syncdb=True, verbosity=0)
         print(json.dumps({"django": django.__version__, "told": tell(host)}))  # noqa: T201  what the test reads
 
@@ -135,7 +135,7 @@ def settings_of(host: Host, database: Path) -> dict[str, Any]:
         "TRACK360": {"BASE_URL": "http://127.0.0.1:1", "BRAND_TOKEN": "token"},
         "TRACK360_TEST_HOST": host,
     }
-    return {**plain, **host.settings}
+    return {**plain, **host.configuration()}
 
 
 class _OursAlone(dict[str, None]):

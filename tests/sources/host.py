@@ -35,6 +35,10 @@ class Host:
     # A name of `environments.py`, for a package that can't share the project's environment.
     environment: ClassVar[str] = ""
 
+    def configuration(self) -> Mapping[str, Any]:
+        """Return the settings, and those that are known only when the host is started."""
+        return self.settings
+
     def urls(self) -> list[Any]:
         """Return the URL patterns; pages and the admin are there already."""
         return []
@@ -62,9 +66,10 @@ class Host:
             "attributed": self.tell_attributed,
             "unattributed": self.tell_unattributed,
             "refused": self.tell_refused,
+            "forgotten": self.tell_forgotten,
         }
         if self.is_api:
-            stories["header"] = self.tell_header
+            stories |= {"header": self.tell_header, "body": self.tell_body}
         if self.has_activation:
             stories["activated"] = self.tell_activated
         return stories
@@ -90,11 +95,24 @@ class Host:
 
     def tell_header(self, url: str, name: str) -> list[Row]:
         """Sign up as an app that keeps no cookies and sends the value in a header."""
-        self.sign_up(Visitor(url, **{"X-Track360-Tracking": VALUE}), name)
+        self.sign_up(Visitor(url, headers={"X-Track360-Tracking": VALUE}), name)
         return rows()
 
+    def tell_body(self, url: str, name: str) -> list[Row]:
+        """Sign up as an app that keeps no cookies and sends the value beside its other fields."""
+        self.sign_up(Visitor(url, body={"tracking_data": VALUE}), name)
+        return rows()
+
+    def tell_forgotten(self, url: str, name: str) -> list[Row]:
+        """Ask a browser what it remembers, before its signup and after it."""
+        visitor = Visitor(url)
+        visitor.land(VALUE)
+        before = visitor.remembers()
+        self.sign_up(visitor, name)
+        return [before, visitor.remembers()]
+
     def tell_activated(self, url: str, name: str) -> list[Row]:
-        """Land, sign up, and be activated in another browser, which came by another link."""
+        """Land, sign up, and be activated in another browser, which came by another link and still knows it."""
         with activation(self.activation_settings):
             visitor = Visitor(url)
             visitor.land(VALUE)
@@ -103,7 +121,7 @@ class Host:
             other = Visitor(url)
             other.land(OTHER_VALUE)
             self.activate(other, name)
-            return [*waiting, *rows()]
+            return [*waiting, *rows(), other.remembers()]
 
 
 @contextmanager

@@ -20,9 +20,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 CLIENT_ID: Final = "brand"
 CLIENT_SECRET: Final = "a-secret-between-brand-and-provider-of-enough-bytes"
 KEY_ID: Final = "key-1"
@@ -131,6 +128,8 @@ class IdentityProvider:
 
     def tokens_of(self, person: Person, nonce: str | None = None) -> dict[str, Any]:
         """Return a person's tokens, as an app gets them from the provider's own SDK."""
+        import jwt
+
         access_token = secrets.token_urlsafe(16)
         self._tokens[access_token] = person
         now = int(time.time())
@@ -155,11 +154,15 @@ class IdentityProvider:
 
 
 @cache
-def _key() -> rsa.RSAPrivateKey:
+def _key() -> Any:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _keys() -> dict[str, Any]:
+    import jwt
+
     public: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(_key().public_key(), as_dict=True)
     return {"keys": [public | {"kid": KEY_ID, "alg": "RS256", "use": "sig"}]}
 

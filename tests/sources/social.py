@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -30,7 +31,11 @@ SECURE: Final = {"SESSION_COOKIE_SECURE": True, "CSRF_COOKIE_SECURE": True}
 # A person's way back from the provider may be a POST of another site: their session comes along only if the host says so.
 CROSS_SITE: Final[dict[str, Any]] = {"SESSION_COOKIE_SAMESITE": "None"}
 
-provider: Final = IdentityProvider()
+
+@cache
+def provider() -> IdentityProvider:
+    """Return the provider of this process, which runs from the first time that it is asked for."""
+    return IdentityProvider()
 
 
 class SocialHost(Host):
@@ -52,13 +57,13 @@ class SocialHost(Host):
 
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Sign up as somebody who has an account at the provider."""
-        provider.person = Person(name)
+        provider().person = Person(name)
         self.go(visitor)
         assert is_known(visitor)
 
     def refuse(self, visitor: Visitor, name: str) -> None:  # noqa: ARG002  the provider tells nothing of them
         """Refuse, at the provider, to share anything."""
-        provider.person = None
+        provider().person = None
         self.go(visitor)
         assert not is_known(visitor)
 
@@ -68,7 +73,6 @@ class SocialHost(Host):
             "second_login": self.tell_second_login,
             "other_person": self.tell_other_person,
             "later_click": self.tell_later_click,
-            "shared": self.tell_shared_computer,
         }
         if self.login_path:
             stories["straight"] = self.tell_straight_to_provider
@@ -107,18 +111,9 @@ class SocialHost(Host):
         visitor.land(OTHER_VALUE)
         return [*before, *rows_in_full()]
 
-    def tell_shared_computer(self, url: str, name: str) -> list[Row]:
-        """Sign up, log out, and let somebody else sign up in the same browser."""
-        visitor = Visitor(url)
-        visitor.land(VALUE)
-        self.sign_up(visitor, name)
-        visitor.get("/log-out/")
-        self.sign_up(visitor, f"{name}-2")
-        return rows()
-
     def tell_straight_to_provider(self, url: str, name: str) -> list[Row]:
         """Land on the very address that sends visitors on to the provider."""
-        provider.person = Person(name)
+        provider().person = Person(name)
         with override_settings(**self.login_settings):
             Visitor(url).get(self.login_path, tracking_data=VALUE)
         return rows()

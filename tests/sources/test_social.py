@@ -29,16 +29,13 @@ SIGNUPS: Final = [
     ("mozilla_oidc", "straight", "oidc"),
     ("mozilla_oidc", "straight_session", "oidc"),
     ("allauth_headless", "social", "allauth"),
-    ("allauth_headless", "header", "allauth"),
     ("allauth_headless", "app_header", "allauth"),
     ("allauth_headless", "app_body", "allauth"),
     ("allauth_headless", "app_token", "allauth"),
-    ("dj_rest_social", "header", "allauth"),
     # Nobody announces these: the safety net.
     ("dj_rest_social", "silent", "auth"),
     ("dj_rest_social", "silent_header", "auth"),
-    ("rest_framework", "header", "rest_framework"),
-    ("rest_framework", "body", "rest_framework"),
+    ("rest_framework", "body_and_landing", "rest_framework"),
     ("rest_framework", "form", "rest_framework"),
 ]
 # The same, for those who come back by a form that another site submits.
@@ -106,18 +103,6 @@ def test_landing_on_another_name_of_the_brand_needs_a_cookie_for_both_or_a_token
         assert stories["subdomain"] == [_row("allauth", {})], where
         assert stories["subdomain_cookie"] == [_row("allauth", ATTRIBUTED)], where
         assert stories["subdomain_token"] == [_row("allauth", ATTRIBUTED)], where
-
-
-@pytest.mark.parametrize(
-    ("host", "source"),
-    [("allauth_social", "allauth"), ("mozilla_oidc", "oidc"), ("social_auth", "social_auth")],
-)
-def test_next_person_at_the_same_computer_is_not_credited_to_the_first_ones_link(
-    host: str, source: str
-) -> None:
-    """A signup uses up what the browser remembers."""
-    for where, stories in told(host).items():
-        assert stories["shared"] == [_row(source, ATTRIBUTED), _row(source, {})], where
 
 
 def _row(source: str, tracking: dict[str, str]) -> dict[str, Any]:

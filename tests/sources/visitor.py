@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any, Final
 
@@ -11,13 +12,16 @@ USER_AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Fi
 
 
 class Visitor:
-    """One browser at one host; `headers` go with each request."""
+    """One browser at one host, or an app: `headers` go with each request, `body` goes along in each JSON body."""
 
-    def __init__(self, url: str, **headers: str) -> None:
+    def __init__(
+        self, url: str, *, headers: Mapping[str, str] | None = None, body: Mapping[str, str] | None = None
+    ) -> None:
         self.url = url
+        self.body = dict(body or {})
         self.session = requests.Session()
         self.session.trust_env = False
-        self.session.headers.update({"User-Agent": USER_AGENT, **headers})
+        self.session.headers.update({"User-Agent": USER_AGENT, **(headers or {})})
 
     def get(self, path: str, **params: str) -> str:
         """Open a page, and return it."""
@@ -32,7 +36,14 @@ class Visitor:
 
     def post(self, path: str, body: Any, **headers: str) -> requests.Response:
         """Send JSON, as an app does."""
-        return self.session.post(self._address(path), json=body, headers=headers, timeout=30)
+        return self.session.post(self._address(path), json={**body, **self.body}, headers=headers, timeout=30)
+
+    def remembers(self) -> dict[str, str]:
+        """Return the parameters of the touch that a signup in this browser would be credited to."""
+        remembered: dict[str, str] = self._checked(
+            self.session.get(self._address("/remembered/"), timeout=30)
+        ).json()
+        return remembered
 
     def land(self, value: str) -> None:
         """Open a landing page with tracking data, then wander over two pages without."""

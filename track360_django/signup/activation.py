@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.db import router
+from django.db import router, transaction
 from django.db.models import QuerySet
 
-from track360_django import conf, databases, identity, outbox, wakeup
+from track360_django import conf, customers, databases, identity, outbox, wakeup
 from track360_django.models import Customer, Status
 
 # Why a customer waits for their activation, as `identity` says it.
@@ -62,8 +62,17 @@ def _waiting(using: str) -> QuerySet[Customer]:
     return Customer.objects.using(using).filter(status=Status.HELD, reason__in=WAITING)
 
 
+def hold_unserved(user: Any, reason: str, *, source: str) -> None:
+    """Write down that somebody signed up and waits, of whom no request tells what brought them."""
+    using = router.db_for_write(Customer)
+    with transaction.atomic(using=using, savepoint=False):
+        customer = customers.report(user, source=source)
+        outbox.hold_customer(customer.pk, using=using, reason=reason)
+
+
 def _release(waiting: Customer, using: str) -> bool:
     is_released = outbox.release_customer(waiting.pk, using=using)
     if is_released:
+        customers.tell_unattributed(waiting, None)
         wakeup.after_commit(using=using)
     return is_released

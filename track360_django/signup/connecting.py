@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from track360_django import attribution, conf, customers, identity
 from track360_django.signals import customer_signed_up
 from track360_django.signup import net
-from track360_django.signup.activation import WAITING, release_activated
+from track360_django.signup.activation import WAITING, hold_unserved, release_activated
 from track360_django.signup.guarding import guarded
 from track360_django.signup.sources import installed
 
@@ -95,6 +95,8 @@ def _report(user: Any, request: Any, source: str) -> None:
         customers.report(user, request=request, source=source)
     elif reason in WAITING and touches is not None:
         net.hold(user, touches, source=source)
+    elif reason in WAITING:
+        hold_unserved(user, reason, source=source)
 
 
 def _is_colleagues(request: Any, user: Any) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from django.urls import include, path
 
 from tests.sources.host import OTHER_VALUE, PASSWORD, VALUE, Host, Row, Story, rows
-from tests.sources.hosts.allauth_social import OPENID_CONNECT
+from tests.sources.hosts.allauth_social import openid_connect
 from tests.sources.identity_provider import CLIENT_ID, Person
 from tests.sources.social import provider, rows_in_full
 from tests.sources.visitor import Visitor, succeed
@@ -26,15 +27,18 @@ class Site(Host):
         "allauth.headless",
     )
     middleware = ("allauth.account.middleware.AccountMiddleware",)
-    settings: ClassVar[dict[str, Any]] = {
-        "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
-        "ACCOUNT_EMAIL_VERIFICATION": "none",
-        "ACCOUNT_RATE_LIMITS": False,
-        "HEADLESS_ONLY": True,
-        "HEADLESS_FRONTEND_URLS": {"account_signup": "/", "socialaccount_login_error": "/"},
-        "SOCIALACCOUNT_PROVIDERS": {"openid_connect": {"APPS": [OPENID_CONNECT]}},
-    }
     is_api = True
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what the package's documentation asks for."""
+        return {
+            "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
+            "ACCOUNT_EMAIL_VERIFICATION": "none",
+            "ACCOUNT_RATE_LIMITS": False,
+            "HEADLESS_ONLY": True,
+            "HEADLESS_FRONTEND_URLS": {"account_signup": "/", "socialaccount_login_error": "/"},
+            "SOCIALACCOUNT_PROVIDERS": {"openid_connect": {"APPS": [openid_connect()]}},
+        }
 
     def urls(self) -> list[Any]:
         """Return allauth's: headless alone, the way back from a provider is a page all the same."""
@@ -67,7 +71,7 @@ class Site(Host):
         visitor = Visitor(url)
         visitor.land(VALUE)
         visitor.get("/_allauth/browser/v1/config")
-        provider.person = Person(name)
+        provider().person = Person(name)
         form = {"provider": "provider", "process": "login", "callback_url": f"{url}/games/"}
         token = {"csrfmiddlewaretoken": visitor.session.cookies["csrftoken"]}
         address = f"{url}/_allauth/browser/v1/auth/provider/redirect"
@@ -76,7 +80,7 @@ class Site(Host):
 
     def tell_app_with_header(self, url: str, name: str) -> list[Row]:
         """Sign up as an app, whose session the package makes anew, with the value in a header."""
-        app = Visitor(url, **{HEADER: VALUE})
+        app = Visitor(url, headers={HEADER: VALUE})
         succeed(app.post("/_allauth/app/v1/auth/signup", _form(name)))
         return rows()
 
@@ -93,14 +97,14 @@ class Site(Host):
 
     def tell_app_with_token(self, url: str, name: str) -> list[Row]:
         """Sign up with what the provider's own SDK gave the app."""
-        _log_in_by_token(Visitor(url, **{HEADER: VALUE}), name)
+        _log_in_by_token(Visitor(url, headers={HEADER: VALUE}), name)
         return rows()
 
     def tell_second_login_of_app(self, url: str, name: str) -> list[Row]:
         """Log in again, opened by another link."""
-        _log_in_by_token(Visitor(url, **{HEADER: VALUE}), name)
+        _log_in_by_token(Visitor(url, headers={HEADER: VALUE}), name)
         before = rows_in_full()
-        _log_in_by_token(Visitor(url, **{HEADER: OTHER_VALUE}), name)
+        _log_in_by_token(Visitor(url, headers={HEADER: OTHER_VALUE}), name)
         return [*before, *rows_in_full()]
 
 
@@ -115,6 +119,6 @@ def _call(visitor: Visitor, path: str, body: dict[str, str]) -> Any:
 
 
 def _log_in_by_token(app: Visitor, name: str) -> None:
-    token = {"client_id": CLIENT_ID, "id_token": provider.tokens_of(Person(name))["id_token"]}
+    token = {"client_id": CLIENT_ID, "id_token": provider().tokens_of(Person(name))["id_token"]}
     body = {"provider": "provider", "process": "login", "token": token}
     succeed(app.post("/_allauth/app/v1/auth/provider/token", body))

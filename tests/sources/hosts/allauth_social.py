@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import include, path
@@ -17,16 +17,24 @@ from tests.sources.social import APP, BEHIND_TLS, OURS, WWW, SocialHost, browser
 from tests.sources.visitor import Visitor, succeed
 
 LOGIN: Final = "/accounts/oidc/provider/login/"
-# Apple, imitated: it answers with a form whenever it tells a name.
-apple: Final = IdentityProvider(issuer="https://appleid.apple.com")
 FORM_POST: Final = {"response_mode": "form_post"}
-OPENID_CONNECT: Final = {
-    "provider_id": "provider",
-    "name": "Provider",
-    "client_id": CLIENT_ID,
-    "secret": CLIENT_SECRET,
-    "settings": {"server_url": provider.url},
-}
+
+
+@cache
+def apple() -> IdentityProvider:
+    """Return Apple, imitated: it answers with a form whenever it tells a name."""
+    return IdentityProvider(issuer="https://appleid.apple.com")
+
+
+def openid_connect() -> dict[str, Any]:
+    """Return the provider as allauth's settings tell of it."""
+    return {
+        "provider_id": "provider",
+        "name": "Provider",
+        "client_id": CLIENT_ID,
+        "secret": CLIENT_SECRET,
+        "settings": {"server_url": provider().url},
+    }
 
 
 def carry(request: HttpRequest) -> HttpResponse:
@@ -38,6 +46,9 @@ def carry(request: HttpRequest) -> HttpResponse:
 
 def private_key() -> str:
     """Return a key as Apple gives it to a host."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     return (
         ec.generate_private_key(ec.SECP256R1())
         .private_bytes(
@@ -58,36 +69,39 @@ class Site(SocialHost):
         "allauth.socialaccount.providers.apple",
     )
     middleware = ("allauth.account.middleware.AccountMiddleware",)
-    settings: ClassVar[dict[str, Any]] = {
-        **BEHIND_TLS,
-        "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
-        "ACCOUNT_EMAIL_VERIFICATION": "none",
-        "ACCOUNT_RATE_LIMITS": False,
-        "SOCIALACCOUNT_PROVIDERS": {
-            "openid_connect": {"APPS": [OPENID_CONNECT], "OAUTH_PKCE_ENABLED": True},
-            "apple": {
-                "APPS": [
-                    {
-                        "client_id": CLIENT_ID,
-                        "secret": "KEYID",
-                        "key": "MEMBERID",
-                        "settings": {"certificate_key": private_key()},
-                    }
-                ]
-            },
-        },
-    }
 
     login_path = LOGIN
     login_settings: ClassVar[dict[str, Any]] = {"SOCIALACCOUNT_LOGIN_ON_GET": True}
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what the package's documentation asks for."""
+        return {
+            **BEHIND_TLS,
+            "AUTHENTICATION_BACKENDS": ["allauth.account.auth_backends.AuthenticationBackend"],
+            "ACCOUNT_EMAIL_VERIFICATION": "none",
+            "ACCOUNT_RATE_LIMITS": False,
+            "SOCIALACCOUNT_PROVIDERS": {
+                "openid_connect": {"APPS": [openid_connect()], "OAUTH_PKCE_ENABLED": True},
+                "apple": {
+                    "APPS": [
+                        {
+                            "client_id": CLIENT_ID,
+                            "secret": "KEYID",
+                            "key": "MEMBERID",
+                            "settings": {"certificate_key": private_key()},
+                        }
+                    ]
+                },
+            },
+        }
 
     def urls(self) -> list[Any]:
         """Return allauth's, and lead its Apple to ours."""
         from allauth.socialaccount.providers.apple.views import AppleOAuth2Adapter
 
-        AppleOAuth2Adapter.access_token_url = f"{apple.url}/token"
-        AppleOAuth2Adapter.authorize_url = f"{apple.url}/authorize"
-        AppleOAuth2Adapter.public_key_url = f"{apple.url}/jwks"
+        AppleOAuth2Adapter.access_token_url = f"{apple().url}/token"
+        AppleOAuth2Adapter.authorize_url = f"{apple().url}/authorize"
+        AppleOAuth2Adapter.public_key_url = f"{apple().url}/jwks"
         return [
             *super().urls(),
             path("accounts/", include("allauth.urls")),
@@ -114,7 +128,7 @@ class Site(SocialHost):
         """Come back to a form that asks for more, and fill it."""
         visitor = Visitor(url)
         visitor.land(VALUE)
-        provider.person = Person(name)
+        provider().person = Person(name)
         with override_settings(SOCIALACCOUNT_AUTO_SIGNUP=False):
             self.go(visitor)
             assert rows() == []
@@ -131,13 +145,13 @@ class Site(SocialHost):
 
     def tell_form_post_that_allauth_refuses(self, url: str, name: str) -> list[Row]:
         """Come back by a form from the other provider, which fails; then go the way of a redirect."""
-        asked = {**self.settings["SOCIALACCOUNT_PROVIDERS"]["openid_connect"], "AUTH_PARAMS": FORM_POST}
+        asked = {"APPS": [openid_connect()], "AUTH_PARAMS": FORM_POST}
         with browser_at(url) as browser:
             land(browser)
-            provider.person = Person(name)
+            provider().person = Person(name)
             with override_settings(SOCIALACCOUNT_PROVIDERS={"openid_connect": asked}):
                 page = browser.submit(browser.visit(f"{APP}{LOGIN}", from_site=OURS))
-            assert page.url.startswith(provider.url), page
+            assert page.url.startswith(provider().url), page
             assert browser.submit(page).status == 403
             assert rows() == []
             _sign_up(browser, name)
@@ -177,16 +191,16 @@ class Site(SocialHost):
 
 
 def _sign_up(browser: Browser, name: str) -> Page:
-    provider.person = Person(name)
+    provider().person = Person(name)
     page = browser.submit(browser.visit(f"{APP}{LOGIN}", from_site=OURS))
     assert page.url == f"{APP}/", page
     return page
 
 
 def _come_back_from_apple(browser: Browser, name: str) -> None:
-    apple.person = Person(name)
+    apple().person = Person(name)
     page = browser.submit(browser.visit(f"{APP}/accounts/apple/login/", from_site=OURS))
-    assert page.url.startswith(apple.url), page
+    assert page.url.startswith(apple().url), page
     back = browser.submit(page)
     assert back.way[0].startswith("POST"), back.way
     assert back.url == f"{APP}/", back

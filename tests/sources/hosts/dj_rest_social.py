@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import requests
@@ -10,7 +11,7 @@ from django.test import override_settings
 from django.urls import include, path
 
 from tests.sources.host import OTHER_VALUE, VALUE, Host, Row, Story, rows
-from tests.sources.hosts.allauth_social import OPENID_CONNECT
+from tests.sources.hosts.allauth_social import openid_connect
 from tests.sources.identity_provider import CLIENT_ID, Person
 from tests.sources.social import provider, rows_in_full
 from tests.sources.visitor import Visitor, succeed
@@ -33,15 +34,18 @@ class Site(Host):
         "dj_rest_auth.registration",
     )
     middleware = ("allauth.account.middleware.AccountMiddleware",)
-    settings: ClassVar[dict[str, Any]] = {
-        "ACCOUNT_EMAIL_VERIFICATION": "none",
-        "ACCOUNT_RATE_LIMITS": False,
-        "REST_FRAMEWORK": {
-            "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"]
-        },
-        "SOCIALACCOUNT_PROVIDERS": {"openid_connect": {"APPS": [OPENID_CONNECT]}},
-    }
     is_api = True
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what the packages' documentation asks for."""
+        return {
+            "ACCOUNT_EMAIL_VERIFICATION": "none",
+            "ACCOUNT_RATE_LIMITS": False,
+            "REST_FRAMEWORK": {
+                "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.TokenAuthentication"]
+            },
+            "SOCIALACCOUNT_PROVIDERS": {"openid_connect": {"APPS": [openid_connect()]}},
+        }
 
     def urls(self) -> list[Any]:
         """Return the package's social login, as its documentation has it."""
@@ -89,9 +93,9 @@ class Site(Host):
         return [*before, *rows_in_full()]
 
     def _log_in(self, visitor: Visitor, person: Person | None) -> requests.Response:
-        provider.person = person
+        provider().person = person
         query = {"client_id": CLIENT_ID, "response_type": "code", "scope": "openid email", "state": "state"}
-        address = f"{provider.url}/authorize?{urlencode(query | {'redirect_uri': BACK})}"
+        address = f"{provider().url}/authorize?{urlencode(query | {'redirect_uri': BACK})}"
         answer = visitor.session.get(address, allow_redirects=False, timeout=30)
         code = parse_qs(urlsplit(answer.headers["Location"]).query).get("code", [""])[0]
         return visitor.post("/social/", {"code": code})

@@ -6,8 +6,7 @@ from typing import Any
 
 from django.urls import include, path
 
-from tests.sources.host import PASSWORD, Host, Row, Story, link_in_mail, rows
-from tests.sources.host import VALUE
+from tests.sources.host import PASSWORD, VALUE, Host, Row, Story, link_in_mail, rows
 from tests.sources.visitor import Visitor, succeed
 
 

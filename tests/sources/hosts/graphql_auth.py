@@ -51,10 +51,10 @@ class Site(Host):
         from graphene_django.views import GraphQLView
         from graphql_auth import mutations
 
-        class Query(graphene.ObjectType):
+        class Query(graphene.ObjectType):  # type: ignore[misc]  # comes without types
             name = graphene.String()
 
-        class Mutation(graphene.ObjectType):
+        class Mutation(graphene.ObjectType):  # type: ignore[misc]  # the same
             register = mutations.Register.Field()
             verify_account = mutations.VerifyAccount.Field()
 

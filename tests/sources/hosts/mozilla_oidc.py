@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 from django.urls import include, path
 
@@ -22,22 +23,25 @@ class Site(SocialHost):
     """mozilla-django-oidc as its documentation has it."""
 
     apps = ("mozilla_django_oidc",)
-    settings: ClassVar[dict[str, Any]] = {
-        **BEHIND_TLS,
-        "AUTHENTICATION_BACKENDS": ["tests.sources.hosts.mozilla_oidc_views.Backend"],
-        "OIDC_RP_CLIENT_ID": CLIENT_ID,
-        "OIDC_RP_CLIENT_SECRET": CLIENT_SECRET,
-        "OIDC_RP_SIGN_ALGO": "RS256",
-        "OIDC_OP_AUTHORIZATION_ENDPOINT": f"{provider.url}/authorize",
-        "OIDC_OP_TOKEN_ENDPOINT": f"{provider.url}/token",
-        "OIDC_OP_USER_ENDPOINT": f"{provider.url}/userinfo",
-        "OIDC_OP_JWKS_ENDPOINT": f"{provider.url}/jwks",
-        "OIDC_USE_PKCE": True,
-        "OIDC_USERNAME_ALGO": "tests.sources.hosts.mozilla_oidc.username_of",
-        "OIDC_CALLBACK_CLASS": "tests.sources.hosts.mozilla_oidc_views.Callback",
-    }
 
     login_path = "/oidc/authenticate/"
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what the package's documentation asks for, and the backend with the mixin."""
+        return {
+            **BEHIND_TLS,
+            "AUTHENTICATION_BACKENDS": ["tests.sources.hosts.mozilla_oidc_views.Backend"],
+            "OIDC_RP_CLIENT_ID": CLIENT_ID,
+            "OIDC_RP_CLIENT_SECRET": CLIENT_SECRET,
+            "OIDC_RP_SIGN_ALGO": "RS256",
+            "OIDC_OP_AUTHORIZATION_ENDPOINT": f"{provider().url}/authorize",
+            "OIDC_OP_TOKEN_ENDPOINT": f"{provider().url}/token",
+            "OIDC_OP_USER_ENDPOINT": f"{provider().url}/userinfo",
+            "OIDC_OP_JWKS_ENDPOINT": f"{provider().url}/jwks",
+            "OIDC_USE_PKCE": True,
+            "OIDC_USERNAME_ALGO": "tests.sources.hosts.mozilla_oidc.username_of",
+            "OIDC_CALLBACK_CLASS": "tests.sources.hosts.mozilla_oidc_views.Callback",
+        }
 
     def urls(self) -> list[Any]:
         """Return the package's."""
@@ -53,10 +57,10 @@ class Site(SocialHost):
 
     def tell_form_post_by_get(self, url: str, name: str) -> list[Row]:
         """Come back by the view of the how-to: the package itself takes no POST at all."""
-        provider.person = Person(name)
+        provider().person = Person(name)
         with browser_at(url, OIDC_AUTH_REQUEST_EXTRA_PARAMS={"response_mode": "form_post"}) as browser:
             land(browser)
             page = browser.visit(f"{APP}{self.login_path}", from_site=OURS)
-            assert page.url.startswith(provider.url), page
+            assert page.url.startswith(provider().url), page
             assert browser.submit(page).url == f"{APP}/"
         return rows()

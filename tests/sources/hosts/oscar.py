@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.db.models.signals import pre_save
 from django.urls import include, path
 
-from tests.sources.host import PASSWORD, Host
+from tests.sources.host import PASSWORD, VALUE, Host, Row, Story, rows
 from tests.sources.visitor import Visitor, succeed
 
 OWN = "django.contrib."
@@ -55,7 +59,12 @@ class Site(Host):
         """Return the shop."""
         from django.apps import apps
 
-        return [path("shop/", include(apps.get_app_config("oscar").urls[0]))]
+        shop: Any = apps.get_app_config("oscar")
+        return [path("shop/", include(shop.urls[0]))]
+
+    def stories(self) -> dict[str, Story]:
+        """Add the form that is sent twice."""
+        return {**super().stories(), "sent_twice": self.tell_sent_twice}
 
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Fill its form."""
@@ -69,3 +78,26 @@ class Site(Host):
         email = f"{name}@example.com"
         answer = visitor.submit("/shop/accounts/register/", email=email, password1=PASSWORD, password2="x")
         assert "error" in answer.text
+
+    def tell_sent_twice(self, url: str, name: str) -> list[Row]:
+        """Land, and send the form twice at once: both find the address free, and oscar makes two users."""
+        visitor = Visitor(url)
+        visitor.land(VALUE)
+        both = Barrier(2, timeout=20)
+
+        def wait(**_: Any) -> None:
+            both.wait()
+
+        def send() -> None:
+            twin = Visitor(url)
+            twin.session.cookies.update(visitor.session.cookies)
+            self.sign_up(twin, name)
+
+        pre_save.connect(wait, sender=get_user_model())
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                for sent in [pool.submit(send), pool.submit(send)]:
+                    sent.result()
+        finally:
+            pre_save.disconnect(wait, sender=get_user_model())
+        return rows()

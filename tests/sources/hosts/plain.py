@@ -17,7 +17,7 @@ def join(request: HttpRequest) -> HttpResponse:
     from django.contrib.auth import login
     from django.contrib.auth.forms import UserCreationForm
 
-    form = UserCreationForm(request.POST or None)
+    form: Any = UserCreationForm(request.POST or None)
     if form.is_valid():
         login(request, form.save())
         return redirect("home")

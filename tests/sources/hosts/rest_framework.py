@@ -48,12 +48,12 @@ class Site(Host):
     def stories(self) -> dict[str, Story]:
         """Return the stories of what a client sends in the body."""
         return super().stories() | {
-            "body": self.tell_body,
+            "body_and_landing": self.tell_body_and_landing,
             "form": self.tell_form,
             "no_values": self.tell_no_values,
         }
 
-    def tell_body(self, url: str, name: str) -> list[Row]:
+    def tell_body_and_landing(self, url: str, name: str) -> list[Row]:
         """Send the value in the body, which counts more than what the browser remembers."""
         visitor = Visitor(url)
         visitor.land(OTHER_VALUE)

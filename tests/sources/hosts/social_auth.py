@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import include, path
-from social_core.backends.open_id_connect import OpenIdConnectAuth
 
 from tests.sources.browser import Browser, Page
 from tests.sources.host import Row, Story, rows
 from tests.sources.identity_provider import CLIENT_ID, CLIENT_SECRET, Person
 from tests.sources.social import APP, BEHIND_TLS, CROSS_SITE, OURS, SocialHost, browser_at, land, provider
 from tests.sources.visitor import Visitor, succeed
-
-
-class FormPost(OpenIdConnectAuth):  # type: ignore[misc]  # comes without types
-    """A provider that answers with a form, as Apple does."""
-
-    name = "form-post"
 
 
 def button(request: HttpRequest, backend: str) -> HttpResponse:
@@ -59,36 +53,39 @@ class Site(SocialHost):
     """social-app-django as its documentation has it, and a second provider that answers with a form."""
 
     apps = ("social_django",)
-    settings = {
-        **BEHIND_TLS,
-        "AUTHENTICATION_BACKENDS": [
-            "social_core.backends.open_id_connect.OpenIdConnectAuth",
-            "tests.sources.hosts.social_auth.FormPost",
-            "django.contrib.auth.backends.ModelBackend",
-        ],
-        "SOCIAL_AUTH_PIPELINE": (
-            "social_core.pipeline.social_auth.social_details",
-            "social_core.pipeline.social_auth.social_uid",
-            "social_core.pipeline.social_auth.auth_allowed",
-            "social_core.pipeline.social_auth.social_user",
-            "social_core.pipeline.user.get_username",
-            "social_core.pipeline.user.create_user",
-            "track360_django.contrib.social_auth.report_customer",
-            "social_core.pipeline.social_auth.associate_user",
-            "social_core.pipeline.social_auth.load_extra_data",
-            "social_core.pipeline.user.user_details",
-        ),
-        "SOCIAL_AUTH_OIDC_OIDC_ENDPOINT": provider.url,
-        "SOCIAL_AUTH_OIDC_KEY": CLIENT_ID,
-        "SOCIAL_AUTH_OIDC_SECRET": CLIENT_SECRET,
-        "SOCIAL_AUTH_FORM_POST_OIDC_ENDPOINT": provider.url,
-        "SOCIAL_AUTH_FORM_POST_KEY": CLIENT_ID,
-        "SOCIAL_AUTH_FORM_POST_SECRET": CLIENT_SECRET,
-        "SOCIAL_AUTH_FORM_POST_AUTH_EXTRA_ARGUMENTS": {"response_mode": "form_post"},
-        "SOCIAL_AUTH_LOGIN_ERROR_URL": "/games/",
-        "SOCIAL_AUTH_RAISE_EXCEPTIONS": False,
-    }
     middleware = ("social_django.middleware.SocialAuthExceptionMiddleware",)
+
+    def configuration(self) -> Mapping[str, Any]:
+        """Return what the package's documentation asks for, and the step of `contrib`."""
+        return {
+            **BEHIND_TLS,
+            "AUTHENTICATION_BACKENDS": [
+                "social_core.backends.open_id_connect.OpenIdConnectAuth",
+                "tests.sources.hosts.social_auth_backend.FormPost",
+                "django.contrib.auth.backends.ModelBackend",
+            ],
+            "SOCIAL_AUTH_PIPELINE": (
+                "social_core.pipeline.social_auth.social_details",
+                "social_core.pipeline.social_auth.social_uid",
+                "social_core.pipeline.social_auth.auth_allowed",
+                "social_core.pipeline.social_auth.social_user",
+                "social_core.pipeline.user.get_username",
+                "social_core.pipeline.user.create_user",
+                "track360_django.contrib.social_auth.report_customer",
+                "social_core.pipeline.social_auth.associate_user",
+                "social_core.pipeline.social_auth.load_extra_data",
+                "social_core.pipeline.user.user_details",
+            ),
+            "SOCIAL_AUTH_OIDC_OIDC_ENDPOINT": provider().url,
+            "SOCIAL_AUTH_OIDC_KEY": CLIENT_ID,
+            "SOCIAL_AUTH_OIDC_SECRET": CLIENT_SECRET,
+            "SOCIAL_AUTH_FORM_POST_OIDC_ENDPOINT": provider().url,
+            "SOCIAL_AUTH_FORM_POST_KEY": CLIENT_ID,
+            "SOCIAL_AUTH_FORM_POST_SECRET": CLIENT_SECRET,
+            "SOCIAL_AUTH_FORM_POST_AUTH_EXTRA_ARGUMENTS": {"response_mode": "form_post"},
+            "SOCIAL_AUTH_LOGIN_ERROR_URL": "/games/",
+            "SOCIAL_AUTH_RAISE_EXCEPTIONS": False,
+        }
 
     def urls(self) -> list[Any]:
         """Return the package's."""
@@ -160,7 +157,7 @@ def _press(browser: Browser, backend: str) -> Page:
 
 def _come_back(browser: Browser, name: str) -> Page:
     """Go to the provider that answers with a form, and do with it what a browser does by itself."""
-    provider.person = Person(name)
+    provider().person = Person(name)
     page = _press(browser, "form-post")
-    assert page.url.startswith(provider.url), page
+    assert page.url.startswith(provider().url), page
     return browser.submit(page)
