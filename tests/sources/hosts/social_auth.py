@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
 
 from tests.sources.browser import Browser, Page
 from tests.sources.host import Row, Story, rows
@@ -23,30 +25,15 @@ def button(request: HttpRequest, backend: str) -> HttpResponse:
     return HttpResponse(f'<form method="post" action="/social/login/{backend}/">{token}</form>')
 
 
+@csrf_exempt
 def complete(request: HttpRequest, backend: str) -> HttpResponse:
-    """Turn the provider's POST into a GET, which brings the visitor's cookies; the how-to shows it."""
+    """Turn the provider's POST into a GET, which brings the visitor's cookies, where the host has followed the how-to."""
     from social_django.views import complete as complete_login
 
-    if request.method == "POST":
+    if request.method == "POST" and getattr(settings, "SOCIAL_COMES_BACK_BY_GET", False):
         return HttpResponseRedirect(f"{request.path}?{request.POST.urlencode()}")
     answer: HttpResponse = complete_login(request, backend)
     return answer
-
-
-complete.csrf_exempt = True  # type: ignore[attr-defined]
-
-
-def choose(request: HttpRequest, backend: str) -> HttpResponse:
-    """Answer as the package does, or as the how-to says where the host has followed it."""
-    from django.conf import settings
-    from social_django.views import complete as complete_login
-
-    view = complete if getattr(settings, "SOCIAL_COMES_BACK_BY_GET", False) else complete_login
-    answer: HttpResponse = view(request, backend)
-    return answer
-
-
-choose.csrf_exempt = True  # type: ignore[attr-defined]
 
 
 class Site(SocialHost):
@@ -92,7 +79,7 @@ class Site(SocialHost):
         return [
             *super().urls(),
             path("button/<backend>/", button),
-            path("social/complete/<backend>/", choose),
+            path("social/complete/<backend>/", complete),
             path("social/", include("social_django.urls", namespace="social")),
         ]
 
