@@ -48,6 +48,7 @@ class Touches:
     # There is a body, which may hold fields for us.
     has_body: bool = False
     _recalled: Memory | None = None
+    _carried: tuple[Landing, ...] = ()
     _settings: Settings | None = None
 
     def __init__(self, request: HttpRequest) -> None:
@@ -146,6 +147,12 @@ class Touches:
 
     def carried(self) -> tuple[Landing, ...]:
         """Return what this request carries beside its URL: in the header, and in the body as far as it was read."""
+        # A body that nobody has read yet may still be.
+        if not self._carried:
+            self._carried = self._read_carried()
+        return self._carried
+
+    def _read_carried(self) -> tuple[Landing, ...]:
         now = datetime.now(UTC)
         raw = self.request.META.get(carried.META_KEY)
         header = landing_in_header(raw, self.settings, now) if raw else None
