@@ -53,9 +53,7 @@ def of_many(
     if not are_several():
         only = conf.brands()[0]
         return {
-            key: _named(named.get(key, only), owner)
-            if key in named or isinstance(owner, Customer)
-            else only
+            key: _named(named.get(key, only), owner) if key in named or isinstance(owner, Customer) else only
             for key, owner in owners.items()
         }
     asked = {

@@ -234,7 +234,9 @@ def brand_of(request: object | None) -> str:
         return known[0]
     found = _resolve(request, known)
     if found is None and resolver() in RESOLVERS:
-        what = "Nothing but a request tells the brand" if request is None else "The request's host is no brand's"
+        what = (
+            "Nothing but a request tells the brand" if request is None else "The request's host is no brand's"
+        )
         msg = f"{what} (TRACK360['BRANDS'][…]['HOSTS']): add the host, or name the brand with brand=…."
         raise BrandError(msg)
     return found or known[0]
@@ -309,7 +311,7 @@ def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
             f"BRAND_RESOLVER named the brand {brand!r}, but TRACK360['BRANDS'] has only: {', '.join(known)}."
         )
         raise BrandError(msg)
-    return brand
+    return None if brand is None else str(brand)
 
 
 def named_brand(name: object) -> str:

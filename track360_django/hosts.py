@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, SuspiciousOperation
-from django.http.request import is_same_domain, split_domain_port
+from django.http.request import split_domain_port
+from django.utils.http import is_same_domain
 
 SITES: Final = "django.contrib.sites"
 ANY: Final = "*"

@@ -107,7 +107,8 @@ def update(user: Any, *, request: Any = None, brand: str | None = None, **fields
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using):
         whose = brands.of_update(user, _request_of(user, request), using, named=brand)
-        return [_update(user, each, fields, using) for each in whose][0]
+        rows = [_update(user, each, fields, using) for each in whose]
+    return rows[0]
 
 
 def _update(user: Any, brand: str, fields: Mapping[str, FieldValue], using: str) -> Customer:
