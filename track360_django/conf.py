@@ -302,7 +302,7 @@ def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
     except DatabaseError:
         # The transaction is the host's, and broken.
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the host's function may raise anything
         msg = f"BRAND_RESOLVER raised {type(error).__name__}: correct it, or name the brand with brand=…."
         # Without the error itself: its text and its frames may hold personal data.
         raise BrandError(msg) from None
