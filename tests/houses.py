@@ -94,7 +94,7 @@ def open_houses(settings: HostSettings, *, is_shared: bool = False) -> Iterator[
             "BRAND_TOKEN": "",
             "EVENTS": (),
             "PRODUCT_FIELD": "",
-            "LANES": 2,
+            "LANES": 1,
             "BRANDS": brands,
         }
         settings.TRACK360 = {**settings.TRACK360, **common}
