@@ -1,5 +1,5 @@
 """
-The one setting `TRACK360`, read when used: never at import, never cached, never written.
+The one setting `TRACK360`, read when used: never at import, never written, and cached for the entrance alone.
 
 The annotated attributes of `Settings` are the names, the types and the defaults.
 A value of the wrong type counts as absent here and is an error in `checks`: the host always boots.
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from django.conf import settings as django_settings
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 FunctionOrPath = Callable[..., Any] | str | None
 
 DEFAULT_BRAND: Final = "default"
+# The parameter of a link that brings a carry token.
+CARRY_PARAM: Final = "t360"
 # Words that BRAND_RESOLVER may be: by the request's host, by Django's current site.
 RESOLVERS: Final = ("host", "site")
 
@@ -74,6 +76,9 @@ class Settings:
     COOKIE_SECURE: bool | None = None
     COOKIE_SAMESITE: str = "Lax"
     CONSENT: FunctionOrPath = None
+    # What a person types or a poster says -> the tracking value of an affiliate; or a function of the code.
+    PROMO_CODES: Mapping[str, str] | FunctionOrPath = {}
+    PROMO_PARAM: str = "promo_code"
 
     # Who a customer is. (API guide: Customer API)
     CUSTOMER_ID: FunctionOrPath = "pk"
@@ -145,21 +150,41 @@ def configuration() -> Mapping[str, Any]:
     return configured if isinstance(configured, Mapping) else {}
 
 
-def tracking_params() -> tuple[str, ...]:
-    """
-    Return the parameters to look for in a URL, none while `ENABLED` is off.
+class Entrance(NamedTuple):
+    """What every request of the host needs to know, as found in the host's dict when it had that many keys."""
 
-    The same as `settings.TRACKING_PARAMS`, for the one place that runs on every request of the host: a tenth of the
-    time, and a tuple, so that what is derived from it can be remembered.
+    configured: Any
+    size: int
+    params: tuple[str, ...]
+    asks_consent: bool
+
+
+def landing_params() -> tuple[str, ...]:
+    """Return the parameters that make a URL a landing, of whichever brand; none while `ENABLED` is off."""
+    return entrance().params
+
+
+def entrance() -> Entrance:
     """
-    configured = getattr(django_settings, "TRACK360", None)
-    if (
-        type(configured) is dict
-        and "TRACKING_PARAMS" not in configured
-        and configured.get("ENABLED", True) is True
-    ):
-        return _DEFAULT_PARAMS
-    return tuple(settings.TRACKING_PARAMS) if settings.ENABLED else ()
+    Return what every request of the host needs to know.
+
+    This runs on every one of them, so it is found anew only when the host's dict is another one, or has more or fewer
+    keys. Django keeps what it was asked for in its settings' own dict, where it is found in a tenth of the time.
+    """
+    global _entrance  # noqa: PLW0603  one slot, replaced as a whole
+    configured = _asked.get("TRACK360")
+    if configured is _entrance.configured and len(configured) == _entrance.size:
+        return _entrance
+    found = configuration()
+    own = [for_brand(brand) for brand in brands()]
+    params = tuple(dict.fromkeys(name for each in own if each.ENABLED for name in _names_of_landing(each)))
+    _entrance = Entrance(found, len(found), params, any(each.CONSENT is not None for each in own))
+    return _entrance
+
+
+def _names_of_landing(brand: Settings) -> tuple[str, ...]:
+    promo = (brand.PROMO_PARAM,) if brand.PROMO_CODES else ()
+    return (*brand.TRACKING_PARAMS, CARRY_PARAM, *promo)
 
 
 def names() -> tuple[str, ...]:
@@ -198,7 +223,8 @@ def _suits(value: object, kind: Any) -> bool:
 
 
 settings: Final = Settings()
-_DEFAULT_PARAMS: Final = tuple(Settings.__dict__["TRACKING_PARAMS"])
+_asked: Final[dict[str, Any]] = vars(django_settings)
+_entrance = Entrance(object(), 0, (), asks_consent=False)
 # The kinds of value that each setting takes: the members of a union, or the one kind.
 _KINDS: Final = {
     name: get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
@@ -209,6 +235,23 @@ _KINDS: Final = {
 def for_brand(brand: str) -> Settings:
     """Return the settings as one brand sees them."""
     return Settings(brand)
+
+
+def for_request(request: object | None) -> Settings:
+    """
+    Return the settings of the brand that a request belongs to; of the project, where it has one brand only.
+
+    Raises:
+        ImproperlyConfigured: As `brand_of` does.
+    """
+    return for_brand(brand_of(request)) if settings.BRANDS else settings
+
+
+def is_own(brand: str, name: str) -> bool:
+    """Tell whether a brand has a setting of its own."""
+    overrides = configuration().get("BRANDS")
+    own = overrides.get(brand) if isinstance(overrides, Mapping) else None
+    return isinstance(own, Mapping) and name in own
 
 
 def brands() -> tuple[str, ...]:
