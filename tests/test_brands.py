@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.houses import Houses, host_of, open_houses
 from tests.ledger.models import Payment
 from track360_django import activities, attribution, belonging, brands, conf, customers, delivery, signals
+from track360_django.attribution import touches as touching
 from track360_django.conf import BrandError
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
@@ -60,11 +61,11 @@ class PaidBy(Paid):
 def serving(name: str) -> Iterator[None]:
     """Serve a request for a brand's host."""
     request = RequestFactory().get("/", headers=host_of(name))
-    token = attribution._current.set(attribution.Touches(request))
+    token = touching.serving.set(attribution.Touches(request))
     try:
         yield
     finally:
-        attribution._current.reset(token)
+        touching.serving.reset(token)
 
 
 def rows() -> list[tuple[str, str, str]]:
@@ -149,6 +150,30 @@ def test_brand_may_be_named_where_there_is_one(alex: User) -> None:
     with pytest.raises(BrandError, match="default"):
         activities.report("Bet", customer=alex, eventid="b-2", brand="red", **MONEY)
     assert members(alex) == ["default"]
+
+
+@pytest.mark.usefixtures("houses")
+def test_touch_of_one_brand_claims_no_customer_of_another(alex: User) -> None:
+    """Reported for another brand than whose page it is, a user is not credited to the link they followed there."""
+    client = Client(headers=host_of("red"))
+    client.get("/host/page/?tracking_data=link-of-red")
+
+    client.get("/host/report-visitor/?username=alex&brand=blue")
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.tracking, customer.unattributed_reason) == ("blue", {}, "no_request")
+
+
+@pytest.mark.usefixtures("houses")
+def test_visitor_of_nobodys_host_is_remembered_for_nobody(alex: User) -> None:
+    """A page of an unknown host shows and keeps touches without an error, and they claim no brand's customer."""
+    client = Client(headers={"host": "unknown.example"})
+
+    client.get("/host/page/?tracking_data=link-of-nobody")
+
+    assert client.get("/host/touches/").json()["last"] == {"tracking_data": "link-of-nobody"}
+    client.get("/host/report-visitor/?username=alex&brand=blue")
+    assert Customer.objects.get().tracking == {}
 
 
 # Updates.

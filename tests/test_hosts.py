@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -231,6 +232,32 @@ def test_site_of_the_request_tells_the_brand() -> None:
     assert conf.find_brand(asking("blue.example:8000")) == "blue"
     assert conf.find_brand(asking("red.example")) is None
     assert conf.find_brand(None) is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("two_hosts")
+def test_site_is_known_in_async_code(settings: HostSettings) -> None:
+    """Where no database may be asked the site is found all the same, and known from then on."""
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, hosts.SITES]
+    configure(settings, BRAND_RESOLVER="site")
+    settings.SITE_ID = 7
+    from django.contrib.sites.models import Site
+
+    Site.objects.clear_cache()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE django_site (id integer PRIMARY KEY, domain varchar(100), name varchar(50))"
+        )
+        cursor.execute("INSERT INTO django_site VALUES (7, 'blue.example', 'blue')")
+
+    async def ask() -> str | None:
+        return conf.find_brand(None)
+
+    try:
+        assert asyncio.run(ask()) == "blue"
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE django_site")
 
 
 @pytest.mark.usefixtures("sites")

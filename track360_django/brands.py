@@ -29,6 +29,11 @@ def are_several() -> bool:
     return len(conf.brands()) > 1
 
 
+def is_of(touches: attribution.Touches, brand: str) -> bool:
+    """Tell whether what is remembered of a visitor is a brand's."""
+    return not are_several() or touches.settings.brand == brand
+
+
 def of(owner: Any, using: str, *, named: Any = None, request: Any = None) -> str:
     """
     Return the brand of an owner: a user, a row of `Customer`, or a customer id as text.

@@ -239,12 +239,17 @@ def for_brand(brand: str) -> Settings:
 
 def for_request(request: object | None) -> Settings:
     """
-    Return the settings of the brand that a request belongs to; of the project, where it has one brand only.
+    Return the settings of the brand that a request belongs to; never raises.
 
-    Raises:
-        ImproperlyConfigured: As `brand_of` does.
+    Those of the project, where it has one brand only, and for a request that is nobody's: what is remembered of its
+    visitor is then no brand's, and claims no customer.
     """
-    return for_brand(brand_of(request)) if settings.BRANDS else settings
+    if not settings.BRANDS:
+        return settings
+    brand = find_brand(request)
+    if brand is None and settings.BRAND_RESOLVER is None and resolver() is None:
+        brand = brands()[0]
+    return for_brand(brand or "")
 
 
 def is_own(brand: str, name: str) -> bool:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, SuspiciousOperation
+from django.core.exceptions import (
+    ImproperlyConfigured,
+    ObjectDoesNotExist,
+    SuspiciousOperation,
+    SynchronousOnlyOperation,
+)
+from django.db import connections
 from django.http.request import split_domain_port
 from django.utils.http import is_same_domain
 
@@ -34,12 +41,28 @@ def site_of(request: Any) -> str:
     """
     if not apps.is_installed(SITES):
         return ""
+    try:
+        return _name_of(_domain_of(request))
+    except (ObjectDoesNotExist, ImproperlyConfigured, SuspiciousOperation, AttributeError, KeyError):
+        return ""
+
+
+def _domain_of(request: Any) -> str:
     from django.contrib.sites.shortcuts import get_current_site  # noqa: PLC0415  its models exist only if installed
 
     try:
-        return _name_of(get_current_site(request).domain)
-    except (ObjectDoesNotExist, ImproperlyConfigured, SuspiciousOperation, AttributeError, KeyError):
-        return ""
+        return get_current_site(request).domain
+    except SynchronousOnlyOperation:
+        # Async code may ask no database, and waits here once: from then on the process knows the site.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(_ask, get_current_site, request).result()
+
+
+def _ask(get_current_site: Callable[[Any], Any], request: Any) -> str:
+    try:
+        return str(get_current_site(request).domain)
+    finally:
+        connections.close_all()
 
 
 def _name_of(address: str) -> str:

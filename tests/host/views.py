@@ -162,7 +162,8 @@ def report(request: HttpRequest) -> HttpResponse:
 
 def report_visitor(request: HttpRequest) -> HttpResponse:
     """Report somebody by name, with the touches of whoever asks."""
-    customers.report(User.objects.get(username=request.GET["username"]), request=request)
+    user = User.objects.get(username=request.GET["username"])
+    customers.report(user, request=request, brand=request.GET.get("brand"))
     return HttpResponse("reported")
 
 

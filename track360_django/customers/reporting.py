@@ -74,6 +74,9 @@ def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
     touches = attribution.of(request)
     if request is None and not _is_served(user, touches):
         touches = None
+    if touches is not None and not brands.is_of(touches, brand):
+        # What a visitor followed to one brand is nothing to another.
+        touches = None
     customer = build(user, brand, touches, tracking, source, fields)
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using, savepoint=False):
