@@ -36,4 +36,6 @@ urlpatterns = [
     path("host/report-visitor/", views.report_visitor),
     path("host/announce/", views.announce),
     path("host/pay/", views.pay),
+    path("host/pay-id/", views.pay_id),
+    path("host/update-visitor/", views.update_visitor),
 ]
