@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django.views.decorators.cache import cache_page
 
 from tests.host import views
 
@@ -28,4 +29,7 @@ urlpatterns = [
     path("host/report-visitor/", views.report_visitor),
     path("host/announce/", views.announce),
     path("host/pay/", views.pay),
+    path("host/form/", views.form),
+    path("host/cached-form/", cache_page(600)(views.form)),
+    path("host/async-form/", views.async_form),
 ]

@@ -8,6 +8,7 @@ from django.contrib.auth import logout
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.template import RequestContext, Template
 
 from track360_django import activities, attribution, customers
 from track360_django.signals import customer_signed_up
@@ -129,6 +130,21 @@ def pay(request: HttpRequest) -> HttpResponse:
     user = User.objects.get(username=request.GET["username"])
     activities.report("Deposit", customer=user, value=5, currency="USD", eventid=f"pay-{user.pk}")
     return HttpResponse("paid")
+
+
+def form(request: HttpRequest) -> HttpResponse:
+    """Show a form that is sent without cookies."""
+    return HttpResponse(_form(request))
+
+
+async def async_form(request: HttpRequest) -> HttpResponse:
+    """Show the same form, asynchronously, from templates that know nothing of it."""
+    return HttpResponse(_form(request))
+
+
+def _form(request: HttpRequest) -> str:
+    template = Template("{% load track360 %}<form>{% track360_field %}</form>")
+    return template.render(RequestContext(request))
 
 
 def _create(request: HttpRequest, **fields: Any) -> User:
