@@ -8,6 +8,7 @@ A value of the wrong type counts as absent here and is an error in `checks`: the
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from types import UnionType
@@ -22,6 +23,8 @@ from django.utils.module_loading import import_string
 FunctionOrPath = Callable[..., Any] | str | None
 
 DEFAULT_BRAND: Final = "default"
+# The parameter of a link that brings a carry token.
+CARRY_PARAM: Final = "t360"
 
 
 class Settings:
@@ -51,6 +54,9 @@ class Settings:
     COOKIE_SECURE: bool | None = None
     COOKIE_SAMESITE: str = "Lax"
     CONSENT: FunctionOrPath = None
+    # What a person types or a poster says -> the tracking value of an affiliate; or a function of the code.
+    PROMO_CODES: Mapping[str, str] | FunctionOrPath = {}
+    PROMO_PARAM: str = "promo_code"
 
     # Who a customer is. (API guide: Customer API)
     CUSTOMER_ID: FunctionOrPath = "pk"
@@ -122,21 +128,39 @@ def configuration() -> Mapping[str, Any]:
     return configured if isinstance(configured, Mapping) else {}
 
 
-def tracking_params() -> tuple[str, ...]:
+def landing_params() -> tuple[str, ...]:
     """
-    Return the parameters to look for in a URL, none while `ENABLED` is off.
+    Return the parameters that make a URL a landing, of whichever brand; none while `ENABLED` is off.
 
-    The same as `settings.TRACKING_PARAMS`, for the one place that runs on every request of the host: a tenth of the
-    time, and a tuple, so that what is derived from it can be remembered.
+    This runs on every request of the host: a tuple, so that what is derived from it can be remembered, and looked up
+    again only when the host's dict is another one, or says something else of the names.
     """
+    global _landing_params  # noqa: PLW0603  one slot, replaced as a whole
     configured = getattr(django_settings, "TRACK360", None)
-    if (
-        type(configured) is dict
-        and "TRACKING_PARAMS" not in configured
-        and configured.get("ENABLED", True) is True
-    ):
-        return _DEFAULT_PARAMS
-    return tuple(settings.TRACKING_PARAMS) if settings.ENABLED else ()
+    if type(configured) is not dict:
+        return _find_landing_params()
+    said = [configured.get(name) for name in _NAMING]
+    known, params = _landing_params
+    # By identity: to compare what a large project configures would cost more than all the rest.
+    if len(known) != len(said) or not all(map(operator.is_, known, said)):
+        params = _find_landing_params()
+        _landing_params = (said, params)
+    return params
+
+
+def _find_landing_params() -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for brand in brands():
+        own = for_brand(brand)
+        if own.ENABLED:
+            promo = (own.PROMO_PARAM,) if own.PROMO_CODES else ()
+            found |= dict.fromkeys((*own.TRACKING_PARAMS, CARRY_PARAM, *promo))
+    return tuple(found)
+
+
+def asks_consent() -> bool:
+    """Tell whether any brand asks before it remembers a visitor."""
+    return settings.CONSENT is not None or any(is_own(brand, "CONSENT") for brand in settings.BRANDS)
 
 
 def names() -> tuple[str, ...]:
@@ -175,7 +199,9 @@ def _suits(value: object, kind: Any) -> bool:
 
 
 settings: Final = Settings()
-_DEFAULT_PARAMS: Final = tuple(Settings.__dict__["TRACKING_PARAMS"])
+# What the names of a landing depend on, and what they were when this was said last.
+_NAMING: Final = ("ENABLED", "TRACKING_PARAMS", "BRANDS", "PROMO_CODES", "PROMO_PARAM")
+_landing_params: tuple[list[Any], tuple[str, ...]] = ([], ())
 # The kinds of value that each setting takes: the members of a union, or the one kind.
 _KINDS: Final = {
     name: get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
@@ -186,6 +212,23 @@ _KINDS: Final = {
 def for_brand(brand: str) -> Settings:
     """Return the settings as one brand sees them."""
     return Settings(brand)
+
+
+def for_request(request: object | None) -> Settings:
+    """
+    Return the settings of the brand that a request belongs to; of the project, where it has one brand only.
+
+    Raises:
+        ImproperlyConfigured: As `brand_of` does.
+    """
+    return for_brand(brand_of(request)) if settings.BRANDS else settings
+
+
+def is_own(brand: str, name: str) -> bool:
+    """Tell whether a brand has a setting of its own."""
+    overrides = configuration().get("BRANDS")
+    own = overrides.get(brand) if isinstance(overrides, Mapping) else None
+    return isinstance(own, Mapping) and name in own
 
 
 def brands() -> tuple[str, ...]:

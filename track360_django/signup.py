@@ -144,7 +144,7 @@ def release(touches: attribution.Touches) -> None:
     """Release at the end of a request what the safety net wrote during it and no signup source claimed."""
     for using, pk in touches.held:
         try:
-            _release(pk, using)
+            _release(pk, using, touches.request)
         except Exception as error:  # noqa: BLE001  the page is served: nothing of ours may break it now
             logger.error(  # noqa: TRY400  see _describe
                 "track360: a signup was not released (%s); it releases itself within a minute.",
@@ -152,7 +152,7 @@ def release(touches: attribution.Touches) -> None:
             )
 
 
-def _release(pk: int, using: str) -> None:
+def _release(pk: int, using: str, request: Any) -> None:
     customer = Customer.objects.using(using).filter(pk=pk, status="held").first()
     if customer is None:
         # Claimed by a signup source, or rolled back with its user.
@@ -163,6 +163,7 @@ def _release(pk: int, using: str) -> None:
     elif reason is not None:
         outbox.park_customer(pk, using=using, reason=reason)
     elif outbox.release_customer(pk, using=using):
+        customers.tell_unattributed(customer, request)
         wakeup.after_commit(using=using)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template import RequestContext, Template
@@ -104,6 +106,53 @@ async def async_join(request: HttpRequest) -> HttpResponse:
     """Sign somebody up, asynchronously."""
     await User.objects.acreate_user(request.POST["username"])
     return HttpResponse("welcome")
+
+
+def join_json(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up who sends JSON."""
+    User.objects.create_user(json.loads(request.body)["username"])
+    return HttpResponse("welcome")
+
+
+def join_json_stream(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up whose JSON is read as a stream, as Django REST framework does."""
+    User.objects.create_user(json.loads(request.read())["username"])
+    return HttpResponse("welcome")
+
+
+def join_blindly(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up without a look at the body."""
+    User.objects.create_user(request.GET["username"])
+    return HttpResponse("welcome")
+
+
+def join_and_roll_back(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up, and think better of it."""
+    with transaction.atomic():
+        _create(request)
+        transaction.set_rollback(True)
+    return HttpResponse("try again")
+
+
+def fields(request: HttpRequest) -> JsonResponse:
+    """Say what a form of this page would carry."""
+    return JsonResponse(_touches(request).as_fields())
+
+
+def carry(request: HttpRequest) -> HttpResponse:
+    """Say what a link to an app would carry."""
+    return HttpResponse(attribution.carry(request))
+
+
+def agree(request: HttpRequest) -> HttpResponse:
+    """Take a form that the host reads."""
+    return HttpResponse(f"{len(request.POST)} fields")
+
+
+def withdraw(request: HttpRequest) -> HttpResponse:
+    """Forget a visitor who asks for it."""
+    _touches(request).forget()
+    return HttpResponse("forgotten")
 
 
 def report(request: HttpRequest) -> HttpResponse:

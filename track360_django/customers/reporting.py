@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import router, transaction
+from django.db import DEFAULT_DB_ALIAS, router, transaction
 
 from track360_django import attribution, conf, outbox, wakeup
 from track360_django.attribution import Touches
@@ -14,6 +14,7 @@ from track360_django.customers.building import build, id_of, wire_fields
 from track360_django.customers.completing import PLACEHOLDER, complete, lock, missing_of
 from track360_django.models import Customer, Status
 from track360_django.payloads import FieldValue
+from track360_django.signals import attribution_dropped
 
 
 def report(
@@ -60,9 +61,42 @@ def _report(
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using, savepoint=False):
         stored = outbox.add_customer(customer, using=using)
-        complete(stored, customer, is_explicit=bool(tracking))
+        is_new = _is_untouched(stored) and stored.source == source
+        is_new |= complete(stored, customer, is_explicit=bool(tracking))
         wakeup.after_commit(using=using)
-        return outbox.read_customer(stored.brand, stored.customer_id, using=using)
+        written = outbox.read_customer(stored.brand, stored.customer_id, using=using)
+        _note_signup(touches, written, customer)
+        if is_new:
+            tell_unattributed(written, touches and touches.request)
+        return written
+
+
+def _is_untouched(customer: Customer) -> bool:
+    """Tell whether a row is as it was inserted: pending, and nobody worked on it since."""
+    return customer.status == Status.PENDING and customer.version == 1 and not customer.attempts
+
+
+def _note_signup(touches: Touches | None, written: Customer, wanted: Customer) -> None:
+    """Let the end of the request forget a touch that is this customer's now: the next signup is somebody else's."""
+    if touches is not None and written.last_touch == wanted.last_touch:
+        touches.signed_up = (*touches.signed_up, (written._state.db or DEFAULT_DB_ALIAS, written.pk))
+
+
+def tell_unattributed(customer: Customer, request: Any) -> None:
+    """Send `attribution_dropped` for a signup that nobody is credited with, after it was committed."""
+    if customer.tracking or not attribution_dropped.has_listeners(Customer):
+        return
+
+    def send() -> None:
+        attribution_dropped.send_robust(
+            sender=Customer,
+            request=request,
+            parameter="",
+            reason=customer.unattributed_reason,
+            customer=customer,
+        )
+
+    transaction.on_commit(send, using=customer._state.db, robust=True)
 
 
 def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
@@ -113,6 +147,7 @@ def hold(user: Any, touches: Touches, *, using: str) -> Customer:
     customer.status = Status.HELD
     customer.due_at = from_now(outbox.SAFETY_NET)
     stored = outbox.add_customer(customer, using=using)
+    _note_signup(touches, stored, customer)
     if stored.source == PLACEHOLDER and stored.status == Status.HELD:
         missing = missing_of(stored, customer, is_explicit=False)
         outbox.claim_placeholder(stored.pk, using=using, source=customer.source, **missing)
