@@ -85,7 +85,9 @@ def test_value_is_escaped_whatever_the_engine(client: Client, is_escaping: bool)
     request = client.get("/host/page/").wsgi_request
     engine = Engine(libraries={"track360": "track360_django.templatetags.track360"}, autoescape=is_escaping)
 
-    shown = engine.from_string("{% load track360 %}{% track360_field %}").render(Context({"request": request}))
+    shown = engine.from_string("{% load track360 %}{% track360_field %}").render(
+        Context({"request": request})
+    )
 
     assert '<input type="hidden" name="tracking_data" value="&quot;&gt;&lt;script&gt;&#x27;&amp;">' in shown
 
@@ -165,7 +167,9 @@ def test_cached_form_never_shows_somebody_elses_value(
     attributed.get("/host/page/?tracking_data=a")
     other.get("/host/page/?tracking_data=b")
 
-    found = [fields_of(each.get(path)).get("tracking_data") for each in (attributed, other, nobody, attributed)]
+    found = [
+        fields_of(each.get(path)).get("tracking_data") for each in (attributed, other, nobody, attributed)
+    ]
 
     assert found[:3] == ["a", "b", None]
     # Who comes after somebody without a value may get the form without one: never a wrong one.

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,8 +27,11 @@ PROGRAMS: Final = (PACKAGE, "chromium", "chromium-browser", "google-chrome")
 FOLDER: Final = ROOT / ".chromium"
 FETCH_SECONDS: Final = 300
 ANSWER_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.01
 # A person's: the one of a browser without a window is a crawler's, whose landings do not count.
-USER_AGENT: Final = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+USER_AGENT: Final = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+)
 # The browser reads commands from file 3 and writes answers to file 4; ours may have any numbers.
 LAUNCHER: Final = (
     "import os, sys\n"
@@ -103,7 +106,15 @@ def chromium() -> Iterator[Chromium]:
     with private_directory() as folder, contextlib.ExitStack() as stack:
         to_read, to_write = _pipe(stack)
         from_read, from_write = _pipe(stack)
-        command = [sys.executable, "-c", LAUNCHER, str(to_read), str(from_write), str(program), *_options(folder)]
+        command = [
+            sys.executable,
+            "-c",
+            LAUNCHER,
+            str(to_read),
+            str(from_write),
+            str(program),
+            *_options(folder),
+        ]
         log = folder / "log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
@@ -204,7 +215,8 @@ class Chromium:
                 break
             self._events.append(answer)
         if "error" in answer:
-            raise ServerError(f"{method}: {answer['error']}")
+            text = f"{method}: {answer['error']}"
+            raise ServerError(text)
         result: dict[str, Any] = answer["result"]
         return result
 
@@ -256,7 +268,8 @@ class Tab:
         self._browser.events(self._session, "Page.loadEventFired")
         answer = self.call("Page.navigate", url=url)
         if "errorText" in answer:
-            raise ServerError(f"{url}: {answer['errorText']}")
+            message = f"{url}: {answer['errorText']}"
+            raise ServerError(message)
         self._browser.wait_for(self._session, "Page.loadEventFired")
 
     def run(self, program: str) -> Any:
@@ -283,6 +296,21 @@ class Tab:
         """Return the visitor's cookies of all sites by their names, those that no script may read too."""
         found = self._browser.call("Storage.getCookies")["cookies"]
         return {cookie["name"]: cookie for cookie in found}
+
+    @staticmethod
+    def wait_until(is_so: Callable[[], bool]) -> None:
+        """
+        Return when something has happened that nobody waits for in the page.
+
+        Raises:
+            ServerError: It never did.
+        """
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while not is_so():
+            if time.monotonic() > deadline:
+                message = "what was waited for never happened"
+                raise ServerError(message)
+            time.sleep(POLL_SECONDS)
 
     def forget(self) -> None:
         """Become a visitor whom nobody has seen."""

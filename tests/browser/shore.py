@@ -1,4 +1,8 @@
-"""A site as a CDN serves it: pages of any kind from loopback, and a list of what it was asked."""
+"""
+A site as a CDN serves it: pages of any kind from loopback, and a list of what it was asked.
+
+With an origin behind it, what it has no page for is fetched from there, as an edge of a CDN does.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -16,7 +21,9 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.pages import ROOT
 
 SCRIPT: Final = ROOT / "track360_django" / "static" / "track360_django" / "capture.js"
-POLICY: Final = "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'"
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-src 'self'"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +48,14 @@ class Asked:
 
 @dataclass
 class Site:
-    """A static site: `pages` are HTML by path; everything else is answered with nothing, whatever the method."""
+    """
+    A static site: `pages` are HTML by path.
+
+    Everything else comes from `origin` (host and port), or is answered with nothing, whatever the method.
+    """
 
     port: int = 0
+    origin: str = ""
     pages: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
@@ -120,11 +132,33 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/favicon.ico":
             return self._say(404, "text/plain", b"")
         site.asked.append(Asked(method=self.command, path=self.path, headers=self.headers, body=body))
+        if site.origin and path not in {*site.pages, "/capture.js"}:
+            return self._fetch(site.origin, body)
         if path == "/capture.js":
             return self._say(200, "text/javascript", SCRIPT.read_bytes())
         if path.endswith(".js"):
             return self._say(200, "text/javascript", site.pages.get(path, "").encode())
         return self._say(200, "text/html", site.pages.get(path, "<!doctype html>").encode())
+
+    def _fetch(self, origin: str, body: bytes) -> None:
+        connection = HTTPConnection(origin)
+        with closing(connection):
+            connection.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = connection.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in {
+                    "connection",
+                    "content-length",
+                    "transfer-encoding",
+                    "date",
+                    "server",
+                }:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -138,7 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _say(self, status: int, kind: str, content: bytes) -> None:
         self.send_response(status)
-        headers = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content)), **self.server.site.headers}
+        headers = {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(content)),
+            **self.server.site.headers,
+        }
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -173,7 +173,7 @@ def test_form_carries_the_landing_however_it_is_submitted(tab: Tab, cdn: Site, a
     cdn.landing(body=FORM)
 
     tab.open(cdn.url("/?tracking_data=abc"))
-    tab.run(act + "; new Promise(done => setTimeout(done, 100))") if "fetch" in act else tab.go(act)
+    tab.run(f"{act}.then(() => 0)") if "fetch" in act else tab.go(act)
 
     assert b"abc" in cdn.posts()[0].body
 
@@ -201,7 +201,9 @@ def test_form_that_goes_elsewhere_or_into_an_address_is_left_alone(
 
     asked = [*cdn.asked[1:], *stranger.asked]
     assert [each for each in asked if each.path.startswith("/join/")]
-    assert not [each for each in asked if "secret" in each.path.partition("?tracking")[0] or b"secret" in each.body]
+    assert not [
+        each for each in asked if "secret" in each.path.partition("?tracking")[0] or b"secret" in each.body
+    ]
     assert not [each for each in asked[1:] if "secret" in each.path]
 
 
@@ -359,15 +361,16 @@ def test_aborted_and_impossible_requests_fail_as_without_the_script(tab: Tab, cd
     assert tab.run(requests) == bare
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        "fetch('/api/', {method: 'POST', headers: {'x-track360-tracking': 'own'}})",
+OWN_HEADER: Final = {
+    "fetch": "fetch('/api/', {method: 'POST', headers: {'x-track360-tracking': 'own'}})",
+    "xhr": (
         "new Promise(done => { const x = new XMLHttpRequest(); x.open('POST', '/api/');"
-        " x.setRequestHeader('x-track360-tracking', 'own'); x.onloadend = done; x.send() })",
-    ],
-    ids=["fetch", "xhr"],
-)
+        " x.setRequestHeader('x-track360-tracking', 'own'); x.onloadend = done; x.send() })"
+    ),
+}
+
+
+@pytest.mark.parametrize("request_", OWN_HEADER.values(), ids=OWN_HEADER)
 def test_header_of_the_page_itself_stays(tab: Tab, cdn: Site, request_: str) -> None:
     """What an application says itself is not said twice."""
     cdn.landing()
@@ -457,7 +460,8 @@ def test_withdrawal_erases_what_is_stored_and_what_rides_along(tab: Tab, cdn: Si
     cdn.landing('data-endpoint="/remember/"', FORM)
 
     tab.open(cdn.url("/?tracking_data=a"))
-    tab.run("track360.consent(false); track360.consent(false); new Promise(done => setTimeout(done, 100))")
+    tab.run("track360.consent(false); track360.consent(false)")
+    tab.wait_until(lambda: len(cdn.posts()) >= 2)
     cookies = tab.cookies()
     ask(tab, "fetch", "/api/")
     tab.go(SUBMIT)
@@ -488,9 +492,12 @@ def test_endpoint_is_told_each_landing_once(tab: Tab, cdn: Site) -> None:
 
     for path in ("/?tracking_data=a", "/", "/?x=1", "/?tracking_data=b"):
         tab.open(cdn.url(path))
-        tab.run("new Promise(done => setTimeout(done, 50))")
+    tab.wait_until(lambda: len(cdn.posts()) >= 2)
 
-    assert [(each.path, each.form["tracking_data"]) for each in cdn.posts()] == [("/remember/", "a"), ("/remember/", "b")]
+    assert [(each.path, each.form["tracking_data"]) for each in cdn.posts()] == [
+        ("/remember/", "a"),
+        ("/remember/", "b"),
+    ]
     assert cdn.posts()[0].headers["Content-Type"].startswith("application/x-www-form-urlencoded")
     assert cdn.posts()[0].headers["Sec-Fetch-Site"] == "same-origin"
 
@@ -503,11 +510,14 @@ def test_strict_content_security_policy_is_not_violated(tab: Tab, cdn: Site) -> 
     cdn.headers["Content-Security-Policy"] = POLICY
     cdn.landing('data-endpoint="/remember/"', FORM)
     tab.open(cdn.url("/?tracking_data=a"))
-    tab.run("violations = []; document.addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))")
+    tab.run(
+        "violations = []; document.addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
+    )
 
     ask(tab, "fetch", "/api/")
     ask(tab, "xhr", "/api/")
-    tab.run("track360.consent(false); track360.consent(true); new Promise(done => setTimeout(done, 50))")
+    tab.run("track360.consent(false); track360.consent(true)")
+    tab.wait_until(lambda: len(cdn.posts()) >= 4)
 
     assert tab.run("violations") == []
     assert [bool(each.tracking) for each in cdn.posts()] == [False, True, True, False]
@@ -522,7 +532,9 @@ def test_script_has_nothing_that_a_strict_policy_forbids() -> None:
 
 def test_script_that_is_included_twice_works_once(tab: Tab, cdn: Site) -> None:
     """Two templates that both include it do no harm."""
-    cdn.landing('data-endpoint="/remember/"', '<script src="/capture.js" data-endpoint="/remember/" defer></script>')
+    cdn.landing(
+        'data-endpoint="/remember/"', '<script src="/capture.js" data-endpoint="/remember/" defer></script>'
+    )
 
     tab.open(cdn.url("/?tracking_data=a"))
     ask(tab, "xhr", "/api/")
@@ -579,17 +591,11 @@ def test_prerendered_page_is_no_landing_until_it_is_opened(tab: Tab, cdn: Site) 
         "const rules = document.createElement('script'); rules.type = 'speculationrules';"
         f"rules.textContent = {json.dumps(json.dumps(rules))}; document.head.append(rules); 0"
     )
-    for _ in range(200):
-        if [each for each in cdn.asked if each.path.startswith("/offer/")]:
-            break
-        time.sleep(0.01)
+    tab.wait_until(lambda: any(each.path.startswith("/offer/") for each in cdn.asked))
     tab.run("new Promise(done => setTimeout(done, 300))")
     before = tab.cookies()
     tab.run("location.href = '/offer/?tracking_data=a'; 0")
-    for _ in range(200):
-        if tab.cookies():
-            break
-        time.sleep(0.01)
+    tab.wait_until(lambda: bool(tab.cookies()))
 
     (offer,) = [each for each in cdn.asked if each.path.startswith("/offer/")]
     assert "prerender" in offer.headers["Sec-Purpose"]
@@ -602,4 +608,3 @@ def test_script_is_about_a_kilobyte() -> None:
     source = re.sub(r"/\*.*?\*/|^\s*//.*$|^\s+", "", SCRIPT.read_text(), flags=re.DOTALL | re.MULTILINE)
 
     assert len(gzip.compress(source.encode(), 9)) <= 1800
-

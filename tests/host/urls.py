@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
+from django.views.decorators.csrf import csrf_exempt
 
 from tests.host import views
 
@@ -36,6 +37,7 @@ urlpatterns = [
     path("host/report/", views.report),
     path("host/report-visitor/", views.report_visitor),
     path("host/announce/", views.announce),
+    path("host/api/join/", csrf_exempt(views.join)),
     path("host/pay/", views.pay),
     path("host/form/", views.form),
     path("host/cached-form/", cache_page(600)(views.form)),
