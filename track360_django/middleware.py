@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _Touches = attribution.Touches
 _serving = attribution.serving
 _has_parameter = attribution.has_parameter
-_landing_params = conf.landing_params
+_entrance = conf.entrance
 
 
 class TrackingMiddleware:
@@ -61,7 +61,7 @@ class TrackingMiddleware:
             response: HttpResponseBase = self.get_response(request)
         finally:
             _serving.reset(token)
-        if len(touches.__dict__) > 1 and (touches.is_read or touches.has_news):
+        if len(touches.__dict__) > 1 and _has_work(touches):
             _finish(touches, response)
         return response
 
@@ -72,7 +72,7 @@ class TrackingMiddleware:
             response: HttpResponseBase = await self.get_response(request)
         finally:
             _serving.reset(token)
-        if len(touches.__dict__) > 1 and (touches.is_read or touches.has_news):
+        if _has_work(touches):
             # Sessions, consent functions, receivers and tables are the host's, and may block.
             await sync_to_async(_finish)(touches, response)
         return response
@@ -82,7 +82,7 @@ def _enter(request: HttpRequest) -> attribution.Touches:
     touches = _Touches(request)
     request.track360 = touches  # type: ignore[attr-defined]  # our public attribute on Django's request
     query_string = request.META.get("QUERY_STRING")
-    if query_string and _has_parameter(query_string, _landing_params()):
+    if query_string and _has_parameter(query_string, _entrance().params):
         _land(touches, query_string)
     if request.method == "POST":
         _watch_body(touches)
@@ -102,6 +102,12 @@ def _land(touches: attribution.Touches, query_string: str) -> None:
                 touches.land(landing)
     except Exception as error:  # noqa: BLE001  the host's resolver may raise anything
         _log_unremembered(error)
+
+
+def _has_work(touches: attribution.Touches) -> bool:
+    """Tell whether the response needs something: touches that nobody used hold their request, and that it has a body."""
+    known = len(touches.__dict__)
+    return known > 1 + touches.has_body or touches.carries_news
 
 
 def _watch_body(touches: attribution.Touches) -> None:

@@ -161,6 +161,7 @@ def write_session(
     session = request.session
     is_hosts = session.modified
     key = session_key(settings)
+    keep_private(response)
     try:
         if state is not None:
             session[key] = state
@@ -196,7 +197,6 @@ def _hand_over(request: HttpRequest, response: HttpResponseBase) -> None:
         httponly=django_settings.SESSION_COOKIE_HTTPONLY,
         samesite=django_settings.SESSION_COOKIE_SAMESITE,
     )
-    keep_private(response)
     session.modified = False
 
 

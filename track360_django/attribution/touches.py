@@ -88,20 +88,13 @@ class Touches:
         return self._combined()
 
     @property
-    def has_news(self) -> bool:
-        """Whether the response has something to do: one that nobody touched holds its request and no more."""
-        if not self.has_body or self.landing is not None:
-            return len(self.__dict__) > 1
-        return bool(self.held or self.signed_up or self.is_forgotten or self.carries_news)
-
-    @property
     def carries_news(self) -> bool:
         """
         Whether a form of the host's own page carries what may be remembered from now on.
 
         Only where consent decides: a visitor may give it by the very form that carries the value.
         """
-        if not self.has_body or "_post" not in self.request.__dict__ or not conf.asks_consent():
+        if "_post" not in self.request.__dict__ or not self.has_body or not conf.entrance().asks_consent:
             return False
         is_own = self.request.META.get("HTTP_SEC_FETCH_SITE", "same-origin") in {"same-origin", "same-site"}
         return is_own and any(name in self.request.POST for name in conf.landing_params())
