@@ -135,7 +135,7 @@ def settings_of(host: Host, database: Path) -> dict[str, Any]:
         "TRACK360": {"BASE_URL": "http://127.0.0.1:1", "BRAND_TOKEN": "token"},
         "TRACK360_TEST_HOST": host,
     }
-    return {**plain, **host.settings}
+    return {**plain, **host.configuration()}
 
 
 class _OursAlone(dict[str, None]):

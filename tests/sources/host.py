@@ -35,6 +35,10 @@ class Host:
     # A name of `environments.py`, for a package that can't share the project's environment.
     environment: ClassVar[str] = ""
 
+    def configuration(self) -> Mapping[str, Any]:
+        """Return the settings, and those that are known only when the host is started."""
+        return self.settings
+
     def urls(self) -> list[Any]:
         """Return the URL patterns; pages and the admin are there already."""
         return []

@@ -23,20 +23,35 @@ ATTRIBUTED: Final = {"tracking_data": VALUE}
 SOURCES: Final = {
     "account": "account",
     "allauth": "allauth",
+    "allauth_headless": "allauth",
+    "allauth_social": "allauth",
     "dj_rest_auth": "allauth",
+    "dj_rest_social": "allauth",
     "django_registration": "django_registration",
     "djoser": "djoser",
     "gqlauth": "gqlauth",
     "graphql_auth": "graphql_auth",
     "guest_user": "guest_user",
+    "mozilla_oidc": "oidc",
     "oscar": "oscar",
     "outdated": "auth",
     "plain": "auth",
     "registration": "registration",
+    "rest_framework": "rest_framework",
     "rest_registration": "rest_registration",
+    "social_auth": "social_auth",
 }
 # Those of them whose signups are calls of an API.
-APIS: Final = ("dj_rest_auth", "djoser", "gqlauth", "graphql_auth", "rest_registration")
+APIS: Final = (
+    "allauth_headless",
+    "dj_rest_auth",
+    "dj_rest_social",
+    "djoser",
+    "gqlauth",
+    "graphql_auth",
+    "rest_framework",
+    "rest_registration",
+)
 # Those that ask for an activation -> why a customer waits meanwhile.
 WAITING: Final = {
     "account": "inactive",

@@ -5,12 +5,13 @@ All ways end in one idempotent `customers.report`. An error of ours never costs 
 """
 
 from track360_django.signup.activation import is_activation_awaited, release_unnoticed
-from track360_django.signup.connecting import connect
+from track360_django.signup.connecting import announce, connect
 from track360_django.signup.net import is_signup, release
 from track360_django.signup.sources import NAMES, is_wanted
 
 __all__ = [
     "NAMES",
+    "announce",
     "connect",
     "is_activation_awaited",
     "is_signup",

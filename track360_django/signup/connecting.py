@@ -50,9 +50,21 @@ def _connect(path: str, receiver: Callable[..., None]) -> None:
 
 def _on_signup(source: str) -> Callable[..., None]:
     def on_signup(*, user: Any, request: Any = None, **_: Any) -> None:
-        guarded(lambda: _report(user, request, source), user, attribution.of(request))
+        announce(user, request=request, source=source)
 
     return on_signup
+
+
+def announce(user: Any, *, request: Any = None, source: str) -> None:
+    """
+    Report a user who is known to sign up, as the signal of an auth package does; an error is logged, never raised.
+
+    Args:
+        user: Who signs up; staff and guests are left out, and whoever waits for an activation is held.
+        request: The visitor's; without one, the request being served in this context.
+        source: Which signup source it is, for the admin.
+    """
+    guarded(lambda: _report(user, request, source), user, attribution.of(request))
 
 
 def _on_activation() -> Callable[..., None]:
