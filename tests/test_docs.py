@@ -285,7 +285,7 @@ def test_python_of_a_page_compiles(each: Page) -> None:
         "howto/names-and-products.md",
         "howto/privacy.md",
         "howto/report-daily-totals.md",
-        "howto/report-without-auth-package.md",
+        "howto/signups.md",
         "howto/spa-and-cdn.md",
         "howto/test-your-host.md",
     ],

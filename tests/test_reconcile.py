@@ -21,8 +21,9 @@ from tests.ledger.models import Payment
 from tests.test_middleware import configure
 from track360_django import activities, balance, customers, delivery, reconcile, tasks
 from track360_django.declarations import writing
-from track360_django.models import Activity
+from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer
+from track360_django.signals import customer_signed_up
 
 pytestmark = pytest.mark.django_db
 
@@ -547,3 +548,35 @@ def test_command_prints_json(declare: Declare) -> None:
     assert (total["ledger"], total["accepted"], total["waiting"]) == ("1234567.5", "0", "1234567.5")
     assert report["declarations"][-1]["reported"] == 1
     assert report["problems"] == []
+
+
+def test_activation_that_nobody_announced_is_counted_and_released(settings: HostSettings) -> None:
+    """The command tells of it in text and JSON; a dry run only tells, and says that a person is needed."""
+    configure(settings, REPORT_ON="activation")
+    user = User.objects.create(username="alex", is_active=False)
+    customer_signed_up.send(sender=User, user=user)
+    User.objects.update(is_active=True)
+
+    told, code = command("--dry-run")
+    held = Customer.objects.get()
+    found = json.loads(command("--json")[0])
+    again = json.loads(command("--json")[0])
+
+    assert "customers: 1 activated without a signal wait\n" in told
+    assert (code, held.status) == (1, "held")
+    assert (found["activated"], again["activated"]) == (1, 0)
+    assert Customer.objects.get().status == "pending"
+
+
+def test_beat_tells_of_activations_that_nobody_announced(
+    settings: HostSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the hourly task found is in the log."""
+    configure(settings, REPORT_ON="activation")
+    customer_signed_up.send(sender=User, user=User.objects.create(username="alex", is_active=False))
+    User.objects.update(is_active=True)
+
+    tasks.reconcile()
+
+    assert "1 customers were activated and waited on" in caplog.text
+    assert Customer.objects.get().status == "pending"

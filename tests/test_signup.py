@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed, user_signed_up
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models import Model
 from django.test import AsyncClient, Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as HostSettings
@@ -464,6 +467,141 @@ def test_brand_resolver_that_needs_a_request_breaks_no_login(client: Client, set
     )
 
 
+def test_activation_by_update_is_found_by_reconciliation(client: Client, settings: HostSettings) -> None:
+    """`update()` tells nobody; the customer is released with the touch of the signup."""
+    configure(settings, REPORT_ON="activation")
+    land(client)
+    join(client, "join-inactive")
+    join(client, "join-inactive", "bo")
+    User.objects.filter(username="alex").update(is_active=True)
+
+    looked = signup.release_unnoticed(is_dry_run=True)
+    statuses = list(Customer.objects.values_list("status", flat=True))
+    released = signup.release_unnoticed()
+
+    assert (looked, released, signup.release_unnoticed()) == (1, 1, 0)
+    assert statuses == ["held", "held"]
+    customer, other = Customer.objects.order_by("pk")
+    assert (customer.status, customer.reason, customer.tracking) == ("pending", "", ATTRIBUTED)
+    assert (other.status, other.reason) == ("held", "inactive")
+
+
+def test_colleague_who_waits_is_not_released_by_reconciliation(
+    client: Client, settings: HostSettings
+) -> None:
+    """Who was made staff meanwhile is no customer, activated or not."""
+    configure(settings, REPORT_ON="activation")
+    join(client, "join-inactive")
+    User.objects.update(is_active=True, is_staff=True)
+
+    assert signup.release_unnoticed() == 0
+    assert Customer.objects.get().status == "held"
+
+
+def test_more_waiting_customers_than_a_page_are_looked_at(settings: HostSettings) -> None:
+    """Those who wait are read a page at a time, and the last page is not forgotten."""
+    configure(settings, REPORT_ON="activation")
+    users = User.objects.bulk_create(
+        User(username=f"user-{number}", is_active=number == 1002) for number in range(1003)
+    )
+    Customer.objects.bulk_create(
+        Customer(
+            brand="default",
+            customer_id=str(user.pk),
+            user_pk=str(user.pk),
+            lane=0,
+            status="held",
+            reason="inactive",
+            due_at=None,
+        )
+        for user in users
+    )
+
+    assert signup.release_unnoticed() == 1
+    assert Customer.objects.get(status="pending").user_pk == str(users[-1].pk)
+
+
+def test_brand_that_does_not_wait_any_more_releases_those_who_wait(
+    client: Client, settings: HostSettings
+) -> None:
+    """`REPORT_ON` that is set back to "signup" leaves nobody behind."""
+    configure(settings, REPORT_ON="activation")
+    join(client, "join-inactive")
+    configure(settings, REPORT_ON="signup")
+
+    assert signup.release_unnoticed() == 1
+
+
+def test_login_asks_nothing_of_those_who_wait(settings: HostSettings) -> None:
+    """A user who is saved without `is_active` was not activated: it costs the host no query."""
+    configure(settings, REPORT_ON="activation")
+    user = User.objects.create_user("alex")
+
+    with CaptureQueriesContext(connection) as queries:
+        user.save(update_fields=["last_login"])
+
+    assert len([query for query in queries if "track360" in query["sql"]]) == 0
+
+
+def test_unverified_user_waits_for_the_confirmation(client: Client, settings: HostSettings) -> None:
+    """Where allauth lets nobody in before an address is confirmed, that is the activation."""
+    configure(settings, REPORT_ON="activation")
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    land(client)
+    user = sign_up_by_allauth(client)
+    held = Customer.objects.get()
+
+    user.save()
+    still_held = Customer.objects.get()
+    address = EmailAddress.objects.get()
+    address.set_verified()
+    email_confirmed.send(sender=EmailAddress, request=None, email_address=address)
+
+    assert (held.status, held.reason, held.source, held.due_at) == ("held", "unverified", "allauth", None)
+    assert still_held.status == "held"
+    released = Customer.objects.get()
+    assert (released.status, released.reason, released.tracking) == ("pending", "", ATTRIBUTED)
+
+
+def test_unverified_user_nobody_parked_is_not_delivered(
+    client: Client, settings: HostSettings, track360_sandbox: SandboxServer
+) -> None:
+    """A row that releases itself after its process died is judged again, and waits on."""
+    configure(settings, REPORT_ON="activation")
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    sign_up_by_allauth(client)
+    Customer.objects.update(reason="", due_at=datetime.now(UTC))
+    overdue(Customer)
+
+    delivery.drain()
+
+    assert track360_sandbox.store.log.entries() == ()
+    customer = Customer.objects.get()
+    assert (customer.status, customer.reason) == ("held", "unverified")
+
+
+def test_verification_that_is_optional_holds_nobody(client: Client, settings: HostSettings) -> None:
+    """Who is let in at once is a customer at once."""
+    configure(settings, REPORT_ON="activation")
+    settings.ACCOUNT_EMAIL_VERIFICATION = "optional"
+
+    sign_up_by_allauth(client)
+
+    assert Customer.objects.get().status == "pending"
+
+
+def test_activation_of_one_brand_holds_nobody_of_another(client: Client, settings: HostSettings) -> None:
+    """Each brand says itself when it reports."""
+    brands = {"careful": {"REPORT_ON": "activation"}, "quick": {}}
+    configure(settings, BRANDS=brands, BRAND_RESOLVER=lambda request: request and request.GET.get("brand"))
+
+    for brand in brands:
+        client.post(f"/host/join-inactive/?brand={brand}", {"username": brand})
+
+    found = Customer.objects.values_list("brand", "status", "reason")
+    assert sorted(found) == [("careful", "held", "inactive"), ("quick", "pending", "")]
+
+
 # Announced signups.
 
 
@@ -496,6 +634,90 @@ def test_own_signal_without_a_request_makes_an_unattributed_customer() -> None:
 
     customer = Customer.objects.get()
     assert (customer.tracking, customer.unattributed_reason) == ({}, "no_request")
+
+
+def test_signal_of_a_package_in_the_request_of_a_colleague_makes_no_customer(
+    rf: RequestFactory, admin_user: User
+) -> None:
+    """Who is made by staff, over an API for instance, has not signed up."""
+    request = rf.post("/")
+    request.user = admin_user
+
+    user_signed_up.send(sender=User, request=request, user=User.objects.create_user("alex"))
+
+    assert not Customer.objects.exists()
+
+
+def test_own_signal_in_the_request_of_a_colleague_credits_nobody(admin_client: Client) -> None:
+    """The host says that it is a signup, and the link was clicked by staff."""
+    User.objects.create_user("alex")
+    land(admin_client, "clicked-by-staff")
+
+    admin_client.get("/host/announce/?username=alex")
+
+    customer = Customer.objects.get()
+    assert (customer.source, customer.tracking) == ("customer_signed_up", {})
+    assert customer.unattributed_reason == "no_request"
+
+
+def test_inactive_signup_without_a_request_waits_for_activation(settings: HostSettings) -> None:
+    """A signup that a task announces is not lost for want of a request."""
+    configure(settings, REPORT_ON="activation")
+    user = User.objects.create(username="alex", is_active=False)
+
+    customer_signed_up.send(sender=User, user=user)
+    customer_signed_up.send(sender=User, user=user)
+    held = Customer.objects.get()
+    user.is_active = True
+    user.save()
+
+    assert (held.status, held.reason, held.due_at) == ("held", "inactive", None)
+    assert (held.source, held.unattributed_reason) == ("customer_signed_up", "no_request")
+    assert Customer.objects.get().status == "pending"
+
+
+def test_customer_who_was_delivered_is_not_held_again(
+    settings: HostSettings, track360_sandbox: SandboxServer
+) -> None:
+    """A customer whom Track360 has does not wait, whatever is announced of them."""
+    user = User.objects.create_user("alex")
+    customer_signed_up.send(sender=User, user=user)
+    delivery.drain()
+    configure(settings, REPORT_ON="activation")
+    User.objects.update(is_active=False)
+
+    customer_signed_up.send(sender=User, user=User.objects.get())
+
+    assert Customer.objects.get().status == "delivered"
+
+
+@pytest.mark.parametrize("report_on", ["signup", "activation"])
+def test_signal_of_a_signup_that_is_rolled_back_leaves_nothing(
+    rf: RequestFactory, settings: HostSettings, report_on: str
+) -> None:
+    """Packages send their signals inside of transactions that may fail afterwards."""
+    configure(settings, REPORT_ON=report_on)
+
+    with request_that_never_ends(rf), transaction.atomic():
+        user = User.objects.create(username="alex", is_active=False)
+        customer_signed_up.send(sender=User, user=user)
+        transaction.set_rollback(True)
+
+    assert not Customer.objects.exists()
+
+
+def test_signal_while_the_session_store_is_down_makes_a_customer(
+    client: Client, settings: HostSettings
+) -> None:
+    """Nobody can be recognised as logged in then, and the signup counts."""
+    User.objects.create_user("alex")
+    settings.SESSION_ENGINE = "tests.host.sessions"
+    client.cookies["sessionid"] = "of-a-known-visitor"
+
+    client.get("/host/announce/?username=alex")
+
+    customer = Customer.objects.get()
+    assert (customer.status, customer.source) == ("pending", "customer_signed_up")
 
 
 def test_own_signal_for_staff_makes_no_customer() -> None:

@@ -50,6 +50,14 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         what="the user is not active yet, and REPORT_ON is 'activation'",
         advice="Nothing to do: they are released when they become active",
     ),
+    "unverified": Meaning(
+        what="the user has not confirmed their address yet, and REPORT_ON is 'activation'",
+        advice="Nothing to do: they are released when they confirm it",
+    ),
+    "guest": Meaning(
+        what="the user is a guest, who has not signed up yet",
+        advice="Nothing to do: they are reported when they sign up",
+    ),
     "no_user": Meaning(
         what="the user is gone", advice="Report the customer with customers.report() if they exist"
     ),

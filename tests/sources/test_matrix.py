@@ -180,6 +180,18 @@ def test_guest_who_lands_and_converts_is_a_customer_with_the_value() -> None:
         assert rows == [customer("guest_user")], where
 
 
+def test_guest_who_joins_by_another_form_is_a_customer() -> None:
+    """Who is logged in as a guest has signed up nowhere, so a new user of theirs is their signup."""
+    for where, rows in each("guest_user", "joined"):
+        assert rows == [customer("guest_user", source="auth")], where
+
+
+def test_user_whose_address_is_verified_already_does_not_wait() -> None:
+    """An invitation (or a social account) has verified the address before the signup."""
+    for where, rows in each("allauth", "invited"):
+        assert rows == [customer("allauth")], where
+
+
 def test_form_that_is_sent_twice_makes_two_users_and_two_customers() -> None:
     """Oscar makes two users of a form that is sent twice at once; each is reported as what it is: a user."""
     for where, rows in each("oscar", "sent_twice"):

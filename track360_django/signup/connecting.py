@@ -85,7 +85,9 @@ def _report(user: Any, request: Any, source: str) -> None:
     brand = conf.brand_of(touches and touches.request)
     if not conf.for_brand(brand).ENABLED:
         return
-    if _is_colleagues(request if request is not None else touches and touches.request, user):
+    # Once the session could not be read, nobody can be recognised as logged in.
+    is_blind = touches is not None and touches.is_blind
+    if not is_blind and _is_colleagues(request if request is not None else touches and touches.request, user):
         if source != OWN:
             return
         # The host says that it is a signup, and the touches are the colleague's.

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import router
 
-from track360_django import attribution, conf, customers, identity, outbox, wakeup
+from track360_django import attribution, conf, customers, identity, outbox, standing, wakeup
 from track360_django.models import Customer
 from track360_django.signup.activation import is_activation_awaited, release_activated
 from track360_django.signup.guarding import describe, guarded
@@ -36,12 +36,13 @@ def is_signup(request: Any) -> bool:
     """
     Tell whether a user created during a request is the visitor's own signup.
 
-    Not one: the admin's pages, and users that somebody who is logged in creates.
+    Not one: the admin's pages, and users that somebody who is logged in creates, unless that is a guest.
     """
     match = getattr(request, "resolver_match", None)
     if match is not None and "admin" in match.app_names:
         return False
-    return not getattr(getattr(request, "user", None), "is_authenticated", False)
+    visitor = getattr(request, "user", None)
+    return not getattr(visitor, "is_authenticated", False) or bool(standing.guests_among([visitor]))
 
 
 def _hold_if_signup(user: Any, touches: attribution.Touches) -> None:

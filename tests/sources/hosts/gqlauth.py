@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.urls import path
@@ -33,8 +34,7 @@ class Site(Host):
     environment = "apart"
     is_api = True
 
-    @property
-    def settings(self) -> dict[str, Any]:  # type: ignore[override]  # made late: the package reads the settings
+    def configuration(self) -> Mapping[str, Any]:
         """Return its own."""
         from gqlauth.settings_type import GqlAuthSettings
 

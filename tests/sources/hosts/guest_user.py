@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
 from tests.sources.host import PASSWORD, VALUE, Host, Row, Story, rows
+from tests.sources.hosts.plain import join
 from tests.sources.visitor import Visitor, succeed
 
 
@@ -32,11 +33,16 @@ class Site(Host):
 
     def urls(self) -> list[Any]:
         """Return a game, and its own."""
-        return [path("play/", play), path("convert/", include("guest_user.urls"))]
+        return [path("join/", join), path("play/", play), path("convert/", include("guest_user.urls"))]
 
     def stories(self) -> dict[str, Story]:
         """Add what the others have not: guests who stay guests, and those who land again."""
-        return {**super().stories(), "guest": self.tell_guest, "landed_as_guest": self.tell_landed_as_guest}
+        return {
+            **super().stories(),
+            "guest": self.tell_guest,
+            "landed_as_guest": self.tell_landed_as_guest,
+            "joined": self.tell_joined,
+        }
 
     def sign_up(self, visitor: Visitor, name: str) -> None:
         """Play as a guest, then convert."""
@@ -62,4 +68,12 @@ class Site(Host):
         visitor.get("/play/")
         visitor.land(VALUE)
         self.sign_up(visitor, name)
+        return rows()
+
+    def tell_joined(self, url: str, name: str) -> list[Row]:
+        """Land, play as a guest, and become a new user by the host's own form."""
+        visitor = Visitor(url)
+        visitor.land(VALUE)
+        visitor.get("/play/")
+        succeed(visitor.submit("/join/", username=name, password1=PASSWORD, password2=PASSWORD))
         return rows()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -37,9 +38,8 @@ class Site(Host):
         """Return its own."""
         return apps_of_oscar()
 
-    @property
-    def settings(self) -> dict[str, Any]:  # type: ignore[override]  # oscar names them
-        """Return its own."""
+    def configuration(self) -> Mapping[str, Any]:
+        """Return its own, all of them."""
         from oscar import defaults
 
         own = {name: value for name, value in vars(defaults).items() if name.isupper()}

@@ -19,7 +19,7 @@ def join(request: HttpRequest) -> HttpResponse:
 
     form: Any = UserCreationForm(request.POST or None)
     if form.is_valid():
-        login(request, form.save())
+        login(request, form.save(), backend="django.contrib.auth.backends.ModelBackend")
         return redirect("home")
     return render(request, "form.html", {"form": form})
 
