@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -76,7 +78,8 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
         fields = {name: value for name, value in sent.items() if isinstance(value, str)}
         try:
             landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
-        except Exception:  # noqa: BLE001  the host's resolver of brands may raise anything: `announce` tells of it
+        except (ImproperlyConfigured, DatabaseError):
+            # The resolver of brands leads to nothing: `announce` tells of it.
             return
         if landing is not None:
             touches.land(landing)
