@@ -339,6 +339,19 @@ def test_user_whom_claims_create_is_a_customer(client: Client, query: str) -> No
     assert (customer.source, customer.status, customer.tracking) == ("oidc", "pending", ATTRIBUTED)
 
 
+@pytest.mark.parametrize(("is_staff", "customers"), [(False, 1), (True, 0)], ids=["visitor", "colleague"])
+def test_user_whom_claims_create_while_another_is_logged_in(
+    client: Client, customers: int, *, is_staff: bool
+) -> None:
+    """Who logs in as somebody new over their old session has signed up, unless they try it out as one of the staff."""
+    client.force_login(User.objects.create_user("old", is_staff=is_staff))
+    client.get(f"/?tracking_data={VALUE}")
+
+    client.get("/claims/")
+
+    assert tracking() == [ATTRIBUTED] * customers
+
+
 def test_backend_that_creates_nobody_reports_nobody(client: Client) -> None:
     """A backend may decide that somebody is not welcome."""
     client.get("/claims/?reluctant")
