@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
 from rest_framework import serializers
 from rest_framework.fields import empty
 
@@ -76,10 +74,6 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
         if touches is None or not isinstance(sent, Mapping):
             return
         fields = {name: value for name, value in sent.items() if isinstance(value, str)}
-        try:
-            landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
-        except (ImproperlyConfigured, DatabaseError):
-            # The resolver of brands leads to nothing: `announce` tells of it.
-            return
+        landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
         if landing is not None:
             touches.land(landing)
