@@ -30,7 +30,6 @@ class TrackingBackendMixin(OIDCAuthenticationBackend):  # type: ignore[misc]  # 
     def create_user(self, claims: Mapping[str, Any]) -> Any:
         """Create a user, and report them."""
         user = super().create_user(claims)
-        if user is not None:
-            # Called for a bearer token, without `authenticate`, a backend has no request of its own.
-            signup.announce(user, request=getattr(self, "request", None), source=SOURCE)
+        # Called for a bearer token, without `authenticate`, a backend has no request of its own.
+        signup.announce(user, request=getattr(self, "request", None), source=SOURCE)
         return user

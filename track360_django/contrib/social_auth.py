@@ -27,5 +27,5 @@ def report_customer(
     Source: none, our choice: API guide, "Customer API", When to call this endpoint, asks for new customers alone.
     """
     del backend
-    if user is not None and is_new:
+    if is_new:
         signup.announce(user, request=getattr(strategy, "request", None), source=SOURCE)

@@ -60,7 +60,7 @@ def announce(user: Any, *, request: Any = None, source: str) -> None:
     Report a user who is known to sign up, as the signal of an auth package does; an error is logged, never raised.
 
     Args:
-        user: Who signs up; staff and guests are left out, and whoever waits for an activation is held.
+        user: Who signs up; staff, guests and None are left out, and whoever waits for an activation is held.
         request: The visitor's; without one, the request being served in this context.
         source: Which signup source it is, for the admin.
     """
