@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tests.browser.chromium import Tab
+from tests.browser.chromium import Chromium, Tab
 from tests.browser.shore import POLICY, SCRIPT, Site
 from tests.test_attribution import READABLE, UNREADABLE
 
@@ -610,26 +610,28 @@ def test_damaged_cookie_breaks_no_request(tab: Tab, cdn: Site) -> None:
     assert [each.path for each in cdn.posts()] == ["/api/", "/api/", "/join/"] * len(values)
 
 
-def test_prerendered_page_is_no_landing_until_it_is_opened(tab: Tab, cdn: Site) -> None:
+def test_prerendered_page_is_no_landing_until_it_is_opened(browser: Chromium, tab: Tab, cdn: Site) -> None:
     """A page that the browser renders in advance remembers nothing; opened, it does."""
-    cdn.landing()
-    cdn.landing(path="/offer/")
-    rules = {"prerender": [{"source": "list", "urls": ["/offer/?tracking_data=a"]}]}
-    tab.open(cdn.url("/"))
+    rules = json.dumps({"prerender": [{"source": "list", "urls": ["/offer/?tracking_data=a"]}]})
+    cdn.landing(body=f'<script type="speculationrules">{rules}</script><script src="/go.js"></script>')
+    cdn.pages["/go.js"] = """setInterval(async () => {
+      if (await (await fetch("/go/")).text() === "go") location.href = "/offer/?tracking_data=a" }, 20)"""
+    cdn.landing(path="/offer/", body='<script src="/tell.js" defer></script>')
+    cdn.pages["/tell.js"] = """const tell = () => fetch(`/told/?${document.prerendering}&${document.cookie}`);
+      tell(); document.addEventListener("prerenderingchange", tell)"""
 
-    tab.run(
-        "const rules = document.createElement('script'); rules.type = 'speculationrules';"
-        f"rules.textContent = {json.dumps(json.dumps(rules))}; document.head.append(rules); 0"
-    )
-    tab.wait_until(lambda: any(each.path.startswith("/offer/") for each in cdn.asked))
-    tab.run("new Promise(done => setTimeout(done, 300))")
-    before = tab.cookies()
-    tab.run("location.href = '/offer/?tracking_data=a'; 0")
-    tab.wait_until(lambda: bool(tab.cookies()))
+    def told() -> list[str]:
+        return [each.path for each in cdn.asked if each.path.startswith("/told/")]
 
-    (offer,) = [each for each in cdn.asked if each.path.startswith("/offer/")]
-    assert "prerender" in offer.headers["Sec-Purpose"]
+    with browser.unwatched(cdn.url("/")):
+        tab.wait_until(lambda: len(told()) == 1)
+        before = tab.cookies()
+        cdn.pages["/go/"] = "go"
+        tab.wait_until(lambda: len(told()) == 2)
+
+    assert told()[0] == "/told/?true&"
     assert before == {}
+    assert told()[1].startswith("/told/?false&track360_js=tracking_data=a")
     assert remembered(tab) == {"tracking_data": "a"}
 
 
