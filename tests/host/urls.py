@@ -39,6 +39,8 @@ urlpatterns = [
     path("host/announce/", views.announce),
     path("host/api/join/", csrf_exempt(views.join)),
     path("host/pay/", views.pay),
+    path("host/pay-id/", views.pay_id),
+    path("host/update-visitor/", views.update_visitor),
     path("host/form/", views.form),
     path("host/cached-form/", cache_page(600)(views.form)),
     path("host/async-form/", views.async_form),

@@ -163,7 +163,8 @@ def report(request: HttpRequest) -> HttpResponse:
 
 def report_visitor(request: HttpRequest) -> HttpResponse:
     """Report somebody by name, with the touches of whoever asks."""
-    customers.report(User.objects.get(username=request.GET["username"]), request=request)
+    user = User.objects.get(username=request.GET["username"])
+    customers.report(user, request=request, brand=request.GET.get("brand"))
     return HttpResponse("reported")
 
 
@@ -177,8 +178,23 @@ def announce(request: HttpRequest) -> HttpResponse:
 def pay(request: HttpRequest) -> HttpResponse:
     """Book a deposit for somebody by name, whoever asks."""
     user = User.objects.get(username=request.GET["username"])
-    activities.report("Deposit", customer=user, value=5, currency="USD", eventid=f"pay-{user.pk}")
+    eventid = request.GET.get("eventid", f"pay-{user.pk}")
+    activities.report("Deposit", customer=user, value=5, currency="USD", eventid=eventid)
     return HttpResponse("paid")
+
+
+def pay_id(request: HttpRequest) -> HttpResponse:
+    """Book a deposit for somebody by their id at Track360, whoever asks."""
+    customer = request.GET["customer"]
+    activities.report("Deposit", customer=customer, value=5, currency="USD", eventid=f"pay-{customer}")
+    return HttpResponse("paid")
+
+
+def update_visitor(request: HttpRequest) -> HttpResponse:
+    """Report changed fields of somebody by name."""
+    fields: dict[str, Any] = {name: value for name, value in request.POST.items() if name != "username"}
+    customers.update(User.objects.get(username=request.POST["username"]), request=request, **fields)
+    return HttpResponse("updated")
 
 
 def form(request: HttpRequest) -> HttpResponse:
