@@ -138,7 +138,8 @@ def _has_token(request: HttpRequest) -> bool:
         check.process_request(request)
         # Of a view that is not exempt, as `remember` is.
         return check.process_view(request, lambda _: HttpResponse(), (), {}) is None
-    except (SuspiciousOperation, UnreadablePostError, RawPostDataException):
+    except (SuspiciousOperation, BadRequest):
+        # The form that would hold the token can't be read.
         return False
 
 
