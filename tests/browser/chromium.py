@@ -217,7 +217,10 @@ class Chromium:
         self._count += 1
         number = self._count
         message = {"id": number, "method": method, "params": dict(parameters or {})}
-        os.write(self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0")
+        with contextlib.suppress(BrokenPipeError):  # What it said last is read below.
+            os.write(
+                self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0"
+            )
         while True:
             answer = self._read()
             if answer.get("id") == number:
