@@ -47,6 +47,8 @@ class _Record(NamedTuple):
 
 def of(draft: Draft, using: str) -> Place:
     """Return the brand of one draft; see `of_many`."""
+    if (brand := brands.only(draft.customer, draft.brand)) is not None:
+        return Place(brand)
     return of_many([draft], using)[0]
 
 

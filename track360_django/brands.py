@@ -29,6 +29,14 @@ def are_several() -> bool:
     return len(conf.brands()) > 1
 
 
+def only(owner: Any, named: Any = None) -> str | None:
+    """Return the brand of an owner where there is one brand and nothing to decide; the way that most hosts take."""
+    if named or isinstance(owner, Customer):
+        return None
+    known = conf.brands()
+    return known[0] if len(known) == 1 else None
+
+
 def is_of(touches: attribution.Touches, brand: str) -> bool:
     """Tell whether what is remembered of a visitor is a brand's."""
     return not are_several() or touches.settings.brand == brand
@@ -44,6 +52,8 @@ def of(owner: Any, using: str, *, named: Any = None, request: Any = None) -> str
     Raises:
         BrandError: Nobody can tell.
     """
+    if (brand := only(owner, named)) is not None:
+        return brand
     found = of_many({0: owner}, using, named={0: named}, request=request)[0]
     if isinstance(found, BrandError):
         raise found
@@ -193,10 +203,9 @@ def of_report(user: Any, request: Any, using: str, *, named: Any = None) -> str:
     Raises:
         BrandError: Nobody can tell.
     """
-    if named or isinstance(user, Customer) or not are_several():
+    if named or request is None or isinstance(user, Customer):
         return of(user, using, named=named)
-    here = conf.find_brand(request) if request is not None else None
-    return here or of(user, using, request=request)
+    return conf.find_brand(request) or of(user, using, request=request)
 
 
 def of_update(user: Any, request: Any, using: str, *, named: Any = None) -> tuple[str, ...]:
