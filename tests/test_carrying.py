@@ -316,6 +316,16 @@ def test_promo_code_that_is_typed_is_credited(browser: Browser, settings: HostSe
     assert tracked(join(browser, data={"promo_code": typed})) == VALUE
 
 
+def test_promo_code_counts_beside_the_header_of_a_script(browser: Browser, settings: HostSettings) -> None:
+    """A code that is typed is newer than the link that the script remembers, also when the header is read first."""
+    configure(settings, PROMO_CODES={"SUMMER": VALUE})
+    header = {"X-Track360-Tracking": "tracking_data=a-link&t360_at=1"}
+
+    customer = join(browser, "join-json", {"promo_code": "SUMMER"}, content_type=JSON, headers=header)
+
+    assert tracked(customer) == VALUE
+
+
 def test_promo_code_in_a_link_is_a_landing(browser: Browser, settings: HostSettings) -> None:
     """A poster with a link and a code needs no tracking value in it."""
     configure(settings, PROMO_CODES=lambda code: {"tracking_data": f"promo-{code}"}, PROMO_PARAM="bonus")

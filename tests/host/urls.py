@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django.views.decorators.cache import cache_page
+from django.views.decorators.csrf import csrf_exempt
 
 from tests.host import views
 
@@ -35,7 +37,11 @@ urlpatterns = [
     path("host/report/", views.report),
     path("host/report-visitor/", views.report_visitor),
     path("host/announce/", views.announce),
+    path("host/api/join/", csrf_exempt(views.join)),
     path("host/pay/", views.pay),
     path("host/pay-id/", views.pay_id),
     path("host/update-visitor/", views.update_visitor),
+    path("host/form/", views.form),
+    path("host/cached-form/", cache_page(600)(views.form)),
+    path("host/async-form/", views.async_form),
 ]

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.template import RequestContext, Template
 
 from track360_django import activities, attribution, customers
 from track360_django.signals import customer_signed_up
@@ -194,6 +195,21 @@ def update_visitor(request: HttpRequest) -> HttpResponse:
     fields: dict[str, Any] = {name: value for name, value in request.POST.items() if name != "username"}
     customers.update(User.objects.get(username=request.POST["username"]), request=request, **fields)
     return HttpResponse("updated")
+
+
+def form(request: HttpRequest) -> HttpResponse:
+    """Show a form that is sent without cookies."""
+    return HttpResponse(_form(request))
+
+
+async def async_form(request: HttpRequest) -> HttpResponse:
+    """Show the same form, asynchronously, from templates that know nothing of it."""
+    return HttpResponse(_form(request))
+
+
+def _form(request: HttpRequest) -> str:
+    template = Template("{% load track360 %}<form>{% track360_field %}</form>")
+    return template.render(RequestContext(request))
 
 
 def _create(request: HttpRequest, **fields: Any) -> User:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -45,9 +46,13 @@ class Touches:
     is_blind: bool = False
     # What the browser remembers is to be erased.
     is_forgotten: bool = False
+    # A page may say by which link its visitor came.
+    is_shown: bool = False
     # There is a body, which may hold fields for us.
     has_body: bool = False
     _recalled: Memory | None = None
+    _carried: tuple[Landing, ...] | None = None
+    _fields: Mapping[str, str] = {}
     _settings: Settings | None = None
 
     def __init__(self, request: HttpRequest) -> None:
@@ -146,12 +151,19 @@ class Touches:
 
     def carried(self) -> tuple[Landing, ...]:
         """Return what this request carries beside its URL: in the header, and in the body as far as it was read."""
+        fields = carried.fields_of(self.request, self.settings) if self.has_body else {}
+        if self._carried is None or fields != self._fields:
+            # The host may read the body later, and a function for promo codes should be asked once.
+            self._carried, self._fields = tuple(self._read_carried(fields)), fields
+        return self._carried
+
+    def _read_carried(self, fields: dict[str, str]) -> Iterator[Landing]:
         now = datetime.now(UTC)
         raw = self.request.META.get(carried.META_KEY)
-        header = landing_in_header(raw, self.settings, now) if raw else None
-        fields = carried.fields_of(self.request, self.settings) if self.has_body else {}
-        body = landing_of(fields, self.settings, now) if fields else None
-        return tuple(landing for landing in (header, body) if landing is not None)
+        if raw and (header := landing_in_header(raw, self.settings, now)):
+            yield header
+        if fields and (body := landing_of(fields, self.settings, now)):
+            yield body
 
     def token(self, max_age: timedelta | None = None) -> str:
         """Return a carry token; see `attribution.carry`."""
@@ -171,15 +183,16 @@ class Touches:
         cookie = self._from_cookie()
         session = parse_state(session_state, self.settings)
         self._recalled = session if cookie.last is None and (session.last or not cookie.lost) else cookie
-        if self._recalled.last is not None:
-            # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
-            self.request._cache_update_cache = False  # type: ignore[attr-defined]  # noqa: SLF001  Django's own flag
 
     def _combined(self) -> Memory:
         memory = self._recalled or Memory()
         window, now = window_of(self.settings), datetime.now(UTC)
         for landing in (*((self.landing,) if self.landing else ()), *self.carried()):
             memory = memory.with_landing(landing, window, now)
+        if memory.last is not None:
+            # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
+            self.is_shown = True
+            self.request._cache_update_cache = False  # type: ignore[attr-defined]  # noqa: SLF001  Django's own flag
         return memory
 
 
