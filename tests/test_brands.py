@@ -14,7 +14,17 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.houses import Houses, host_of, open_houses
 from tests.ledger.models import Payment
-from track360_django import activities, attribution, belonging, brands, conf, customers, delivery, signals
+from track360_django import (
+    activities,
+    attribution,
+    belonging,
+    brands,
+    conf,
+    customers,
+    delivery,
+    signals,
+    signup,
+)
 from track360_django.attribution import touches as touching
 from track360_django.conf import BrandError
 from track360_django.drafts import Draft
@@ -472,6 +482,53 @@ def test_bulk_drops_what_stood_for_it_elsewhere(alex: User, declare: Declare) ->
     PaidBy(Payment).write_many([payment], "default")
 
     assert rows() == [("green", f"Paid-{payment.pk}", "held")]
+
+
+# A brand that is gone.
+
+
+def test_customer_of_a_brand_that_is_gone_is_told_so(houses: Houses, alex: User, declare: Declare) -> None:
+    """Nothing new is written with another brand's policies; what is there stays, and a row is kept for later."""
+    customers.report(alex, brand="blue")
+    declare(PaidBy)
+    first = Payment.objects.create(player=str(alex.pk), amount=5)
+    before = houses.settings.TRACK360["BRANDS"]
+    houses.configure(
+        BRANDS={name: own for name, own in before.items() if name != "blue"}, CUSTOMER_ID="username"
+    )
+
+    with pytest.raises(BrandError, match="put it back"):
+        activities.report("Bet", customer=alex, eventid="b-1", **MONEY)
+    with pytest.raises(BrandError, match="put it back"):
+        activities.report("Bet", customer=Customer.objects.get(), eventid="b-1", **MONEY)
+    with pytest.raises(BrandError, match="put it back"):
+        customers.update(alex, kycStatus="passed")
+    first.save()
+    second = Payment.objects.create(player=str(alex.pk), amount=7)
+
+    assert rows() == sorted([("blue", f"Paid-{first.pk}", "held"), ("red", f"Paid-{second.pk}", "dead")])
+    assert members(alex) == ["blue"]
+
+    houses.configure(BRANDS=before, CUSTOMER_ID="pk")
+    activities.requeue(Activity.objects.all())
+
+    assert rows() == sorted([("blue", f"Paid-{each.pk}", "held") for each in (first, second)])
+
+
+def test_signup_that_waits_at_a_brand_that_is_gone_goes_on_waiting(houses: Houses, alex: User) -> None:
+    """What it waits for is not known without its brand: nobody releases it."""
+    User.objects.filter(pk=alex.pk).update(is_active=False)
+    houses.change("blue", REPORT_ON="activation")
+    Client(headers=host_of("blue")).get("/host/announce/?username=alex")
+    before = houses.settings.TRACK360["BRANDS"]
+    houses.configure(BRANDS={name: own for name, own in before.items() if name != "blue"})
+
+    assert signup.activation.release_unnoticed() == 0
+    houses.configure(BRANDS=before)
+    assert signup.activation.release_unnoticed() == 0
+    User.objects.filter(pk=alex.pk).update(is_active=True)
+
+    assert signup.activation.release_unnoticed() == 1
 
 
 # What it costs.

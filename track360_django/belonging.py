@@ -119,6 +119,8 @@ def _place_of(draft: Draft, brand: str | BrandError, known: dict[str, list[_Reco
 
 def _stays(draft: Draft, brand: str | BrandError, frozen: str) -> str | BrandError:
     """Return the brand that a row was reported at; one that it is said to be of now may not be another."""
+    if frozen not in conf.brands():
+        return brands.gone(frozen)
     if not draft.brand or brand == frozen:
         return frozen
     message = (
