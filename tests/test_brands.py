@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,18 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.houses import Houses, host_of, open_houses
 from tests.ledger.models import Payment
-from track360_django import activities, attribution, belonging, brands, conf, customers, delivery, signals
+from track360_django import (
+    activities,
+    attribution,
+    belonging,
+    brands,
+    conf,
+    customers,
+    daily,
+    delivery,
+    signals,
+    signup,
+)
 from track360_django.attribution import touches as touching
 from track360_django.conf import BrandError
 from track360_django.drafts import Draft
@@ -24,6 +36,7 @@ from track360_django.models import Activity, Customer
 pytestmark = pytest.mark.django_db
 
 Declare = Callable[..., None]
+DAY = date(2025, 7, 21)
 MONEY: dict[str, Any] = {"value": 5, "currency": "USD"}
 
 
@@ -472,6 +485,100 @@ def test_bulk_drops_what_stood_for_it_elsewhere(alex: User, declare: Declare) ->
     PaidBy(Payment).write_many([payment], "default")
 
     assert rows() == [("green", f"Paid-{payment.pk}", "held")]
+
+
+# Days' totals.
+
+
+class DayOfBoth(activities.DailyActivity):
+    """A day of everybody, without a word of brands."""
+
+    eventname = "DailyStats"
+
+    def rows(self, day: date) -> list[dict[str, Any]]:  # noqa: ARG002  each day is the same
+        """Return a row for each user."""
+        return [{"customer": user, "currency": "USD", "GGR": 1} for user in User.objects.order_by("pk")]
+
+
+class DayOfBlue(DayOfBoth):
+    """The same of one brand."""
+
+    brand = "blue"
+    source = "tests.test_brands.DayOfBoth"
+
+
+@pytest.mark.usefixtures("houses")
+def test_total_of_a_customer_of_two_is_refused_until_it_names_its_brand(alex: User) -> None:
+    """Nobody knows how much of it is whose: it is kept as a dead record, which goes once the brand is named."""
+    kim = User.objects.create(username="kim")
+    for name in ("red", "blue"):
+        customers.report(alex, brand=name)
+    customers.report(kim, brand="blue")
+
+    report = daily.report_day(DayOfBoth(), DAY)
+
+    assert (report.counts["new"], report.counts["refused"]) == (1, 1)
+    assert "red and blue" in report.refusals[0]
+    assert sorted(Activity.objects.values_list("brand", "status")) == [("blue", "held"), ("red", "dead")]
+
+    daily.report_day(DayOfBlue(), DAY)
+
+    owners = Activity.objects.values_list("brand", "status", "customer__user_pk")
+    assert sorted(owners) == sorted([("blue", "held", str(alex.pk)), ("blue", "held", str(kim.pk))])
+
+
+def test_bounds_are_those_of_the_brand_of_the_class(houses: Houses) -> None:
+    """A class of one brand needs to name it once, also for when its day begins."""
+    houses.change("blue", TIME_ZONE="America/New_York")
+
+    assert DayOfBlue().bounds(DAY)[0] == datetime(2025, 7, 21, 4, tzinfo=UTC)
+
+
+# A brand that is gone.
+
+
+def test_customer_of_a_brand_that_is_gone_is_told_so(houses: Houses, alex: User, declare: Declare) -> None:
+    """Nothing new is written with another brand's policies; what is there stays, and a row is kept for later."""
+    customers.report(alex, brand="blue")
+    declare(PaidBy)
+    first = Payment.objects.create(player=str(alex.pk), amount=5)
+    before = houses.settings.TRACK360["BRANDS"]
+    houses.configure(
+        BRANDS={name: own for name, own in before.items() if name != "blue"}, CUSTOMER_ID="username"
+    )
+
+    with pytest.raises(BrandError, match="put it back"):
+        activities.report("Bet", customer=alex, eventid="b-1", **MONEY)
+    with pytest.raises(BrandError, match="put it back"):
+        activities.report("Bet", customer=Customer.objects.get(), eventid="b-1", **MONEY)
+    with pytest.raises(BrandError, match="put it back"):
+        customers.update(alex, kycStatus="passed")
+    first.save()
+    second = Payment.objects.create(player=str(alex.pk), amount=7)
+
+    assert rows() == sorted([("blue", f"Paid-{first.pk}", "held"), ("red", f"Paid-{second.pk}", "dead")])
+    assert members(alex) == ["blue"]
+
+    houses.configure(BRANDS=before, CUSTOMER_ID="pk")
+    activities.requeue(Activity.objects.all())
+
+    assert rows() == sorted([("blue", f"Paid-{each.pk}", "held") for each in (first, second)])
+
+
+def test_signup_that_waits_at_a_brand_that_is_gone_goes_on_waiting(houses: Houses, alex: User) -> None:
+    """What it waits for is not known without its brand: nobody releases it."""
+    User.objects.filter(pk=alex.pk).update(is_active=False)
+    houses.change("blue", REPORT_ON="activation")
+    Client(headers=host_of("blue")).get("/host/announce/?username=alex")
+    before = houses.settings.TRACK360["BRANDS"]
+    houses.configure(BRANDS={name: own for name, own in before.items() if name != "blue"})
+
+    assert signup.activation.release_unnoticed() == 0
+    houses.configure(BRANDS=before)
+    assert signup.activation.release_unnoticed() == 0
+    User.objects.filter(pk=alex.pk).update(is_active=True)
+
+    assert signup.activation.release_unnoticed() == 1
 
 
 # What it costs.

@@ -68,7 +68,7 @@ def brand(**own: Any) -> dict[str, Any]:
         {**RIGHT, "BASE_URL": "https://партнёры.example.com"},
         {"ENABLED": False},
         {"BRANDS": {"alpha": RIGHT, "beta": {**RIGHT, "ENABLED": False}}},
-        {**RIGHT, "BRANDS": {"alpha": {}, "beta": {"BRAND_TOKEN": "other"}}},
+        {**RIGHT, "BRANDS": {"alpha": {}, "beta": {"BRAND_TOKEN": "other"}}, "BRAND_RESOLVER": len},
         {"BRANDS": {"alpha": RIGHT, "beta": {"ENABLED": False}}},
         {**RIGHT, "STORAGE": ["cookie"], "TRACKING_PARAMS": ["a", "b"], "ATTRIBUTION": "first"},
         {**RIGHT, "CONSENT": len, "BEFORE_SEND": "builtins.dict", "RESPONSE_CHECK": None},
@@ -341,7 +341,8 @@ def test_product_with_an_agreed_field_is_right(settings: Settings, agreed: objec
 @pytest.mark.usefixtures("declared")
 def test_product_needs_its_field_in_each_brand(settings: Settings) -> None:
     """One brand without the field is enough for the error."""
-    settings.TRACK360 = {**RIGHT, "BRANDS": {"alpha": {"PRODUCT_FIELD": "product"}, "beta": {}}}
+    brands = {"alpha": {"PRODUCT_FIELD": "product"}, "beta": {"BRAND_TOKEN": "other"}}
+    settings.TRACK360 = {**RIGHT, "BRANDS": brands, "BRAND_RESOLVER": len}
 
     assert numbers() == ["E013"]
 

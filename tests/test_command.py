@@ -22,7 +22,7 @@ from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, overdue
 from track360_django import activities, customers, delivery, endpoints
 from track360_django.clock import Now
-from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
+from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 if TYPE_CHECKING:
     from tests.conftest import SpawnHost
@@ -340,6 +340,8 @@ def test_requeue_takes_what_was_selected(words: tuple[str, ...], expected: set[s
     one, other = make_activities(first, 2)
     kill(first, one)
     kill(second, other, reason="too_old")
+    # A brand that is not configured any more, and may have dead records.
+    Lane.objects.create(brand="elsewhere", number=0)
 
     lines = track360("requeue", *words)
 
@@ -421,6 +423,7 @@ def test_resume_opens_paused_endpoints(track360_sandbox: SandboxServer) -> None:
 def test_resume_of_another_brand_changes_nothing() -> None:
     """Only the endpoints of the brand that was named are resumed."""
     endpoint = pause()
+    Lane.objects.create(brand="elsewhere", number=0)
 
     lines = track360("resume", "--brand", "elsewhere")
 

@@ -112,12 +112,15 @@ def report(  # noqa: PLR0913  the guide's fields, all named
 OnError = Callable[[Mapping[str, Any], PayloadError], None]
 
 
-def report_many(rows: Iterable[Mapping[str, Any]], *, on_error: OnError | None = None) -> int:
+def report_many(
+    rows: Iterable[Mapping[str, Any]], *, brand: str | None = None, on_error: OnError | None = None
+) -> int:
     """
     Report many activities, a thousand in one INSERT; those that are there already are compared as `report` does.
 
     Args:
         rows: Mappings with the arguments of `report`, `eventname` among them. May be a generator.
+        brand: Of the rows that name none; without it, as in `report`.
         on_error: Called with each row that can't be reported exactly, and why; the others are reported.
 
     Returns:
@@ -133,19 +136,23 @@ def report_many(rows: Iterable[Mapping[str, Any]], *, on_error: OnError | None =
     total = 0
     remaining = iter(rows)
     while chunk := list(islice(remaining, MANY)):
-        _report_chunk(chunk, on_error, using)
+        _report_chunk(chunk, brand, on_error, using)
         total += len(chunk)
     return total
 
 
-def _report_chunk(chunk: list[Mapping[str, Any]], on_error: OnError | None, using: str) -> None:
+def _report_chunk(
+    chunk: list[Mapping[str, Any]], brand: str | None, on_error: OnError | None, using: str
+) -> None:
     def refuse(index: int, error: Exception) -> None:
         if on_error is None or not isinstance(error, PayloadError):
             raise error
         on_error(chunk[index], error)
 
     with transaction.atomic(using=using):
-        records.write_many([drafts.draft_of(row) for row in chunk], using, refuse=refuse)
+        usual = {} if brand is None else {"brand": brand}
+        wanted = [drafts.draft_of({**usual, **row}) for row in chunk]
+        records.write_many(wanted, using, refuse=refuse)
 
 
 @dataclass(frozen=True, kw_only=True)

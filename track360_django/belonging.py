@@ -47,6 +47,8 @@ class _Record(NamedTuple):
 
 def of(draft: Draft, using: str) -> Place:
     """Return the brand of one draft; see `of_many`."""
+    if (brand := brands.only(draft.customer, draft.brand)) is not None:
+        return Place(brand)
     return of_many([draft], using)[0]
 
 
@@ -117,6 +119,8 @@ def _place_of(draft: Draft, brand: str | BrandError, known: dict[str, list[_Reco
 
 def _stays(draft: Draft, brand: str | BrandError, frozen: str) -> str | BrandError:
     """Return the brand that a row was reported at; one that it is said to be of now may not be another."""
+    if frozen not in conf.brands():
+        return brands.gone(frozen)
     if not draft.brand or brand == frozen:
         return frozen
     message = (

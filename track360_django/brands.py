@@ -29,6 +29,14 @@ def are_several() -> bool:
     return len(conf.brands()) > 1
 
 
+def only(owner: Any, named: Any = None) -> str | None:
+    """Return the brand of an owner where there is one brand and nothing to decide; the way that most hosts take."""
+    if named or isinstance(owner, Customer):
+        return None
+    known = conf.brands()
+    return known[0] if len(known) == 1 else None
+
+
 def is_of(touches: attribution.Touches, brand: str) -> bool:
     """Tell whether what is remembered of a visitor is a brand's."""
     return not are_several() or touches.settings.brand == brand
@@ -44,6 +52,8 @@ def of(owner: Any, using: str, *, named: Any = None, request: Any = None) -> str
     Raises:
         BrandError: Nobody can tell.
     """
+    if (brand := only(owner, named)) is not None:
+        return brand
     found = of_many({0: owner}, using, named={0: named}, request=request)[0]
     if isinstance(found, BrandError):
         raise found
@@ -77,8 +87,8 @@ def of_many(
 def _named(name: Any, owner: Any) -> str | BrandError:
     """Return the brand of a row of `Customer`, or the one that was named; they must be the same."""
     own = owner.brand if isinstance(owner, Customer) else None
-    if name is None or name == own:
-        return str(own)
+    if own is not None and name in {None, own}:
+        return own if own in conf.brands() else gone(own)
     try:
         brand = conf.named_brand(name)
     except BrandError as error:
@@ -109,6 +119,8 @@ class _Served:
 
 
 def _decide(known: tuple[str, ...], owner: Any, served: _Served) -> str | BrandError:
+    if known and known[0] not in conf.brands():
+        return gone(known[0])
     if len(known) == 1 and is_same_everywhere(owner):
         return known[0]
     if known:
@@ -118,6 +130,14 @@ def _decide(known: tuple[str, ...], owner: Any, served: _Served) -> str | BrandE
         return served.usual()
     except BrandError as error:
         return error
+
+
+def gone(brand: str) -> BrandError:
+    """Return the error of a record of a brand that is not configured any more: its policies are not known either."""
+    message = (
+        f"brand would be {brand!r}, which TRACK360['BRANDS'] has no more: put it back, or name another one."
+    )
+    return BrandError(message)
 
 
 def _ambiguous(known: Iterable[str]) -> BrandError:
@@ -182,7 +202,7 @@ def _customers(column: str, texts: list[str], using: str) -> Iterable[tuple[str,
 
 
 def _configured(names: Collection[str]) -> tuple[str, ...]:
-    """Return the brands that are still configured; if none is, those that were, whose records wait."""
+    """Return the brands that are still configured; if none is, those that were."""
     return tuple(brand for brand in conf.brands() if brand in names) or tuple(sorted(names))
 
 
@@ -193,10 +213,9 @@ def of_report(user: Any, request: Any, using: str, *, named: Any = None) -> str:
     Raises:
         BrandError: Nobody can tell.
     """
-    if named or isinstance(user, Customer) or not are_several():
+    if named or request is None or isinstance(user, Customer):
         return of(user, using, named=named)
-    here = conf.find_brand(request) if request is not None else None
-    return here or of(user, using, request=request)
+    return conf.find_brand(request) or of(user, using, request=request)
 
 
 def of_update(user: Any, request: Any, using: str, *, named: Any = None) -> tuple[str, ...]:
@@ -212,4 +231,6 @@ def of_update(user: Any, request: Any, using: str, *, named: Any = None) -> tupl
     here = conf.find_brand(request) if request is not None else None
     if here in known:
         return (str(here),)
-    return known if known and is_same_everywhere(user) else (of(user, using, request=request),)
+    if known and known[0] in conf.brands() and is_same_everywhere(user):
+        return known
+    return (of(user, using, request=request),)

@@ -133,7 +133,7 @@ def _check_daily(declaration: activities.DailyActivity) -> Iterator[CheckMessage
 
 
 def _check_window(declaration: activities.DailyActivity, where: str) -> Iterator[CheckMessage]:
-    days = conf.settings.RETENTION_DAYS
+    days = min(conf.for_brand(brand).RETENTION_DAYS for brand in conf.brands())
     window: Any = declaration.window_days
     if not isinstance(window, int) or not 0 < window <= days:
         message = f"{where}: window_days = {window!r}, and bodies are kept for {days} days."
@@ -330,7 +330,8 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
         )
     if key == "SIGNUP_SOURCES" and value != "auto":
         yield from _check_sources((value,) if isinstance(value, str) else value, where)
-    if key in FUNCTIONS and value is not None and not isinstance(value, Mapping):
+    is_word = key == "BRAND_RESOLVER" and value in conf.RESOLVERS
+    if key in FUNCTIONS and value is not None and not isinstance(value, Mapping) and not is_word:
         yield from _check_function(key, value, where)
     if key == "TIME_ZONE":
         yield from _check_zone(value, where)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Value
+from django.db.models import Q, Value
 
-from track360_django import databases, locks
+from track360_django import conf, databases, locks
 from track360_django.clock import Now
 from track360_django.expressions import is_among
 from track360_django.models import Activity, Status
@@ -16,18 +17,30 @@ from track360_django.models import Activity, Status
 PRUNE_BATCH: Final = 1000
 
 
-def prune(*, older_than: timedelta, using: str = "") -> int:
+def prune_all() -> int:
+    """Prune delivered activities that were accepted longer ago than their brand's `RETENTION_DAYS`; return how many."""
+    days = {brand: conf.for_brand(brand).RETENTION_DAYS for brand in conf.brands()}
+    usual = conf.settings.RETENTION_DAYS
+    others = {brand: each for brand, each in days.items() if each != usual}
+    total = sum(prune(older_than=timedelta(days=each), brand=brand) for brand, each in others.items())
+    return total + prune(older_than=timedelta(days=usual), without=tuple(others))
+
+
+def prune(*, older_than: timedelta, using: str = "", brand: str = "", without: Sequence[str] = ()) -> int:
     """
     Prune delivered activities that were accepted longer ago than this, in small batches; return how many.
+
+    Of one brand, or of all but some.
 
     What was reported by hand is deleted. What came from a row of the host loses its body and keeps its id: the row
     may be saved again at any time, and without the memory of it it would be paid for again.
     """
-    return sum(_prune(older_than, alias) for alias in ((using,) if using else databases.all_known()))
+    whose = Q(brand=brand) if brand else ~Q(brand__in=without) if without else Q()
+    return sum(_prune(older_than, whose, alias) for alias in ((using,) if using else databases.all_known()))
 
 
-def _prune(older_than: timedelta, using: str) -> int:
-    rows = Activity.objects.using(using)
+def _prune(older_than: timedelta, whose: Q, using: str) -> int:
+    rows = Activity.objects.using(using).filter(whose)
     is_over = rows.filter(status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)).exclude(
         body=""
     )

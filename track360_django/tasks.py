@@ -10,7 +10,6 @@ models is imported where it runs:
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Final
 
 from celery import current_app, shared_task
@@ -53,7 +52,7 @@ def prune() -> None:
     """Prune activities that were delivered longer than `RETENTION_DAYS` ago; customers are state and stay."""
     from track360_django import retention  # noqa: PLC0415  see the module's docstring
 
-    retention.prune(older_than=timedelta(days=conf.settings.RETENTION_DAYS))
+    retention.prune_all()
 
 
 @shared_task(name="track360_django.tasks.daily", ignore_result=True, acks_late=False)

@@ -59,7 +59,9 @@ def _activated_among_waiting(using: str) -> Iterator[Customer]:
 
 
 def _waiting(using: str) -> QuerySet[Customer]:
-    return Customer.objects.using(using).filter(status=Status.HELD, reason__in=WAITING)
+    # What a brand waits for that is not configured any more is not known.
+    rows = Customer.objects.using(using).filter(brand__in=conf.brands())
+    return rows.filter(status=Status.HELD, reason__in=WAITING)
 
 
 def hold_unserved(user: Any, reason: str, *, source: str) -> None:

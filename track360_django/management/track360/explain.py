@@ -11,13 +11,15 @@ from django.db import router
 from django.utils import timezone
 
 from track360_django import explanation
+from track360_django.management.track360 import brands
 from track360_django.models import Activity
 
 HELP: Final = "Tell the whole life of a record: attribution, state, why, next attempt, last error."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the argument."""
+    """Add the arguments."""
+    brands.add_argument(parser)
     parser.add_argument("id", help="a customer id or an event id, whole")
 
 
@@ -28,7 +30,12 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     Raises:
         CommandError: There is none.
     """
-    records = list(explanation.find(options["id"], using=router.db_for_read(Activity)))
+    wanted = brands.narrowed(options["brand"])
+    records = [
+        record
+        for record in explanation.find(options["id"], using=router.db_for_read(Activity))
+        if record.brand == wanted.get("brand", record.brand)
+    ]
     if not records:
         message = (
             f"No customer and no activity has the id {options['id']!r}. Ids are compared whole and exactly. Was the "

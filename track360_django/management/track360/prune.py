@@ -10,6 +10,7 @@ from typing import Any, Final
 from django.core.management.base import OutputWrapper
 
 from track360_django import conf, retention
+from track360_django.management.track360 import brands
 
 HELP: Final = "Delete activities that were accepted long ago. Customers and dead records stay."
 MAX_DAYS: Final = 36_500
@@ -17,6 +18,7 @@ MAX_DAYS: Final = 36_500
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
+    brands.add_argument(parser)
     parser.add_argument(
         "--days", type=_days, help="keep what was accepted within so many days (default: RETENTION_DAYS)"
     )
@@ -24,8 +26,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """Prune, and print how many."""
-    days = conf.settings.RETENTION_DAYS if options["days"] is None else options["days"]
-    count = retention.prune(older_than=timedelta(days=days))
+    days, brand = options["days"], brands.narrowed(options["brand"]).get("brand", "")
+    if days is None and not brand:
+        count = retention.prune_all()
+    else:
+        count = retention.prune(
+            older_than=timedelta(days=days or conf.for_brand(brand).RETENTION_DAYS), brand=brand
+        )
     out.write(f"activities pruned: {count}")
 
 

@@ -207,7 +207,7 @@ def _chunks(records: QuerySet[Any]) -> Iterator[list[int]]:
 
 
 def _tell_of_deleted(since: datetime, told: OutputWrapper) -> None:
-    kept = timedelta(days=conf.settings.RETENTION_DAYS)
+    kept = timedelta(days=min(conf.for_brand(brand).RETENTION_DAYS for brand in conf.brands()))
     if since < timezone.now() - kept:
         told.write(
             f"What was reported by a call, and accepted more than {kept.days} days ago, is deleted: it is not among these.",
