@@ -386,7 +386,7 @@ def test_front_page_that_whitenoise_serves_is_remembered_behind_us_only(
     stack(*((SESSION, TRACKING, WHITENOISE) if is_behind else (WHITENOISE, SESSION, TRACKING)))
     browser = Client()
 
-    answer = browser.get("/landing/?tracking_data=a")
+    answer: Any = browser.get("/landing/?tracking_data=a")
 
     assert b"".join(answer.streaming_content) == b"static"
     assert link_of(browser) == ("a" if is_behind else None)
