@@ -17,6 +17,8 @@ urlpatterns = [
     path("", include("example_project.accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("cashier/", include("example_project.cashier.urls")),
+    # Where the script of the pages tells what it saw.
+    path("track360/", include("track360_django.urls")),
     path("admin/", admin.site.urls),
 ]
 if settings.DEBUG:

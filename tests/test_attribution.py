@@ -341,7 +341,7 @@ def test_cookie_signed_too_long_ago_is_ignored(rf: RequestFactory, monkeypatch: 
         patch.setattr("django.core.signing.time.time", long_ago.timestamp)
         cookie = sign(Memory(last=touch("a", -DAY)))
 
-    assert recall(cookie, rf) == Memory()
+    assert recall(cookie, rf) == Memory(lost="expired")
 
 
 def test_cookie_of_the_former_secret_key_is_recalled(rf: RequestFactory, settings: HostSettings) -> None:

@@ -240,7 +240,8 @@ def test_ten_updates_are_sent_as_one(user: User, track360_sandbox: SandboxServer
     delivery.drain()
 
     for number in range(10):
-        customers.update(user, salesStatus=f"step {number}", **{f"field{number}": number})
+        fields: dict[str, Any] = {f"field{number}": number}
+        customers.update(user, salesStatus=f"step {number}", **fields)
     delivery.drain()
 
     assert len(track360_sandbox.store.log.entries()) == 2
@@ -347,7 +348,8 @@ def test_reports_at_the_same_time_make_one_row(user: User, *, hold: bool) -> Non
             for step in range(10):
                 with transaction.atomic():
                     if hold:
-                        customers.update(user, **{f"field{number}": step})
+                        fields: dict[str, Any] = {f"field{number}": step}
+                        customers.update(user, **fields)
                     else:
                         customers.report(user, tracking={"tracking_data": f"worker-{number}"})
         except Exception as error:  # noqa: BLE001  told to the test's own thread

@@ -286,6 +286,7 @@ def test_python_of_a_page_compiles(each: Page) -> None:
         "howto/privacy.md",
         "howto/report-daily-totals.md",
         "howto/report-without-auth-package.md",
+        "howto/spa-and-cdn.md",
         "howto/test-your-host.md",
     ],
 )

@@ -84,7 +84,7 @@ def test_landing_is_remembered_exactly(browser: Browser, raw: str, value: str) -
 def test_landing_with_a_bad_value_is_told_and_not_remembered(
     browser: Browser, raw: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A value that can't be returned exactly is counted by a signal and a warning without it, and stored nowhere."""
+    """A value that can't be returned exactly is told without it; the browser remembers the reason, and no value."""
     dropped: list[tuple[str, str]] = []
 
     def count(*, parameter: str, reason: str, **_: Any) -> None:
@@ -97,7 +97,9 @@ def test_landing_with_a_bad_value_is_told_and_not_remembered(
         signals.attribution_dropped.disconnect(count)
 
     assert answer.status_code == 200
-    assert not answer.cookies
+    assert set(answer.cookies) == {"track360"}
+    state = signing.loads(answer.cookies["track360"].value, salt=attribution.SALT)
+    assert state == {"lost": f"refused_{reason}"}
     assert dropped == [("tracking_data", reason)]
     warnings = [record.getMessage() for record in caplog.records if record.name.startswith("track360")]
     assert len(warnings) == 1

@@ -90,7 +90,7 @@ def test_package_is_typed() -> None:
 
 
 def test_wheel_has_all_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    """Migrations, templates and py.typed are in the wheel; tests, the example project and the bootstrap are not."""
+    """Migrations, templates, the script and py.typed are in the wheel; tests, the example project and the bootstrap are not."""
     shipped = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
     assert shipped == files_of_package()
@@ -99,6 +99,8 @@ def test_wheel_has_all_of_the_package_and_nothing_else(wheel: zipfile.ZipFile) -
         "track360_django/migrations/0001_initial.py",
         "track360_django/sandbox/templates/track360_sandbox/records.html",
         "track360_django/management/commands/track360.py",
+        "track360_django/static/track360_django/capture.js",
+        "track360_django/templatetags/track360.py",
     } <= shipped
 
 

@@ -50,11 +50,11 @@ def join(client: Client, path: str = "join", username: str = "alex", **form: str
 @contextmanager
 def request_that_never_ends(rf: RequestFactory) -> Iterator[None]:
     """Serve a visitor's request, and die before its end."""
-    token = attribution._current.set(attribution.Touches(rf.post("/")))
+    token = attribution.serving.set(attribution.Touches(rf.post("/")))
     try:
         yield
     finally:
-        attribution._current.reset(token)
+        attribution.serving.reset(token)
 
 
 # The safety net.
@@ -296,14 +296,14 @@ def test_sign_up_nobody_released_is_delivered_a_minute_later(
     rf: RequestFactory, track360_sandbox: SandboxServer
 ) -> None:
     """A row whose process died is held first, then due by itself, with its touch."""
-    token = attribution._current.set(attribution.Touches(request := rf.post("/")))
+    token = attribution.serving.set(attribution.Touches(request := rf.post("/")))
     touches = attribution.current()
     assert touches is not None
     touches.landing = attribution.capture(
         f"tracking_data={TRACKING_DATA}".encode(), ("tracking_data",), datetime.now(UTC)
     )
     user = User.objects.create_user("alex")
-    attribution._current.reset(token)
+    attribution.serving.reset(token)
     assert request.method == "POST"
 
     before = delivery.drain()

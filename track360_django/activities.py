@@ -58,6 +58,7 @@ def report(  # noqa: PLR0913  the guide's fields, all named
     createtime: Moment | None = None,
     eventid: str | None = None,
     product: str | None = None,
+    brand: str | None = None,
     **fields: FieldValue,
 ) -> Activity:
     """
@@ -74,6 +75,8 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         eventid: Unique and the same for each retry, such as the transaction's reference. It may be left out for a
             day's total only: then it is made of event name, day, customer, product and currency.
         product: Casino, Sports, ...; needs `PRODUCT_FIELD`.
+        brand: Of a host with several: without it the one of which the customer is one; if they are one of several, the
+            current request's.
         fields: KPI numbers and details as agreed, under the names that Track360 knows.
 
     Returns:
@@ -82,6 +85,7 @@ def report(  # noqa: PLR0913  the guide's fields, all named
 
     Raises:
         PayloadError: A value can't be reported exactly, or `eventid` is missing. Nothing was written.
+        BrandError: Nobody can tell the brand, or there is none of that name. It is a PayloadError, too.
 
     Source: API guide, "Activity API"; always sending an eventid is our choice: without one a retry pays twice.
     """
@@ -94,6 +98,7 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         eventid=eventid,
         product=product,
         fields=fields,
+        brand=brand,
     )
     using = router.db_for_write(Activity)
     wanted, is_news = records.write(draft, using)

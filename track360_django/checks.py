@@ -66,7 +66,7 @@ CHOICES: Final = {
     "COOKIE_SAMESITE": ("Lax", "Strict", "None"),
 }
 STORAGES: Final = ("session", "cookie")
-FUNCTIONS: Final = ("BRAND_RESOLVER", "CONSENT", "BEFORE_SEND", "RESPONSE_CHECK")
+FUNCTIONS: Final = ("BRAND_RESOLVER", "CONSENT", "PROMO_CODES", "BEFORE_SEND", "RESPONSE_CHECK")
 # The host's own wide margin: a lane's lease is three times this.
 MAX_TIMEOUT_SECONDS: Final = 300
 
@@ -349,7 +349,7 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
         )
     if key == "SIGNUP_SOURCES" and value != "auto":
         yield from _check_sources((value,) if isinstance(value, str) else value, where)
-    if key in FUNCTIONS and value is not None:
+    if key in FUNCTIONS and value is not None and not isinstance(value, Mapping):
         yield from _check_function(key, value, where)
     if key == "TIME_ZONE":
         yield from _check_zone(value, where)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from track360_django import conf
 from track360_django.client import Client
@@ -12,13 +12,28 @@ _clients: dict[str, tuple[object, Client]] = {}
 
 
 def of(brand: str) -> Client:
-    """Return this process's client of a brand; a new one when the settings have changed."""
-    settings = conf.for_brand(brand)
-    key = [getattr(settings, name) for name in _CLIENT_SETTINGS]
+    """
+    Return this process's client of a brand; a new one when the settings have changed.
+
+    A brand that is not configured any more has no key: its client sends nothing, whatever `TRACK360` has for all.
+    """
+    values = _read(brand)
     known = _clients.get(brand)
-    if known is None or known[0] != key:
-        known = _clients[brand] = (key, _build_client(settings))
+    if known is None or known[0] != values:
+        known = _clients[brand] = (values, _build_client(brand, values))
     return known[1]
+
+
+def _read(brand: str) -> dict[str, Any]:
+    """Return what a client is made of, all of it from the same setting: never one's address with another's key."""
+    while True:
+        configured = conf.configuration()
+        settings = conf.for_brand(brand)
+        values = {name: getattr(settings, name) for name in _CLIENT_SETTINGS}
+        if brand not in conf.brands():
+            values["BRAND_TOKEN"] = ""
+        if conf.configuration() == configured:
+            return values
 
 
 _CLIENT_SETTINGS: Final = (
@@ -34,27 +49,27 @@ _CLIENT_SETTINGS: Final = (
 )
 
 
-def _check_of(settings: conf.Settings) -> Callable[[int, str], bool | None] | None:
+def _check_of(brand: str, configured: conf.FunctionOrPath) -> Callable[[int, str], bool | None] | None:
     """Return the host's `RESPONSE_CHECK`; one that can't be imported fails when it is asked, which pauses."""
-    if settings.RESPONSE_CHECK is None:
+    if configured is None:
         return None
 
     def check(status: int, text: str) -> bool | None:
-        function = conf.function(settings.RESPONSE_CHECK)
+        function = conf.function(conf.for_brand(brand).RESPONSE_CHECK)
         return None if function is None else function(status, text)
 
     return check
 
 
-def _build_client(settings: conf.Settings) -> Client:
+def _build_client(brand: str, values: Mapping[str, Any]) -> Client:
     return Client(
-        base_url=settings.BASE_URL,
-        token=settings.BRAND_TOKEN,
-        connect_timeout_seconds=settings.CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=settings.READ_TIMEOUT_SECONDS,
-        total_timeout_seconds=settings.TOTAL_TIMEOUT_SECONDS,
-        proxies=settings.PROXIES,
-        ca_bundle=settings.CA_BUNDLE,
-        allow_http=settings.ALLOW_HTTP,
-        response_check=_check_of(settings),
+        base_url=values["BASE_URL"],
+        token=values["BRAND_TOKEN"],
+        connect_timeout_seconds=values["CONNECT_TIMEOUT_SECONDS"],
+        read_timeout_seconds=values["READ_TIMEOUT_SECONDS"],
+        total_timeout_seconds=values["TOTAL_TIMEOUT_SECONDS"],
+        proxies=values["PROXIES"],
+        ca_bundle=values["CA_BUNDLE"],
+        allow_http=values["ALLOW_HTTP"],
+        response_check=_check_of(brand, values["RESPONSE_CHECK"]),
     )

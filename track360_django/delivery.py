@@ -40,6 +40,7 @@ def drain(
     using: str = "",
     on_backlog: Callable[[], object] | None = None,
     linger_seconds: float = 0.0,
+    brands: Sequence[str] | None = None,
 ) -> Report:
     """
     Deliver what is due, lane by lane, until nothing is or the budget is spent.
@@ -51,6 +52,7 @@ def drain(
         using: Alias of the database; home and all that `DATABASES` lists, one after the other, if left out.
         on_backlog: Called once when there is more than one batch, to call another worker.
         linger_seconds: The last look for something to do is taken no earlier than so long after the first.
+        brands: Only of these; of all, if left out. One that is off or not configured is delivered by nobody.
 
     Returns:
         Counts of what was done. What the network or Track360 does is in the tables, not in an exception.
@@ -60,14 +62,18 @@ def drain(
 
     Source: none, our choice: the API guide asks for pushes "as they occur" and names no order.
     """
-    brands = [brand for brand in conf.brands() if conf.for_brand(brand).ENABLED]
-    if not brands:
+    wanted = [
+        brand
+        for brand in conf.brands()
+        if conf.for_brand(brand).ENABLED and (brands is None or brand in brands)
+    ]
+    if not wanted:
         return Report()
     aliases = (using,) if using else databases.all_known()
     report = Report()
     failure: Exception | None = None
     for alias in aliases:
-        crew = _Crew(brands=brands, using=alias, linger_seconds=linger_seconds, on_backlog=on_backlog)
+        crew = _Crew(brands=wanted, using=alias, linger_seconds=linger_seconds, on_backlog=on_backlog)
         try:
             # Each has its part of the time: none waits for ever behind the backlog of another one.
             crew.work(budget_seconds / len(aliases))

@@ -9,20 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from django.db.models import Model
 from django.utils import timezone
 
-from track360_django import (
-    attribution,
-    conf,
-    customers,
-    databases,
-    identity,
-    parcels,
-    payloads,
-)
+from track360_django import conf, customers, identity, parcels, payloads
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
 from track360_django.payloads import FieldValue, Moment, Number
@@ -32,8 +23,6 @@ logger = logging.getLogger(__name__)
 MAX_EVENTID: Final = 255
 # Names that a process remembers having warned of.
 MAX_WARNED: Final = 1000
-
-K = TypeVar("K")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +39,8 @@ class Draft:
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
     source: str = ""
     source_pk: str = ""
+    # As the host named it; None: see `belonging`.
+    brand: str | None = None
 
 
 def draft_of(row: Mapping[str, Any]) -> Draft:
@@ -63,22 +54,22 @@ def key_of(owner: Any) -> tuple[type, Any]:
     return type(owner), getattr(owner, "pk", owner)
 
 
-def owners_of(drafts: Iterable[Draft], using: str) -> dict[tuple[type, Any], Customer]:
-    """Return the customers of some drafts; those that are known are looked up together, the others registered."""
-    owners = {key_of(draft.customer): draft.customer for draft in drafts}
-    brands = brands_of(owners, using)
-    found: dict[tuple[type, Any], Customer] = {}
-    for brand in set(brands.values()):
-        wanted = {key: owner for key, owner in owners.items() if brands[key] == brand}
-        found |= customers.find_many(wanted, brand, using=using)
-    return {
-        key: found.get(key) or customers.of(owner, brands[key], using=using) for key, owner in owners.items()
-    }
-
-
-def owner_key(owner: Any, using: str, brand: str | None = None) -> tuple[str, str]:
+def owners_of(wanted: Iterable[tuple[str, Any]], using: str) -> dict[tuple[str, type, Any], Customer]:
     """
-    Return brand and customer id, which name a customer; the brand may be known already.
+    Return the customers of some owners, each with its brand; those that are known are looked up together, the others
+    registered.
+    """
+    owners = {(brand, *key_of(owner)): owner for brand, owner in wanted}
+    found: dict[tuple[str, type, Any], Customer] = {}
+    for brand in dict.fromkeys(key[0] for key in owners):
+        of_brand = {key: owner for key, owner in owners.items() if key[0] == brand}
+        found |= customers.find_many(of_brand, brand, using=using)
+    return {key: found.get(key) or customers.of(owner, key[0], using=using) for key, owner in owners.items()}
+
+
+def refuse_nobody(owner: Any) -> None:
+    """
+    Refuse an owner who is none.
 
     Raises:
         PayloadError: It is nobody.
@@ -86,8 +77,6 @@ def owner_key(owner: Any, using: str, brand: str | None = None) -> tuple[str, st
     if owner is None or owner == "":
         message = "customer leads to nobody: an activity belongs to a user or a customer id (API guide, customerid)."
         raise PayloadError(message, field="customerid", reason="no_customer")
-    brand = brand_of(owner, using) if brand is None else brand
-    return brand, customers.id_of(owner, brand)
 
 
 def attach(activity: Activity, customer: Customer) -> Activity:
@@ -95,46 +84,6 @@ def attach(activity: Activity, customer: Customer) -> Activity:
     activity.customer = customer
     activity.status = Status.PENDING if customer.accepted_version else Status.HELD
     return activity
-
-
-def brand_of(owner: Any, using: str) -> str:
-    """Return the brand an owner belongs to: the one they were reported to, else the current request's."""
-    if isinstance(owner, Customer):
-        return owner.brand
-    if len(conf.brands()) > 1 and isinstance(owner, Model):
-        for alias in dict.fromkeys((using, databases.home())):
-            reported = Customer.objects.using(alias).filter(user_pk=str(owner.pk)).order_by("pk").first()
-            if reported is not None:
-                return reported.brand
-    touches = attribution.current()
-    return conf.brand_of(touches and touches.request)
-
-
-def brands_of(owners: Mapping[K, Any], using: str) -> dict[K, str]:
-    """Return the brands of some owners under the keys they were given with: as `brand_of`, in a few queries."""
-    touches = attribution.current()
-    served = conf.brand_of(touches and touches.request)
-    reported = _reported_brands(owners.values(), using) if len(conf.brands()) > 1 else {}
-    return {
-        key: owner.brand if isinstance(owner, Customer) else reported.get(_user_pk(owner), served)
-        for key, owner in owners.items()
-    }
-
-
-def _reported_brands(owners: Iterable[Any], using: str) -> dict[str, str]:
-    pks = sorted({pk for pk in map(_user_pk, owners) if pk})
-    found: dict[str, str] = {}
-    for alias in dict.fromkeys((databases.home(), using)):
-        for start in range(0, len(pks), customers.FIND_BATCH):
-            page = pks[start : start + customers.FIND_BATCH]
-            # The first one reported comes last, and stays.
-            rows = Customer.objects.using(alias).filter(user_pk__in=page).order_by("-pk")
-            found |= dict(rows.values_list("user_pk", "brand"))
-    return found
-
-
-def _user_pk(owner: Any) -> str:
-    return str(owner.pk) if isinstance(owner, Model) and not isinstance(owner, Customer) else ""
 
 
 def build(draft: Draft, brand: str, customer_id: str) -> Activity:

@@ -164,6 +164,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
 UNATTRIBUTED: Final[Mapping[str, str]] = {
     "no_request": "they were reported outside of a request",
     "no_parameter": "no landing with tracking data that could be kept was remembered for them",
+    "no_consent": "their browser did not consent to being remembered",
+    "expired": "the landing that was remembered is older than the attribution window",
+    "unreadable": "what their browser remembers could not be read",
+    "refused_unknown_promo_code": "they gave a promo code that PROMO_CODES does not know",
+    "refused_forged": "the link or header that they came with holds a carry token (t360) that is not ours",
+    "refused_expired": "the link that they came with holds a carry token (t360) that has expired",
 }
 
 
@@ -363,9 +369,11 @@ def attribution_of(customer: Customer) -> Iterator[str]:
 
 def why_unattributed(reason: str) -> str:
     """Return why a customer has no tracking data, in words."""
+    if reason in UNATTRIBUTED:
+        return UNATTRIBUTED[reason]
     if reason.startswith("refused_"):
         return f"the landing's value could not be returned exactly ({reason.removeprefix('refused_')})"
-    return UNATTRIBUTED.get(reason, reason or "no reason is known")
+    return reason or "no reason is known"
 
 
 def _touch(touch: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from track360_django import conf, payloads
+from track360_django import conf, payloads, standing
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
 from track360_django.paths import PathOrFunction, follow, with_relations
@@ -118,18 +118,30 @@ def pages_of_users(brand: str) -> Iterator[list[Any]]:
 
 def why_not_a_customer(user: Any | None, brand: str) -> str | None:
     """
-    Return why a user is not reported automatically: "no_user", "staff", "inactive", or None for a customer.
+    Return why a user is not reported automatically, or None for a customer.
 
-    Source: none, our choice: staff and superusers earn nobody a commission; `REPORT_ON="activation"` waits for
-    `is_active`.
+    "no_user"; "staff"; "guest"; and, with `REPORT_ON="activation"`, "inactive" and "unverified".
+
+    Source: none, our choice: staff and superusers earn nobody a commission, guests have not signed up yet;
+    `REPORT_ON="activation"` waits for `is_active` and, where a package lets nobody in before an address is confirmed,
+    for that.
     """
-    if user is None:
-        return "no_user"
-    if getattr(user, "is_staff", False) or getattr(user, "is_superuser", False):
-        return "staff"
-    if conf.for_brand(brand).REPORT_ON == "activation" and not getattr(user, "is_active", True):
-        return "inactive"
-    return None
+    return "no_user" if user is None else why_not_customers([user], brand).get(str(user.pk))
+
+
+def why_not_customers(users: Collection[Any], brand: str) -> dict[str, str]:
+    """Return why some users are not reported automatically, by their primary key as text; customers are left out."""
+    reasons = {user.pk: "staff" for user in users if _is_staff(user)}
+    reasons = dict.fromkeys(standing.guests_among(users), "guest") | reasons
+    if conf.for_brand(brand).REPORT_ON == "activation":
+        inactive = {user.pk for user in users if not getattr(user, "is_active", True)}
+        unverified = standing.unverified_among([user for user in users if user.pk not in reasons])
+        reasons = dict.fromkeys(unverified, "unverified") | dict.fromkeys(inactive, "inactive") | reasons
+    return {str(pk): reason for pk, reason in reasons.items()}
+
+
+def _is_staff(user: Any) -> bool:
+    return bool(getattr(user, "is_staff", False) or getattr(user, "is_superuser", False))
 
 
 def regtime_of(user: Any, brand: str) -> datetime | None:

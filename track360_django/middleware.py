@@ -12,11 +12,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.conf import settings as django_settings
 from django.utils.cache import patch_vary_headers
 
-from track360_django import attribution, conf, signals, signup
-from track360_django.conf import settings
+from track360_django import attribution, conf, customers, signals, signup
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -26,6 +24,12 @@ if TYPE_CHECKING:
     AsyncHandler = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 logger = logging.getLogger(__name__)
+
+# Names of this module: each look-up through another one would be paid by every request of the host.
+_Touches = attribution.Touches
+_serving = attribution.serving
+_has_parameter = attribution.has_parameter
+_entrance = conf.entrance
 
 
 class TrackingMiddleware:
@@ -52,34 +56,36 @@ class TrackingMiddleware:
         if self.is_async:
             return self._serve_async(request)
         touches = _enter(request)
-        token = attribution._current.set(touches)  # noqa: SLF001  one context variable, set here alone
+        token = _serving.set(touches)
         try:
             response: HttpResponseBase = self.get_response(request)
         finally:
-            attribution._current.reset(token)  # noqa: SLF001
-        if touches.landing is not None or touches.is_read or touches.held:
+            _serving.reset(token)
+        if len(touches.__dict__) > 1 and _has_work(touches):
             _finish(touches, response)
         return response
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
         touches = _enter(request)
-        token = attribution._current.set(touches)  # noqa: SLF001
+        token = _serving.set(touches)
         try:
             response: HttpResponseBase = await self.get_response(request)
         finally:
-            attribution._current.reset(token)  # noqa: SLF001
-        if touches.landing is not None or touches.is_read or touches.held:
+            _serving.reset(token)
+        if _has_work(touches):
             # Sessions, consent functions, receivers and tables are the host's, and may block.
             await sync_to_async(_finish)(touches, response)
         return response
 
 
 def _enter(request: HttpRequest) -> attribution.Touches:
-    touches = attribution.Touches(request)
+    touches = _Touches(request)
     request.track360 = touches  # type: ignore[attr-defined]  # our public attribute on Django's request
     query_string = request.META.get("QUERY_STRING")
-    if query_string and attribution.has_parameter(query_string, conf.tracking_params()):
+    if query_string and _has_parameter(query_string, _entrance().params):
         _land(touches, query_string)
+    if request.method == "POST":
+        _watch_body(touches)
     return touches
 
 
@@ -89,19 +95,39 @@ def _land(touches: attribution.Touches, query_string: str) -> None:
         return
     # WSGI hands bytes over as latin-1 text, ASGI as UTF-8 text.
     raw = query_string.encode("latin-1" if hasattr(request, "environ") else "utf-8", "replace")
-    touches.landing = attribution.capture(raw, settings.TRACKING_PARAMS, datetime.now(UTC))
+    try:
+        if touches.settings.ENABLED:
+            landing = attribution.landing_in(raw, touches.settings, datetime.now(UTC))
+            if landing is not None:
+                touches.land(landing)
+    except Exception as error:  # noqa: BLE001  the host's resolver may raise anything
+        _log_unremembered(error)
+
+
+def _has_work(touches: attribution.Touches) -> bool:
+    """Tell whether the response needs something: touches that nobody used hold their request, and that it has a body."""
+    known = len(touches.__dict__)
+    return known > 1 + touches.has_body or touches.carries_news
+
+
+def _watch_body(touches: attribution.Touches) -> None:
+    touches.has_body = True
+    attribution.watch(touches.request)
 
 
 def _finish(touches: attribution.Touches, response: HttpResponseBase) -> None:
     """Do what a response still needs: remember its landing, keep it apart in caches, release its signup."""
     if touches.landing is not None:
         _tell_refusals(touches, touches.landing)
-        _remember(touches, touches.landing, response)
+    if touches.held:
+        signup.release(touches)
+    if touches.is_forgotten or _has_signed_up(touches):
+        _forget(touches, response)
+    elif touches.landing is not None or touches.carries_news:
+        _remember(touches, response)
     if touches.is_read:
         # As the session does: what the page said may depend on who asked.
         patch_vary_headers(response, ("Cookie",))
-    if touches.held:
-        signup.release(touches)
 
 
 def _tell_refusals(touches: attribution.Touches, landing: attribution.Landing) -> None:
@@ -116,17 +142,39 @@ def _tell_refusals(touches: attribution.Touches, landing: attribution.Landing) -
         )
 
 
-def _remember(touches: attribution.Touches, landing: attribution.Landing, response: HttpResponseBase) -> None:
-    """Remember a touch in cookie and session; one that fails leaves the other, and the page as it is."""
+def _has_signed_up(touches: attribution.Touches) -> bool:
+    """Tell whether a signup of this request was committed: who uses this browser next is somebody else."""
+    if not touches.signed_up:
+        return False
+    try:
+        return customers.exist(touches.signed_up)
+    except Exception as error:  # noqa: BLE001  the page is served: nothing of ours may break it now
+        _log_unremembered(error)
+        return False
+
+
+def _forget(touches: attribution.Touches, response: HttpResponseBase) -> None:
+    try:
+        attribution.erase(touches.request, response, touches.settings)
+    except Exception as error:  # noqa: BLE001  see _log_unremembered
+        _log_unremembered(error)
+
+
+def _remember(touches: attribution.Touches, response: HttpResponseBase) -> None:
+    """Remember a landing in cookie and session; one that fails leaves the other, and the page as it is."""
     request = touches.request
     try:
-        if landing.touch is None or not attribution.may_remember(request, settings):
+        settings = touches.settings
+        if not attribution.may_remember(request, settings):
             return
         memory = _recall(touches)
+        if memory == touches.remembered:
+            return
         if "cookie" in settings.STORAGE:
             attribution.write_cookie(response, memory, settings)
-        if attribution.reads_session(request, settings):
-            _write_session(request, memory, is_saved=response.status_code < 500)
+        # Why a value was refused is worth a cookie, and no row in a table of sessions.
+        if attribution.reads_session(request, settings) and memory.last is not None:
+            attribution.write_session(request, response, memory.as_state(), settings)
     except Exception as error:  # noqa: BLE001  see there
         _log_unremembered(error)
 
@@ -136,26 +184,8 @@ def _recall(touches: attribution.Touches) -> attribution.Memory:
         return touches.memory
     except Exception as error:  # noqa: BLE001  see there
         _log_unremembered(error)
-        return touches.forget_all_but_landing()
-
-
-def _write_session(request: HttpRequest, memory: attribution.Memory, *, is_saved: bool) -> None:
-    """
-    Keep a memory in the session, and save it now if nobody else would have.
-
-    SessionMiddleware saves after us, where an error is a page that fails: so what fails, fails here first, and leaves
-    a session that nobody has touched.
-    """
-    session = request.session
-    is_hosts = session.modified
-    try:
-        session[attribution.SESSION_KEY] = memory.as_state()
-        if is_saved and not is_hosts:
-            session.save()
-    except Exception:
-        if not is_hosts:
-            request.session = type(session)(request.COOKIES.get(django_settings.SESSION_COOKIE_NAME))
-        raise
+        touches.forget_all_but_landing()
+        return touches.memory
 
 
 def _log_unremembered(error: Exception) -> None:

@@ -1,7 +1,7 @@
 """
 Reconciliation: each declaration is also a query, so rows that nobody announced are found and reported.
 
-Signals miss `bulk_create`, `update`, raw SQL, and a process that died between the commit and the hook.
+So are customers who wait for an activation that has happened. Signals miss `bulk_create`, `update`, raw SQL, and a process that died between the commit and the hook.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from track360_django import activities, balance, clock, daily, databases
+from track360_django import activities, balance, clock, daily, databases, signup
 from track360_django.balance import Balance
 from track360_django.declarations import ledger
 from track360_django.declarations.daily import last_day_over
@@ -33,12 +33,19 @@ class Reconciliation:
     is_dry_run: bool
     gaps: list[Gap] = field(default_factory=list)
     balance: Balance | None = None
+    # Customers who waited for an activation that nobody announced, released now.
+    activated: int = 0
     # Declarations or days that could not be looked at, and why.
     failures: list[str] = field(default_factory=list)
 
     def problems(self) -> list[str]:
         """Return what needs a person, a line each."""
-        return [*self.failures, *(line for gap in self.gaps for line in self._problems_of(gap))]
+        lines = [*self.failures, *(line for gap in self.gaps for line in self._problems_of(gap))]
+        if self.is_dry_run and self.activated:
+            lines.append(
+                f"{self.activated} customers wait though they were activated; run it without --dry-run to release them."
+            )
+        return lines
 
     def _problems_of(self, gap: Gap) -> Iterator[str]:
         if gap.refused:
@@ -72,7 +79,7 @@ def run(
     *, since: datetime, until: datetime | None = None, is_dry_run: bool = False, with_balance: bool = True
 ) -> Reconciliation:
     """
-    Find rows of the host that have no record, and report them.
+    Find rows of the host that have no record, and report them; release customers who wait and were activated.
 
     Idempotent; the rows, however many, are read in pages. Rows that are written meanwhile report themselves.
 
@@ -100,6 +107,7 @@ def run(
             except Exception as error:  # noqa: BLE001  one declaration must not hide the gaps of another
                 found.failures.append(f"{search.gap.declaration} could not be reconciled: {where(error)}.")
             found.gaps.append(search.gap)
+    _release_activated(found)
     if totals is not None:
         declared = {
             name
@@ -116,6 +124,13 @@ def run(
     return found
 
 
+def _release_activated(found: Reconciliation) -> None:
+    try:
+        found.activated = signup.release_unnoticed(is_dry_run=found.is_dry_run)
+    except Exception as error:  # noqa: BLE001  nor must customers hide the gaps
+        found.failures.append(f"Customers who wait could not be looked at: {where(error)}.")
+
+
 def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
     """Report what is missing of the last days: what the beat task does. People hear of gaps that it can't close."""
     now = clock.read(databases.home())
@@ -129,6 +144,12 @@ def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
                 gap.reported,
                 gap.reversed,
             )
+    if found.activated:
+        logger.warning(
+            "track360: %d customers were activated and waited on: nobody announced it (update(), raw SQL). They are "
+            "reported now.",
+            found.activated,
+        )
     for problem in found.problems():
         logger.error("track360: %s", problem)
     return found

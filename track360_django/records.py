@@ -11,7 +11,9 @@ from typing import NamedTuple
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from track360_django import conf, customers, drafts, outbox, wakeup
+from track360_django import belonging, conf, customers, drafts, outbox, wakeup
+from track360_django.belonging import Place
+from track360_django.conf import BrandError
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_one_of
@@ -31,7 +33,7 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
     Returns:
         The record, and whether it is news. One that is none was neither read nor compared.
     """
-    brand, customer_id = drafts.owner_key(draft.customer, using)
+    place, brand, customer_id = _whose(draft, using)
     activity = drafts.build(draft, brand, customer_id)
     is_news = outbox.add_beside_customer(activity, customer_id, using=using)
     if not is_news:
@@ -40,7 +42,34 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
     if is_news:
         wakeup.after_commit(using=using)
         outbox.note_own([activity], using=using)
+    _drop(place.stale, using)
     return activity, is_news
+
+
+def _whose(draft: Draft, using: str) -> tuple[Place, str, str]:
+    """Return where a draft belongs, its brand and its customer's id."""
+    drafts.refuse_nobody(draft.customer)
+    place = belonging.of(draft, using)
+    if isinstance(place.brand, BrandError):
+        raise place.brand
+    return place, place.brand, customers.id_of(draft.customer, place.brand)
+
+
+def _drop(stale: Iterable[int], using: str) -> None:
+    """Delete dead records that stood for a row at another brand than it turned out to be of."""
+    for pk in stale:
+        outbox.drop_quarantined(pk, using=using)
+
+
+def key_of_draft(draft: Draft, using: str) -> tuple[str, str]:
+    """
+    Return brand and customer id of a draft.
+
+    Raises:
+        PayloadError: It is nobody's, or nobody can tell the brand.
+    """
+    _, brand, customer_id = _whose(draft, using)
+    return brand, customer_id
 
 
 def write_built(activity: Activity, using: str) -> Activity:
@@ -54,7 +83,7 @@ def write_built(activity: Activity, using: str) -> Activity:
 
 def write_down(draft: Draft, using: str) -> Activity:
     """Return an unsaved record; its customer is registered if nobody reported them yet."""
-    brand, customer_id = drafts.owner_key(draft.customer, using)
+    brand, customer_id = key_of_draft(draft, using)
     activity = drafts.build(draft, brand, customer_id)
     return drafts.attach(activity, customers.of(draft.customer, brand, using=using))
 
@@ -65,6 +94,7 @@ class _Built(NamedTuple):
     place: int
     draft: Draft
     activity: Activity
+    stale: tuple[int, ...] = ()
 
 
 def write_many(wanted: Sequence[Draft], using: str, *, refuse: Refuse) -> int:
@@ -84,6 +114,7 @@ def write_many(wanted: Sequence[Draft], using: str, *, refuse: Refuse) -> int:
     built = _one_of_each(_build_each(wanted, using, refuse), refuse)
     stored = stored_like([each.activity for each in built], using)
     _insert([each for each in built if key_of(each.activity) not in stored], using)
+    _drop((pk for each in built for pk in each.stale), using)
     for each in built:
         if known := stored.get(key_of(each.activity)):
             try:
@@ -116,14 +147,17 @@ def _one_of_each(built: Iterable[_Built], refuse: Refuse) -> list[_Built]:
 
 
 def _build_each(wanted: Sequence[Draft], using: str, refuse: Refuse) -> Iterator[_Built]:
-    keys: dict[tuple[type, object], tuple[str, str]] = {}
-    brands = drafts.brands_of({drafts.key_of(draft.customer): draft.customer for draft in wanted}, using)
-    for index, draft in enumerate(wanted):
-        owner = drafts.key_of(draft.customer)
+    ids: dict[tuple[str, type, object], str] = {}
+    places = belonging.of_many(wanted, using)
+    for index, (draft, place) in enumerate(zip(wanted, places, strict=True)):
         try:
-            if owner not in keys:
-                keys[owner] = drafts.owner_key(draft.customer, using, brands[owner])
-            yield _Built(index, draft, drafts.build(draft, *keys[owner]))
+            drafts.refuse_nobody(draft.customer)
+            if isinstance(place.brand, BrandError):
+                raise place.brand  # noqa: TRY301  all of a draft is refused in one place
+            owner = (place.brand, *drafts.key_of(draft.customer))
+            if owner not in ids:
+                ids[owner] = customers.id_of(draft.customer, place.brand)
+            yield _Built(index, draft, drafts.build(draft, place.brand, ids[owner]), place.stale)
         except DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001  one draft, or a function of the host for it, stops no other
@@ -133,8 +167,11 @@ def _build_each(wanted: Sequence[Draft], using: str, refuse: Refuse) -> Iterator
 def _insert(news: list[_Built], using: str) -> None:
     if not news:
         return
-    owners = drafts.owners_of((each.draft for each in news), using)
-    added = [drafts.attach(each.activity, owners[drafts.key_of(each.draft.customer)]) for each in news]
+    owners = drafts.owners_of(((each.activity.brand, each.draft.customer) for each in news), using)
+    added = [
+        drafts.attach(each.activity, owners[each.activity.brand, *drafts.key_of(each.draft.customer)])
+        for each in news
+    ]
     outbox.add_activities(added, using=using)
     wakeup.after_commit(using=using)
     outbox.note_own(added, using=using)

@@ -22,6 +22,7 @@ record_dead = Signal()
 # An endpoint takes nothing and is probed from now on.
 # Arguments: brand (str), endpoint ("customers" or "activities"), reason (str), error (str).
 endpoint_paused = Signal()
-# A landing brought a tracking parameter that can't be returned exactly.
-# Arguments: request, parameter (str), reason (str). The value itself is never passed on.
+# A landing brought a tracking parameter that can't be returned exactly, or a signup is credited to nobody.
+# Arguments: request (or None), parameter (str, empty at a signup), reason (str); at a signup: customer (the row).
+# The value itself is never passed on.
 attribution_dropped = Signal()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.urls import include, path
+from django.views.decorators.cache import cache_page
+from django.views.decorators.csrf import csrf_exempt
 
 from tests.host import views
 
@@ -24,8 +26,22 @@ urlpatterns = [
     path("host/join-and-be-promoted/", views.join_and_be_promoted),
     path("host/join-inactive/", views.join_inactive),
     path("host/async-join/", views.async_join),
+    path("host/join-json/", views.join_json),
+    path("host/join-json-stream/", views.join_json_stream),
+    path("host/join-blindly/", views.join_blindly),
+    path("host/join-and-roll-back/", views.join_and_roll_back),
+    path("host/fields/", views.fields),
+    path("host/carry/", views.carry),
+    path("host/agree/", views.agree),
+    path("host/withdraw/", views.withdraw),
     path("host/report/", views.report),
     path("host/report-visitor/", views.report_visitor),
     path("host/announce/", views.announce),
+    path("host/api/join/", csrf_exempt(views.join)),
     path("host/pay/", views.pay),
+    path("host/pay-id/", views.pay_id),
+    path("host/update-visitor/", views.update_visitor),
+    path("host/form/", views.form),
+    path("host/cached-form/", cache_page(600)(views.form)),
+    path("host/async-form/", views.async_form),
 ]

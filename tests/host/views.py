@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
+from django.template import RequestContext, Template
 
 from track360_django import activities, attribution, customers
 from track360_django.signals import customer_signed_up
@@ -105,6 +108,53 @@ async def async_join(request: HttpRequest) -> HttpResponse:
     return HttpResponse("welcome")
 
 
+def join_json(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up who sends JSON."""
+    User.objects.create_user(json.loads(request.body)["username"])
+    return HttpResponse("welcome")
+
+
+def join_json_stream(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up whose JSON is read as a stream, as Django REST framework does."""
+    User.objects.create_user(json.loads(request.read())["username"])
+    return HttpResponse("welcome")
+
+
+def join_blindly(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up without a look at the body."""
+    User.objects.create_user(request.GET["username"])
+    return HttpResponse("welcome")
+
+
+def join_and_roll_back(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up, and think better of it."""
+    with transaction.atomic():
+        _create(request)
+        transaction.set_rollback(True)
+    return HttpResponse("try again")
+
+
+def fields(request: HttpRequest) -> JsonResponse:
+    """Say what a form of this page would carry."""
+    return JsonResponse(_touches(request).as_fields())
+
+
+def carry(request: HttpRequest) -> HttpResponse:
+    """Say what a link to an app would carry."""
+    return HttpResponse(attribution.carry(request))
+
+
+def agree(request: HttpRequest) -> HttpResponse:
+    """Take a form that the host reads."""
+    return HttpResponse(f"{len(request.POST)} fields")
+
+
+def withdraw(request: HttpRequest) -> HttpResponse:
+    """Forget a visitor who asks for it."""
+    _touches(request).forget()
+    return HttpResponse("forgotten")
+
+
 def report(request: HttpRequest) -> HttpResponse:
     """Report somebody by name, whoever asks, without handing the request on."""
     customers.report(User.objects.get(username=request.GET["username"]))
@@ -113,7 +163,8 @@ def report(request: HttpRequest) -> HttpResponse:
 
 def report_visitor(request: HttpRequest) -> HttpResponse:
     """Report somebody by name, with the touches of whoever asks."""
-    customers.report(User.objects.get(username=request.GET["username"]), request=request)
+    user = User.objects.get(username=request.GET["username"])
+    customers.report(user, request=request, brand=request.GET.get("brand"))
     return HttpResponse("reported")
 
 
@@ -127,8 +178,38 @@ def announce(request: HttpRequest) -> HttpResponse:
 def pay(request: HttpRequest) -> HttpResponse:
     """Book a deposit for somebody by name, whoever asks."""
     user = User.objects.get(username=request.GET["username"])
-    activities.report("Deposit", customer=user, value=5, currency="USD", eventid=f"pay-{user.pk}")
+    eventid = request.GET.get("eventid", f"pay-{user.pk}")
+    activities.report("Deposit", customer=user, value=5, currency="USD", eventid=eventid)
     return HttpResponse("paid")
+
+
+def pay_id(request: HttpRequest) -> HttpResponse:
+    """Book a deposit for somebody by their id at Track360, whoever asks."""
+    customer = request.GET["customer"]
+    activities.report("Deposit", customer=customer, value=5, currency="USD", eventid=f"pay-{customer}")
+    return HttpResponse("paid")
+
+
+def update_visitor(request: HttpRequest) -> HttpResponse:
+    """Report changed fields of somebody by name."""
+    fields: dict[str, Any] = {name: value for name, value in request.POST.items() if name != "username"}
+    customers.update(User.objects.get(username=request.POST["username"]), request=request, **fields)
+    return HttpResponse("updated")
+
+
+def form(request: HttpRequest) -> HttpResponse:
+    """Show a form that is sent without cookies."""
+    return HttpResponse(_form(request))
+
+
+async def async_form(request: HttpRequest) -> HttpResponse:
+    """Show the same form, asynchronously, from templates that know nothing of it."""
+    return HttpResponse(_form(request))
+
+
+def _form(request: HttpRequest) -> str:
+    template = Template("{% load track360 %}<form>{% track360_field %}</form>")
+    return template.render(RequestContext(request))
 
 
 def _create(request: HttpRequest, **fields: Any) -> User:

@@ -4,6 +4,7 @@ from track360_django.customers.building import id_of
 from track360_django.customers.completing import PLACEHOLDER
 from track360_django.customers.finding import (
     FIND_BATCH,
+    exist,
     find,
     find_many,
     of,
@@ -12,7 +13,7 @@ from track360_django.customers.finding import (
     release_reported,
 )
 from track360_django.customers.many import OnError, Registration, Reported, preview_many, report_many
-from track360_django.customers.reporting import hold, report, update
+from track360_django.customers.reporting import hold, report, tell_unattributed, update
 
 __all__ = [
     "FIND_BATCH",
@@ -20,6 +21,7 @@ __all__ = [
     "OnError",
     "Registration",
     "Reported",
+    "exist",
     "find",
     "find_many",
     "hold",
@@ -31,5 +33,6 @@ __all__ = [
     "release_reported",
     "report",
     "report_many",
+    "tell_unattributed",
     "update",
 ]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 
-from track360_django import conf, identity, payloads
+from track360_django import attribution, conf, identity, payloads
 from track360_django.attribution import Touch, Touches
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
@@ -70,10 +70,14 @@ def _state(touch: Touch | None) -> dict[str, Any] | None:
 
 
 def _why_unattributed(touches: Touches | None) -> str:
+    """Return why nobody is credited: what was there and is lost, or that there was nothing."""
     if touches is None:
         return "no_request"
-    refusals = touches.landing.refusals if touches.landing else ()
-    return f"refused_{refusals[-1][1]}" if refusals else "no_parameter"
+    if touches.is_blind:
+        return "unreadable"
+    if touches.memory.lost:
+        return touches.memory.lost
+    return "no_parameter" if attribution.may_remember(touches.request, touches.settings) else "no_consent"
 
 
 def wire_fields(fields: Mapping[str, FieldValue], brand: str) -> payloads.Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from django.db.models import Model
@@ -32,6 +32,11 @@ def of(owner: Any, brand: str, *, using: str) -> Customer:
 def find(owner: Any, brand: str, *, using: str) -> Customer | None:
     """Return the row of the customer that an activity belongs to, None when there is none yet."""
     return find_many({0: owner}, brand, using=using).get(0)
+
+
+def exist(rows: Iterable[tuple[str, int]]) -> bool:
+    """Tell whether any of some rows, told by database and primary key, is there: a signup may be rolled back."""
+    return any(Customer.objects.using(using).filter(pk=pk).exists() for using, pk in dict.fromkeys(rows))
 
 
 def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Customer]:

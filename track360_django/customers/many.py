@@ -73,7 +73,7 @@ def report_many(
 
     Source: API guide, "Customer API", Implementation notes: several customers in one array, for bulk imports.
     """
-    brand = brand or conf.brand_of(None)
+    brand = conf.named_brand(brand) if brand else conf.brand_of(None)
     using = router.db_for_write(Customer)
     total = Reported()
     remaining = iter(registrations)
@@ -92,7 +92,7 @@ def preview_many(
     on_error: OnError | None = None,
 ) -> Iterator[Customer]:
     """Yield the rows of those who would be sent by `report_many`, as they would be sent; nothing is written."""
-    brand = brand or conf.brand_of(None)
+    brand = conf.named_brand(brand) if brand else conf.brand_of(None)
     wanted = _wanted(registrations, source, brand, on_error)
     rows = find_many(
         {each.row.customer_id: each.row.customer_id for each in wanted},

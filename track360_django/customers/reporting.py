@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import router, transaction
+from django.db import DEFAULT_DB_ALIAS, router, transaction
 
-from track360_django import attribution, conf, outbox, wakeup
+from track360_django import attribution, brands, conf, outbox, wakeup
 from track360_django.attribution import Touches
 from track360_django.clock import from_now
 from track360_django.customers.building import build, id_of, wire_fields
 from track360_django.customers.completing import PLACEHOLDER, complete, lock, missing_of
 from track360_django.models import Customer, Status
 from track360_django.payloads import FieldValue
+from track360_django.signals import attribution_dropped
 
 
 def report(
@@ -22,6 +23,7 @@ def report(
     request: Any = None,
     tracking: Mapping[str, str] | None = None,
     source: str = "report",
+    brand: str | None = None,
     **fields: FieldValue,
 ) -> Customer:
     """
@@ -35,6 +37,7 @@ def report(
             somebody else is logged in there.
         tracking: Parameter name to value, verbatim; wins over every touch.
         source: Which signup source it was, for the admin.
+        brand: Whose customer they are, of a host with several; without it, the request's brand.
         fields: Additional fields as agreed with Track360, under the guide's names; None leaves one as it is.
 
     Returns:
@@ -42,30 +45,81 @@ def report(
 
     Raises:
         PayloadError: A tracking value or field can't be reported exactly. Nothing was written.
-        ImproperlyConfigured: `CUSTOMER_ID` or `BRAND_RESOLVER` leads to nothing.
+        BrandError: Nobody can tell the brand, or there is none of that name.
+        ImproperlyConfigured: `CUSTOMER_ID` leads to nothing.
 
     Source: API guide, "Customer API", When to call this endpoint.
     """
-    return _report(user, request, tracking, source, fields)
+    using = router.db_for_write(Customer)
+    whose = brands.of_report(user, _request_of(user, request), using, named=brand)
+    return _report(user, request, tracking, source, fields, whose)
 
 
-def _report(
-    user: Any, request: Any, tracking: Mapping[str, str] | None, source: str, fields: Mapping[str, FieldValue]
+def _request_of(user: Any, request: Any) -> Any:
+    """Return the request that tells a user's brand: the one given, or the one being served if it can be theirs."""
+    if request is not None:
+        return request
+    touches = attribution.current()
+    return touches.request if touches is not None and _is_served(user, touches) else None
+
+
+def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
+    user: Any,
+    request: Any,
+    tracking: Mapping[str, str] | None,
+    source: str,
+    fields: Mapping[str, FieldValue],
+    brand: str,
 ) -> Customer:
     touches = attribution.of(request)
-    brand = conf.brand_of(request if request is not None else touches and touches.request)
     if request is None and not _is_served(user, touches):
+        touches = None
+    if touches is not None and not brands.is_of(touches, brand):
+        # What a visitor followed to one brand is nothing to another.
         touches = None
     customer = build(user, brand, touches, tracking, source, fields)
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using, savepoint=False):
         stored = outbox.add_customer(customer, using=using)
-        complete(stored, customer, is_explicit=bool(tracking))
+        is_new = _is_untouched(stored) and stored.source == source
+        is_new |= complete(stored, customer, is_explicit=bool(tracking))
         wakeup.after_commit(using=using)
-        return outbox.read_customer(stored.brand, stored.customer_id, using=using)
+        written = outbox.read_customer(stored.brand, stored.customer_id, using=using)
+        _note_signup(touches, written, customer)
+        if is_new:
+            tell_unattributed(written, touches and touches.request)
+        return written
 
 
-def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
+def _is_untouched(customer: Customer) -> bool:
+    """Tell whether a row is as it was inserted: pending, and nobody worked on it since."""
+    return customer.status == Status.PENDING and customer.version == 1 and not customer.attempts
+
+
+def _note_signup(touches: Touches | None, written: Customer, wanted: Customer) -> None:
+    """Let the end of the request forget a touch that is this customer's now: the next signup is somebody else's."""
+    if touches is not None and written.last_touch == wanted.last_touch:
+        touches.signed_up = (*touches.signed_up, (written._state.db or DEFAULT_DB_ALIAS, written.pk))
+
+
+def tell_unattributed(customer: Customer, request: Any) -> None:
+    """Send `attribution_dropped` for a signup that nobody is credited with, after it was committed."""
+    if customer.tracking or not attribution_dropped.has_listeners(Customer):
+        return
+
+    def send() -> None:
+        attribution_dropped.send_robust(
+            sender=Customer,
+            request=request,
+            parameter="",
+            reason=customer.unattributed_reason,
+            customer=customer,
+        )
+
+    transaction.on_commit(send, using=customer._state.db, robust=True)
+
+
+def update(user: Any, *, request: Any = None, brand: str | None = None, **fields: FieldValue) -> Customer:
     """
     Report changed fields of a customer, such as `salesStatus` or `kycStatus`.
 
@@ -75,30 +129,37 @@ def update(user: Any, *, request: Any = None, **fields: FieldValue) -> Customer:
     Args:
         user: As in `report`.
         request: Only to find the brand of a host with several.
+        brand: Which brand hears of it; without it the customer's own request's, else all that know the customer.
         fields: Additional fields as agreed with Track360, under the guide's names; None or "" removes one.
 
     Returns:
-        The customer's row.
+        The customer's row; of several brands, that of the first.
 
     Raises:
         PayloadError: A field can't be reported exactly. Nothing was written.
+        BrandError: Nobody can tell the brand, or there is none of that name.
 
     Source: API guide, "Update behavior".
     """
-    brand = conf.brand_of(request)
-    changed = wire_fields(fields, brand)
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using):
-        customer = lock(id_of(user, brand), brand, using)
-        if customer is None:
-            # Nobody said that this is their signup, so no touch of today may claim it.
-            customer = outbox.add_customer(build(user, brand, None, None, "update", fields), using=using)
-        kept = {name: value for name, value in customer.fields.items() if name not in fields}
-        # Also for one just added: it may be the row of a signup that committed in between.
-        if kept | changed != customer.fields or customer.accepted_version:
-            outbox.change_fields(customer, kept | changed)
-        wakeup.after_commit(using=using)
-        return outbox.read_customer(customer.brand, customer.customer_id, using=using)
+        whose = brands.of_update(user, _request_of(user, request), using, named=brand)
+        rows = [_update(user, each, fields, using) for each in whose]
+    return rows[0]
+
+
+def _update(user: Any, brand: str, fields: Mapping[str, FieldValue], using: str) -> Customer:
+    changed = wire_fields(fields, brand)
+    customer = lock(id_of(user, brand), brand, using)
+    if customer is None:
+        # Nobody said that this is their signup, so no touch of today may claim it.
+        customer = outbox.add_customer(build(user, brand, None, None, "update", fields), using=using)
+    kept = {name: value for name, value in customer.fields.items() if name not in fields}
+    # Also for one just added: it may be the row of a signup that committed in between.
+    if kept | changed != customer.fields or customer.accepted_version:
+        outbox.change_fields(customer, kept | changed)
+    wakeup.after_commit(using=using)
+    return outbox.read_customer(customer.brand, customer.customer_id, using=using)
 
 
 def hold(user: Any, touches: Touches, *, using: str) -> Customer:
@@ -113,6 +174,7 @@ def hold(user: Any, touches: Touches, *, using: str) -> Customer:
     customer.status = Status.HELD
     customer.due_at = from_now(outbox.SAFETY_NET)
     stored = outbox.add_customer(customer, using=using)
+    _note_signup(touches, stored, customer)
     if stored.source == PLACEHOLDER and stored.status == Status.HELD:
         missing = missing_of(stored, customer, is_explicit=False)
         outbox.claim_placeholder(stored.pk, using=using, source=customer.source, **missing)

@@ -25,6 +25,7 @@ class DailyActivity:
         grace_minutes  how long after its end a day is first compiled, for transactions that commit late
         first_day      the day that is reported first, where those before it were reported in another way
         source         what the records are kept under, which is the path of the class: keep it when you rename that
+        brand          whose totals these are, in a host with several brands; or each row has its `brand`
 
     Source: API guide, "DailyStats — multiple KPIs in a single object".
     """
@@ -35,11 +36,13 @@ class DailyActivity:
     grace_minutes: ClassVar[int] = 15
     first_day: ClassVar[date | None] = None
     source: ClassVar[str] = ""
+    brand: ClassVar[str] = ""
 
     def rows(self, day: date) -> Iterable[Mapping[str, Any]]:
         """
         Return mappings of `customer`, `currency`, `product` (may be left out) and KPI names to a Decimal or an int.
 
+        With several brands a row may name its `brand`; without it, it is the one of which the customer is one.
         `customer` is a user, a `Customer`, or a customer id as text; `value` is the KPI that the API guide calls Value.
         Rows of the same customer, product and currency are added up.
         """
@@ -59,7 +62,7 @@ class DailyActivity:
             ImproperlyConfigured: The brands have different zones, and none was named.
         """
         # In UTC: Python computes with two times of one zone as if no clock ever changed.
-        zone = conf.time_zone(brand or _the_brand())
+        zone = conf.time_zone(brand or self.brand or _the_brand())
         following = day + timedelta(days=1)
         midnights = (datetime.combine(each, time.min, tzinfo=zone) for each in (day, following))
         start, end = (midnight.astimezone(UTC) for midnight in midnights)

@@ -31,6 +31,7 @@ class ModelActivity(Declaration):
         on_reverse   what a reported row tells that no longer fulfils `when`, or is deleted (plain text): None for
                      nothing, "negative" for its value with the other sign, or an event name such as "Chargeback"
         reversed_at  when that happened; default: now
+        brand        the brand's name, in a host with several; default: the one of which the customer is one
         dated_by     the column that tells how old a row is, for `track360 reconcile`; default: `createtime`
 
     The record is written in the transaction that saves the row. A value that can't be reported exactly becomes a dead

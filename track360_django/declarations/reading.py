@@ -29,13 +29,14 @@ class Declaration:
     on_reverse: ClassVar[str | None] = None
     reversed_at: ClassVar[PathOrFunction | None] = None
     dated_by: ClassVar[str | None] = None
+    brand: ClassVar[PathOrFunction | None] = None
 
     def __init__(self, model: type[Model]) -> None:
         self.model = model
 
     def paths(self) -> dict[str, PathOrFunction | None]:
         """Return what leads to each value of a record, by the value's name; a `get_` method needs no path."""
-        names = ("customer", "value", "currency", "createtime", "eventid", "product", "reversed_at")
+        names = ("customer", "value", "currency", "createtime", "eventid", "product", "reversed_at", "brand")
         return {name: None if hasattr(self, f"get_{name}") else self._declared(name) for name in names}
 
     def unknown_attributes(self) -> list[str]:
@@ -88,6 +89,7 @@ class Declaration:
             fields={name: self._read_field(row, name, path) for name, path in self.fields.items()},
             source=self.model._meta.label,
             source_pk=str(self.pk_of(row)),
+            brand=self._read(row, "brand") or None,
         )
 
     def id_of(self, row: Model) -> str:

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import conf, customers, drafts, payloads
+from track360_django import brands, conf, customers, payloads
+from track360_django.conf import BrandError
 from track360_django.declarations.daily import DailyActivity
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
@@ -23,7 +24,7 @@ CHUNK: Final = 1000
 VALUE: Final = "value"
 # Python's own context rounds a sum to 28 digits without a word; a number has at most 38 on each side of the point.
 _EXACT: Final = Context(prec=200, traps=[Inexact, Rounded])
-_KEY_NAMES: Final = frozenset({"customer", "currency", "product"})
+_KEY_NAMES: Final = frozenset({"customer", "currency", "product", "brand"})
 
 # Brand, customer id, product, currency; with a mark where it could not be read.
 Key = tuple[str, str, str, str]
@@ -78,9 +79,13 @@ def add_up(declaration: DailyActivity, day: date, using: str) -> dict[Key, Total
     """
     totals: dict[Key, Total] = {}
     for chunk in _chunks(declaration, day):
-        brands = drafts.brands_of({index: _owner_of(row) for index, row in enumerate(chunk)}, using)
+        whose = brands.of_many(
+            {index: _owner_of(row) for index, row in enumerate(chunk)},
+            using,
+            named={index: _brand_of(row) or declaration.brand for index, row in enumerate(chunk)},
+        )
         for index, row in enumerate(chunk):
-            wanted = _key_of(row, brands[index])
+            wanted = _key_of(row, whose[index])
             key = (wanted.brand, wanted.customer_id, wanted.product, wanted.currency)
             total = totals.setdefault(key, wanted)
             total.error = total.error or wanted.error
@@ -104,14 +109,22 @@ def _owner_of(row: Any) -> Any:
     return row.get("customer") if isinstance(row, Mapping) else None
 
 
-def _key_of(row: Any, brand: str) -> Total:
+def _brand_of(row: Any) -> Any:
+    return row.get("brand") if isinstance(row, Mapping) else None
+
+
+def _key_of(row: Any, whose: str | BrandError) -> Total:
     """Return the empty total that a row belongs to; it has an error where nobody knows which that is."""
+    # A dead record is kept with some brand; it is never sent.
+    brand = conf.brands()[0] if isinstance(whose, BrandError) else whose
     total = Total(brand=brand, customer_id="?", customer=_owner_of(row), is_key_known=False)
     try:
         if not isinstance(row, Mapping):
             message = f"rows() yields mappings, not {type(row).__name__}: {{'customer': …, 'GGR': …}}."
             raise PayloadError(message, reason="declaration")  # noqa: TRY301  all of a row is refused in one place
         total.customer_id = _id_of(total.customer, brand)
+        if isinstance(whose, BrandError):
+            raise whose
         total.product = payloads.product(row.get("product")) or ""
         total.currency = "?"
         total.currency = payloads.currency(row.get("currency"), conf.for_brand(brand).CURRENCIES) or ""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.db.models import Model
 
-from track360_django import alerts, databases, drafts, outbox, records
+from track360_django import alerts, belonging, databases, drafts, outbox, records
 from track360_django.declarations import reversals
 from track360_django.declarations.reading import Declaration
 from track360_django.drafts import Draft
@@ -126,6 +126,7 @@ def _named(declaration: Declaration, row: Model) -> _Named:
 def _write(
     declaration: Declaration, row: Model, make: Callable[[], Draft], named: _Named, using: str
 ) -> Activity:
+    draft: Draft | None = None
     try:
         draft = make()
         wanted, is_news = records.write(draft, using)
@@ -134,9 +135,17 @@ def _write(
         stored = records.read(wanted, using)
         records.refuse_taken(stored, wanted)
     except PayloadError as error:
-        return _quarantine(declaration, row, named, error, using)
+        return _quarantine(declaration, row, named, error, using, draft)
     records.compare_latest(stored, wanted, is_time_given=draft.createtime is not None, using=using)
     return stored
+
+
+class _Refused(NamedTuple):
+    """A row that can't be reported, and why; with what it says, if that could be read."""
+
+    row: Model
+    error: PayloadError
+    draft: Draft | None = None
 
 
 def write_many(declaration: Declaration, rows: Iterable[Model], using: str, *, is_strict: bool) -> Written:
@@ -149,14 +158,15 @@ def write_many(declaration: Declaration, rows: Iterable[Model], using: str, *, i
 
 
 def _write_chunk(declaration: Declaration, chunk: list[Model], using: str, *, is_strict: bool) -> Written:
-    refused: list[tuple[Model, PayloadError]] = []
+    refused: list[_Refused] = []
     # Outside of our transaction: a query of the declaration that fails must not ruin it.
     readable = list(_read_each(declaration, chunk, refused, is_strict=is_strict))
 
     def refuse(place: int, error: Exception) -> None:
         if is_strict and not isinstance(error, PayloadError):
             raise error
-        refused.append((readable[place][0], _as_refusal(error)))
+        row, draft = readable[place]
+        refused.append(_Refused(row, _as_refusal(error), draft))
 
     with transaction.atomic(using=using):
         added = records.write_many(
@@ -164,15 +174,15 @@ def _write_chunk(declaration: Declaration, chunk: list[Model], using: str, *, is
             using,
             refuse=refuse,
         )
-        for row, error in refused:
-            _quarantine(declaration, row, _named(declaration, row), error, using)
+        for row, error, draft in refused:
+            _quarantine(declaration, row, _named(declaration, row), error, using, draft)
     return Written(added=added, refused=len(refused))
 
 
 def _read_each(
     declaration: Declaration,
     chunk: list[Model],
-    refused: list[tuple[Model, PayloadError]],
+    refused: list[_Refused],
     *,
     is_strict: bool,
 ) -> Iterator[tuple[Model, Draft]]:
@@ -180,11 +190,11 @@ def _read_each(
         try:
             yield row, declaration.draft_of(row)
         except PayloadError as error:
-            refused.append((row, error))
+            refused.append(_Refused(row, error))
         except Exception as error:
             if is_strict:
                 raise
-            refused.append((row, _raised(declaration, error)))
+            refused.append(_Refused(row, _raised(declaration, error)))
 
 
 def _as_refusal(error: Exception) -> PayloadError:
@@ -205,13 +215,21 @@ def _raised(declaration: Declaration, error: Exception) -> PayloadError:
     return PayloadError(message, reason="declaration")
 
 
-def _quarantine(
-    declaration: Declaration, row: Model, named: _Named, error: PayloadError, using: str
+def _quarantine(  # noqa: PLR0913, PLR0917  what is known of a row
+    declaration: Declaration,
+    row: Model,
+    named: _Named,
+    error: PayloadError,
+    using: str,
+    draft: Draft | None = None,
 ) -> Activity:
     """Keep a row that can't be reported as a dead record, so that a person sees it and the sale goes on."""
     dead = _dead(named.eventname, named.eventid(), error)
-    dead.brand = drafts.brand_of(None, using)
     dead.source, dead.source_pk = declaration.model._meta.label, str(declaration.pk_of(row))
+    said = draft or Draft(
+        eventname=dead.eventname, customer=None, source=dead.source, source_pk=dead.source_pk
+    )
+    dead.brand = belonging.of_dead(replace(said, eventid=dead.eventid), using)
     return _keep(dead, error, using)
 
 

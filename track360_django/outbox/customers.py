@@ -92,6 +92,17 @@ def claim_placeholder(pk: int, *, using: str, **changes: Any) -> None:
     held.update(due_at=from_now(SAFETY_NET), queued_at=Now(), reason="", version=F("version") + 1, **changes)
 
 
+def name_source(pk: int, source: str, *, using: str) -> None:
+    """Write down which signup source announced a customer who is still held."""
+    Customer.objects.using(using).filter(pk=pk, status=Status.HELD).update(source=source)
+
+
+def hold_customer(pk: int, *, using: str, reason: str) -> None:
+    """Hold a customer who was added in this transaction; one whom a worker may have seen stays as it is."""
+    added = Customer.objects.using(using).filter(pk=pk, status=Status.PENDING, attempts=0, accepted_version=0)
+    added.update(status=Status.HELD, due_at=None, reason=reason)
+
+
 def park_customer(pk: int, *, using: str, reason: str) -> None:
     """Keep a held customer until somebody reports it."""
     Customer.objects.using(using).filter(pk=pk, status=Status.HELD).update(due_at=None, reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from track360_django import conf, delivery
 from track360_django.delivery import Report
+from track360_django.management.track360 import brands
 from track360_django.management.track360.stopping import Stop, stopped_by_signals
 
 HELP: Final = (
@@ -26,6 +27,7 @@ EVERY_SECONDS: Final = 2.0
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
+    brands.add_argument(parser)
     parser.add_argument("--watch", action="store_true", help="go on until SIGINT or SIGTERM")
     parser.add_argument(
         "--every",
@@ -38,21 +40,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
     """Deliver."""
-    if not any(conf.for_brand(brand).ENABLED for brand in conf.brands()):
+    wanted = conf.brands() if options["brand"] is None else (brands.brand_of(options["brand"]),)
+    if not any(conf.for_brand(brand).ENABLED for brand in wanted):
         err.write("TRACK360['ENABLED'] is off for every brand: nothing is delivered.")
     with stopped_by_signals() as stop:
         if options["watch"]:
-            _watch(stop, options["every"], out, err)
+            _watch(stop, wanted, options["every"], out, err)
         else:
-            _tell(_drain(stop), out)
+            _tell(_drain(stop, wanted), out)
 
 
-def _watch(stop: Stop, every_seconds: float, out: OutputWrapper, err: OutputWrapper) -> None:
+def _watch(
+    stop: Stop, wanted: Sequence[str], every_seconds: float, out: OutputWrapper, err: OutputWrapper
+) -> None:
     """Drain again and again; a database that is away is waited for."""
     while not stop.is_wanted:
         close_old_connections()
         try:
-            report = _drain(stop)
+            report = _drain(stop, wanted)
         except (OperationalError, InterfaceError) as error:
             err.write(f"The database can't be used now ({type(error).__name__}): trying again.")
         else:
@@ -62,12 +67,12 @@ def _watch(stop: Stop, every_seconds: float, out: OutputWrapper, err: OutputWrap
         stop.rest(every_seconds)
 
 
-def _drain(stop: Stop) -> Report:
+def _drain(stop: Stop, wanted: Sequence[str]) -> Report:
     """Deliver until nothing is due, the time of one drain is spent, or a stop is asked for."""
     total = Report()
     deadline = time.monotonic() + delivery.BUDGET_SECONDS
     while not stop.is_wanted:
-        report = delivery.drain(budget_seconds=SLICE_SECONDS)
+        report = delivery.drain(budget_seconds=SLICE_SECONDS, brands=wanted)
         total = _sum(total, report)
         if report.is_finished or time.monotonic() >= deadline:
             break

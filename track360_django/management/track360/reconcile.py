@@ -18,9 +18,9 @@ from track360_django.management.track360 import moments
 from track360_django.reconcile import Reconciliation
 
 HELP: Final = (
-    "Find rows of declared models that have no record and report them, with the same ids as their hooks; then show, for "
-    "each KPI, day, product and currency, what the ledger adds up to and what Track360 accepted. Exits with 1 when "
-    "something needs a person."
+    "Find rows of declared models that have no record and report them, with the same ids as their hooks; release "
+    "customers whose activation nobody announced; then show, for each KPI, day, product and currency, what the ledger "
+    "adds up to and what Track360 accepted. Exits with 1 when something needs a person."
 )
 # What the columns of the table are called, in their order.
 COLUMNS: Final = ("KPI", "day", "product", "currency", "ledger", "accepted", "waiting", "dead", "difference")
@@ -67,6 +67,7 @@ def _as_json(found: Reconciliation, problems: list[str]) -> dict[str, Any]:
         "since": found.since,
         "dry_run": found.is_dry_run,
         "declarations": [asdict(gap) for gap in found.gaps],
+        "activated": found.activated,
         "totals": totals,
         "unreadable": found.balance.unreadable if found.balance else 0,
         "problems": problems,
@@ -103,6 +104,9 @@ def _lines_of(found: Reconciliation) -> Iterator[str]:
         )
         where = "" if gap.database == "default" else f" in {gap.database}"
         yield f"{gap.eventname} from {gap.model}{where}: {gap.rows} rows, {', '.join(done)}"
+    if found.activated:
+        what = "wait" if found.is_dry_run else "waited, and are reported now"
+        yield f"customers: {found.activated} activated without a signal {what}"
     if found.balance is not None:
         yield from _table_of(found.balance)
 

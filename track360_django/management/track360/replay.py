@@ -16,8 +16,7 @@ from django.utils import timezone
 from track360_django import conf, databases, locks, outbox, wakeup
 from track360_django.exceptions import PayloadError
 from track360_django.expressions import is_among
-from track360_django.management.track360 import bodies
-from track360_django.management.track360.brands import brand_of
+from track360_django.management.track360 import bodies, brands
 from track360_django.management.track360.moments import HELP as MOMENT
 from track360_django.management.track360.moments import moment, moment_until
 from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
@@ -38,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--until", type=moment_until, required=True, metavar="TIME", help="accepted before then"
     )
-    parser.add_argument("--brand", help="only of this brand")
+    brands.add_argument(parser)
     parser.add_argument("--customer", metavar="ID", help="only this customer and their activities")
     parser.add_argument("--eventname", metavar="NAME", help="only activities of this name, and no customers")
     parser.add_argument(
@@ -125,7 +124,7 @@ def _wanted(options: Mapping[str, Any]) -> _Wanted:
         since=options["since"],
         # What is accepted from now on may be what this very command sends.
         until=min(options["until"], timezone.now()),
-        narrowed={} if options["brand"] is None else {"brand": brand_of(options["brand"])},
+        narrowed={} if options["brand"] is None else {"brand": brands.brand_of(options["brand"])},
         customer=options["customer"],
         eventname=options["eventname"],
     )

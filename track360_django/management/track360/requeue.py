@@ -11,6 +11,7 @@ from django.db import router
 from django.db.models import QuerySet
 
 from track360_django import activities, outbox, wakeup
+from track360_django.management.track360 import brands
 from track360_django.models import Activity, Customer
 
 HELP: Final = "Give dead records another try. Options narrow the selection; --all takes every dead record."
@@ -23,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--reason", metavar="REASON", help="records that died of this, as `track360 status` calls it"
     )
-    parser.add_argument("--brand", help="only of this brand")
+    brands.add_argument(parser)
     parser.add_argument("--all", action="store_true", help="every dead record")
 
 
@@ -37,7 +38,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     wanted = {name: options[name] for name in ("customer", "eventid", "reason") if options[name] is not None}
     _refuse(wanted, is_all=options["all"])
     using = router.db_for_write(Activity)
-    by_brand = {"brand": options["brand"]} if options["brand"] else {}
+    by_brand = brands.narrowed(options["brand"])
     customers = _customers(Customer.objects.using(using).filter(**by_brand), wanted)
     requeued_customers = outbox.requeue(customers)
     requeued = activities.requeue(_activities(Activity.objects.using(using).filter(**by_brand), wanted))

@@ -10,6 +10,7 @@ from django.core.management.base import OutputWrapper
 from django.db import router
 
 from track360_django import endpoints, wakeup
+from track360_django.management.track360 import brands
 from track360_django.models import Endpoint
 
 HELP: Final = "Try paused endpoints now, with one record, instead of when their pauses are over."
@@ -17,15 +18,12 @@ HELP: Final = "Try paused endpoints now, with one record, instead of when their 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--brand", help="only of this brand")
+    brands.add_argument(parser)
 
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """Resume, and print how many."""
     using = router.db_for_write(Endpoint)
-    paused = Endpoint.objects.using(using)
-    if options["brand"]:
-        paused = paused.filter(brand=options["brand"])
-    count = endpoints.resume(paused)
+    count = endpoints.resume(Endpoint.objects.using(using).filter(**brands.narrowed(options["brand"])))
     wakeup.after_commit(using=using)
     out.write(f"endpoints resumed: {count}")

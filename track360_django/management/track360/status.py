@@ -13,6 +13,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router
 
 from track360_django import explanation, status
+from track360_django.management.track360 import brands as named
 from track360_django.models import Activity, Endpoint
 from track360_django.status import BrandStatus, Records
 
@@ -24,6 +25,7 @@ HELP: Final = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
+    named.add_argument(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
@@ -34,7 +36,12 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     Raises:
         CommandError: Something needs a person.
     """
-    brands = status.read(using=router.db_for_read(Activity))
+    wanted = named.narrowed(options["brand"])
+    brands = [
+        each
+        for each in status.read(using=router.db_for_read(Activity))
+        if each.brand == wanted.get("brand", each.brand)
+    ]
     problems = [problem for brand in brands for problem in brand.problems()]
     if options["json"]:
         report = {"brands": [asdict(brand) for brand in brands], "problems": problems}

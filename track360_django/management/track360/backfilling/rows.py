@@ -78,7 +78,7 @@ class Rows:
     def _build(self, row: Any, using: str, told: OutputWrapper, counts: Counts) -> _Built | None:
         try:
             draft = self._declaration.draft_of(row)
-            brand, customer_id = drafts.owner_key(draft.customer, using)
+            brand, customer_id = records.key_of_draft(draft, using)
             return _Built(brand, customer_id, drafts.build(draft, brand, customer_id))
         except PayloadError as error:
             why = str(error)

@@ -44,7 +44,7 @@ class Users:
     def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:
         """Report those without a customer; nobody knows what brought them."""
         chunk = _Chunk(self._brand, told)
-        wanted = chunk.unreported(rows, self._is_customer)
+        wanted = chunk.unreported(rows, self._customer_test(rows))
         reported = customers.report_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
         chunk.counts.reported = reported.new + reported.changed
         return chunk.counts
@@ -52,16 +52,18 @@ class Users:
     def show(self, rows: Sequence[Any], out: OutputWrapper, told: OutputWrapper) -> Counts:
         """Print the JSON of those without a customer."""
         chunk = _Chunk(self._brand, told)
-        wanted = chunk.unreported(rows, self._is_customer)
+        wanted = chunk.unreported(rows, self._customer_test(rows))
         found = customers.preview_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
         for body in bodies.of_customers(self._newcomers.note(found), refuse=chunk.refuse_row):
             out.write(body)
             chunk.counts.reported += 1
         return chunk.counts
 
-    def _is_customer(self, user: Any) -> bool:
-        return identity.why_not_a_customer(user, self._brand) is None and self._between.has(
-            identity.regtime_of(user, self._brand)
+    def _customer_test(self, users: Sequence[Any]) -> Callable[[Any], bool]:
+        """Return what tells whether one of these users is a customer: auth packages are asked once for all of them."""
+        refused = identity.why_not_customers(users, self._brand)
+        return lambda user: (
+            str(user.pk) not in refused and self._between.has(identity.regtime_of(user, self._brand))
         )
 
 

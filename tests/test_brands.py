@@ -1,0 +1,516 @@
+"""Whose brand a record is: decided by what is certain, frozen on its row, and never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+
+from tests.houses import Houses, host_of, open_houses
+from tests.ledger.models import Payment
+from track360_django import activities, attribution, belonging, brands, conf, customers, delivery, signals
+from track360_django.attribution import touches as touching
+from track360_django.conf import BrandError
+from track360_django.drafts import Draft
+from track360_django.exceptions import PayloadError
+from track360_django.models import Activity, Customer
+
+pytestmark = pytest.mark.django_db
+
+Declare = Callable[..., None]
+MONEY: dict[str, Any] = {"value": 5, "currency": "USD"}
+
+
+@pytest.fixture
+def houses(settings: Any) -> Iterator[Houses]:
+    """Open three brands."""
+    with open_houses(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def alex() -> User:
+    """Return somebody nobody has reported."""
+    return User.objects.create(username="alex")
+
+
+class Paid(activities.ModelActivity):
+    """A payment of a player, who is known by an id."""
+
+    eventname = "Paid"
+    customer = "player"
+    value, currency = "amount", "currency"
+
+
+class PaidBy(Paid):
+    """A payment of a user, found by the id."""
+
+    @staticmethod
+    def get_customer(row: Payment) -> User:
+        """Return the user."""
+        return User.objects.get(pk=row.player)
+
+
+@contextmanager
+def serving(name: str) -> Iterator[None]:
+    """Serve a request for a brand's host."""
+    request = RequestFactory().get("/", headers=host_of(name))
+    token = touching.serving.set(attribution.Touches(request))
+    try:
+        yield
+    finally:
+        touching.serving.reset(token)
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return brand, id and state of each activity."""
+    return sorted(Activity.objects.values_list("brand", "eventid", "status"))
+
+
+def members(user: User) -> list[str]:
+    """Return the brands that a user is a customer of, in the order of their reports."""
+    return list(Customer.objects.filter(user_pk=str(user.pk)).order_by("pk").values_list("brand", flat=True))
+
+
+# Signups.
+
+
+@pytest.mark.usefixtures("houses")
+def test_same_user_is_a_customer_of_two_brands(houses: Houses, alex: User) -> None:
+    """A signup at each brand's host makes two customers, each with its own attribution and under its own key."""
+    houses.change("blue", CUSTOMER_ID="username")
+    for name in ("red", "blue"):
+        client = Client(headers=host_of(name))
+        client.get(f"/host/page/?tracking_data=link-of-{name}")
+        client.get("/host/report-visitor/?username=alex")
+
+    delivery.drain()
+
+    assert members(alex) == ["red", "blue"]
+    assert {key: each["tracking_data"] for key, each in houses.customers("red").items()} == {
+        str(alex.pk): "link-of-red"
+    }
+    assert {key: each["tracking_data"] for key, each in houses.customers("blue").items()} == {
+        "alex": "link-of-blue"
+    }
+    assert houses.requests("green") == 0
+
+
+@pytest.mark.usefixtures("houses")
+def test_signup_is_of_the_brand_whose_host_it_is(alex: User) -> None:
+    """The safety net and the signals write the customer down for the brand of the request's host."""
+    Client(headers=host_of("blue")).post("/host/join/", {"username": "kim"})
+    Client(headers=host_of("green")).get("/host/announce/?username=alex")
+
+    assert members(User.objects.get(username="kim")) == ["blue"]
+    assert members(alex) == ["green"]
+
+
+@pytest.mark.usefixtures("houses")
+def test_report_without_a_request_guesses_no_brand(alex: User) -> None:
+    """Somebody new needs a brand; somebody known is reported again where they are known."""
+    with pytest.raises(BrandError, match="brand="):
+        customers.report(alex)
+    first = customers.report(alex, brand="blue")
+
+    assert customers.report(alex) == first
+    assert members(alex) == ["blue"]
+
+
+@pytest.mark.usefixtures("houses")
+@pytest.mark.parametrize("name", ["black", "RED", "default", 5, "red\0"], ids=str)
+def test_brand_that_is_not_there_is_refused(alex: User, name: Any) -> None:
+    """Each call says which brands there are."""
+    calls: list[Callable[[], object]] = [
+        lambda: customers.report(alex, brand=name),
+        lambda: customers.update(alex, brand=name, kycStatus="passed"),
+        lambda: customers.report_many([], brand=name),
+        lambda: activities.report("Bet", customer=alex, eventid="b-1", brand=name, **MONEY),
+        lambda: activities.report_many(
+            [{"eventname": "Bet", "customer": alex, "eventid": "b-1", "brand": name, **MONEY}]
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(BrandError, match="red, blue, green") as caught:
+            call()
+        assert caught.value.reason == "unknown_brand"
+    assert not Customer.objects.exists()
+
+
+def test_brand_may_be_named_where_there_is_one(alex: User) -> None:
+    """The name of the only brand is as good as none, and any other is a mistake."""
+    activities.report("Bet", customer=alex, eventid="b-1", brand="default", **MONEY)
+
+    with pytest.raises(BrandError, match="default"):
+        activities.report("Bet", customer=alex, eventid="b-2", brand="red", **MONEY)
+    assert members(alex) == ["default"]
+
+
+@pytest.mark.usefixtures("houses")
+def test_touch_of_one_brand_claims_no_customer_of_another(alex: User) -> None:
+    """Reported for another brand than whose page it is, a user is not credited to the link they followed there."""
+    client = Client(headers=host_of("red"))
+    client.get("/host/page/?tracking_data=link-of-red")
+
+    client.get("/host/report-visitor/?username=alex&brand=blue")
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.tracking, customer.unattributed_reason) == ("blue", {}, "no_request")
+
+
+@pytest.mark.usefixtures("houses")
+def test_visitor_of_nobodys_host_is_remembered_for_nobody(alex: User) -> None:
+    """A page of an unknown host shows and keeps touches without an error, and they claim no brand's customer."""
+    client = Client(headers={"host": "unknown.example"})
+
+    client.get("/host/page/?tracking_data=link-of-nobody")
+
+    assert client.get("/host/touches/").json()["last"] == {"tracking_data": "link-of-nobody"}
+    client.get("/host/report-visitor/?username=alex&brand=blue")
+    assert Customer.objects.get().tracking == {}
+
+
+# Updates.
+
+
+@pytest.mark.usefixtures("houses")
+def test_update_without_a_request_reaches_who_knows_the_customer(alex: User) -> None:
+    """Changed fields go to all brands that know the customer, and register them with none."""
+    customers.report(alex, brand="blue")
+    customers.report(alex, brand="green")
+
+    customers.update(alex, kycStatus="passed")
+
+    assert dict(Customer.objects.values_list("brand", "fields")) == {
+        "blue": {"kycStatus": "passed"},
+        "green": {"kycStatus": "passed"},
+    }
+
+
+@pytest.mark.usefixtures("houses")
+def test_update_of_one_brand_stays_there(alex: User) -> None:
+    """A brand that is named, or whose request it is, hears of it alone."""
+    for name in ("red", "blue", "green"):
+        customers.report(alex, brand=name)
+
+    customers.update(alex, brand="green", salesStatus="VIP")
+    Client(headers=host_of("blue")).post("/host/update-visitor/", {"username": "alex", "salesStatus": "new"})
+
+    assert dict(Customer.objects.values_list("brand", "fields")) == {
+        "red": {},
+        "blue": {"salesStatus": "new"},
+        "green": {"salesStatus": "VIP"},
+    }
+
+
+@pytest.mark.usefixtures("houses")
+def test_update_on_another_brands_host_reaches_the_customers_own(alex: User) -> None:
+    """A callback that comes in by another brand's host registers nobody there."""
+    customers.report(alex, brand="blue")
+
+    Client(headers=host_of("red")).post("/host/update-visitor/", {"username": "alex", "kycStatus": "passed"})
+
+    assert dict(Customer.objects.values_list("brand", "fields")) == {"blue": {"kycStatus": "passed"}}
+
+
+@pytest.mark.usefixtures("houses")
+def test_update_of_somebody_unknown_needs_a_brand(alex: User) -> None:
+    """Without a request nobody can tell whose customer somebody unknown is."""
+    with pytest.raises(BrandError):
+        customers.update(alex, kycStatus="passed")
+
+    assert not Customer.objects.exists()
+
+
+# Activities.
+
+
+@pytest.mark.usefixtures("houses")
+def test_activity_goes_to_the_brand_of_its_customer_whatever_the_host(alex: User) -> None:
+    """A provider's callback that comes in by another brand's host, or none, pays the customer's own."""
+    customers.report(alex, brand="blue")
+
+    for host in ("www.red.example", "www.green.example", "unknown.example"):
+        Client(headers={"host": host}).get("/host/pay/?username=alex")
+    activities.report("Bet", customer=alex, eventid="in-a-task", **MONEY)
+
+    assert set(Activity.objects.values_list("brand", flat=True)) == {"blue"}
+    assert members(alex) == ["blue"]
+
+
+@pytest.mark.usefixtures("houses")
+def test_activity_of_a_customer_of_two_is_the_requests(alex: User) -> None:
+    """Of several brands it is the one whose host it is; a third one, or none, is refused and not guessed."""
+    for name in ("red", "blue"):
+        customers.report(alex, brand=name)
+
+    Client(headers=host_of("blue")).get("/host/pay/?username=alex")
+
+    assert rows() == [("blue", f"pay-{alex.pk}", "held")]
+    with pytest.raises(BrandError, match="red and blue"):
+        activities.report("Bet", customer=alex, eventid="b-1", **MONEY)
+    with pytest.raises(BrandError, match="red and blue"):
+        Client(headers=host_of("green")).get("/host/pay/?username=alex&eventid=b-2")
+    assert len(rows()) == 1
+
+
+@pytest.mark.usefixtures("houses")
+def test_activity_that_was_reported_stays_where_it_is(alex: User) -> None:
+    """A retry without the request finds the brand of the first report, whatever the customer joined since."""
+    for name in ("red", "blue"):
+        customers.report(alex, brand=name)
+    activities.report("Bet", customer=alex, eventid="b-1", brand="blue", **MONEY)
+
+    activities.report("Bet", customer=alex, eventid="b-1", **MONEY)
+    activities.report_many([{"eventname": "Bet", "customer": alex, "eventid": "b-1", **MONEY}])
+
+    assert rows() == [("blue", "b-1", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+def test_activity_of_somebody_unknown_is_the_requests_or_refused(alex: User) -> None:
+    """Nobody's customer is registered with the brand whose host it is, and with none outside of a request."""
+    with pytest.raises(BrandError):
+        activities.report("Bet", customer=alex, eventid="b-1", **MONEY)
+
+    Client(headers=host_of("green")).get("/host/pay/?username=alex")
+
+    assert members(alex) == ["green"]
+
+
+@pytest.mark.usefixtures("houses")
+def test_brand_of_a_customers_row_can_not_be_another(alex: User) -> None:
+    """A row of `Customer` is one brand's."""
+    customer = customers.report(alex, brand="red")
+
+    with pytest.raises(BrandError, match="customer is of one brand") as caught:
+        activities.report("Bet", customer=customer, eventid="b-1", brand="blue", **MONEY)
+
+    assert caught.value.reason == "other_brand"
+
+
+# Ids as text.
+
+
+@pytest.mark.usefixtures("houses")
+def test_id_is_the_brands_that_knows_it() -> None:
+    """Where all brands make their ids alike, one that a single brand knows is that brand's."""
+    customers.report("p-1", brand="blue")
+
+    Client(headers=host_of("red")).get("/host/pay-id/?customer=p-1")
+
+    assert rows() == [("blue", "pay-p-1", "held")]
+
+
+def test_id_means_another_person_where_brands_make_them_otherwise(houses: Houses) -> None:
+    """The same text may be two people: only the request, or a name, tells which of them is meant."""
+    houses.change("red", CUSTOMER_ID="username")
+    customers.report("7", brand="blue")
+
+    with pytest.raises(BrandError):
+        activities.report("Bet", customer="7", eventid="b-1", **MONEY)
+    with pytest.raises(BrandError):
+        Client(headers=host_of("red")).get("/host/pay-id/?customer=7")
+    Client(headers=host_of("blue")).get("/host/pay-id/?customer=7")
+
+    assert rows() == [("blue", "pay-7", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+@pytest.mark.parametrize(
+    "owner", ["", None, "a\0b", "\ud800", "x" * 500], ids=["empty", "none", "nul", "surrogate", "long"]
+)
+def test_owner_that_is_none_is_refused_as_ever(owner: Any) -> None:
+    """What can be nobody's id is looked up nowhere."""
+    with pytest.raises(PayloadError) as caught:
+        activities.report("Bet", customer=owner, eventid="b-1", brand="red", **MONEY)
+
+    assert not isinstance(caught.value, BrandError)
+    with pytest.raises(PayloadError):
+        activities.report("Bet", customer=owner, eventid="b-1", **MONEY)
+
+
+# Declared rows.
+
+
+@pytest.mark.usefixtures("houses")
+def test_declared_brand_wins(alex: User, declare: Declare) -> None:
+    """A declaration that names the brand of its rows asks no request and no customer."""
+    for name in ("red", "blue"):
+        customers.report(alex, brand=name)
+    declare(type("Named", (PaidBy,), {"brand": "status"}))
+
+    payment = Payment.objects.create(player=str(alex.pk), amount=5, status="blue")
+
+    assert rows() == [("blue", f"Paid-{payment.pk}", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+def test_row_whose_brand_nobody_can_tell_is_kept_and_mended(alex: User, declare: Declare) -> None:
+    """The sale goes on; its record is dead and says why, and goes to the right brand once somebody can tell."""
+    for name in ("red", "blue"):
+        customers.report(alex, brand=name)
+    told: list[str] = []
+
+    def note(*, reason: str, **_: Any) -> None:
+        told.append(reason)
+
+    signals.record_dead.connect(note)
+    declare(PaidBy)
+    payment = Payment.objects.create(player=str(alex.pk), amount=5)
+    dead = Activity.objects.get()
+    assert (dead.status, dead.reason, dead.customer_id) == ("dead", "no_brand", None)
+    assert "no_brand" in told[0]
+
+    # The next save is in a request of one of them.
+    with serving("blue"):
+        payment.save()
+
+    assert rows() == [("blue", f"Paid-{payment.pk}", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+def test_requeue_finds_the_brand_that_was_missing(alex: User, declare: Declare) -> None:
+    """A person who corrects the cause has it sent to the right brand, and nothing is left behind."""
+    declare(PaidBy)
+    payment = Payment.objects.create(player=str(alex.pk), amount=5)
+    assert rows() == [("red", f"Paid-{payment.pk}", "dead")]
+    customers.report(alex, brand="green")
+
+    requeued = activities.requeue(Activity.objects.all())
+
+    assert requeued.count == 1
+    assert rows() == [("green", f"Paid-{payment.pk}", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+def test_row_stays_at_its_brand_when_its_customer_joins_another(alex: User, declare: Declare) -> None:
+    """Saved again by a task, or on the other brand's host, a row is the same activity of the same brand."""
+    customers.report(alex, brand="red")
+    declare(PaidBy)
+    payment = Payment.objects.create(player=str(alex.pk), amount=5)
+    customers.report(alex, brand="blue")
+
+    payment.save()
+    with serving("blue"):
+        payment.save()
+    written = PaidBy(Payment).write_many([payment], "default")
+
+    assert (written.added, written.refused) == (0, 0)
+    assert rows() == [("red", f"Paid-{payment.pk}", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+def test_row_that_is_said_to_be_another_brands_is_flagged(alex: User, declare: Declare) -> None:
+    """What was reported of one brand is never reported of another one beside it: a person decides."""
+    for name in ("red", "blue"):
+        customers.report(alex, brand=name)
+    declare(type("Named", (PaidBy,), {"get_brand": lambda _self, row: row.status}))
+    payment = Payment.objects.create(player=str(alex.pk), amount=5, status="red")
+
+    payment.status = "blue"
+    payment.save()
+
+    assert rows() == [("red", f"Paid-{payment.pk}", "held")]
+    assert Activity.objects.get().changed_at is not None
+
+
+@pytest.mark.usefixtures("houses")
+def test_bad_value_is_kept_with_the_brand_it_will_have(alex: User, declare: Declare) -> None:
+    """A dead record stands where the right one will, so that correcting its row replaces it."""
+    customers.report(alex, brand="blue")
+    declare(PaidBy)
+    payment = Payment.objects.create(player=str(alex.pk), amount=5, currency="XXX")
+    assert rows() == [("blue", f"Paid-{payment.pk}", "dead")]
+
+    payment.currency = "USD"
+    payment.save()
+
+    assert rows() == [("blue", f"Paid-{payment.pk}", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+def test_bulk_keeps_rows_where_they_are(alex: User, declare: Declare) -> None:
+    """Many rows at once are decided like one: those that were reported stay, the others follow their customers."""
+    kim = User.objects.create(username="kim")
+    sam = User.objects.create(username="sam")
+    customers.report(alex, brand="red")
+    customers.report(kim, brand="blue")
+    declare(PaidBy)
+    first = Payment.objects.create(player=str(alex.pk), amount=5)
+    customers.report(alex, brand="blue")
+    others = [Payment(player=str(each.pk), amount=5) for each in (kim, alex, sam)]
+    Payment.objects.bulk_create(others)
+
+    written = PaidBy(Payment).write_many([first, *Payment.objects.filter(pk__gt=first.pk)], "default")
+
+    assert (written.added, written.refused) == (1, 2)
+    assert rows() == sorted(
+        [
+            ("red", f"Paid-{first.pk}", "held"),
+            ("blue", f"Paid-{others[0].pk}", "held"),
+            # A customer of two brands, and somebody unknown, without a request.
+            ("red", f"Paid-{others[1].pk}", "dead"),
+            ("red", f"Paid-{others[2].pk}", "dead"),
+        ]
+    )
+
+
+@pytest.mark.usefixtures("houses")
+def test_bulk_drops_what_stood_for_it_elsewhere(alex: User, declare: Declare) -> None:
+    """Reconciliation of a row that was dead for want of a brand leaves one record."""
+    declare(PaidBy)
+    payment = Payment.objects.create(player=str(alex.pk), amount=5)
+    customers.report(alex, brand="green")
+
+    PaidBy(Payment).write_many([payment], "default")
+
+    assert rows() == [("green", f"Paid-{payment.pk}", "held")]
+
+
+# What it costs.
+
+
+def test_one_brand_costs_no_query_and_asks_nobody(alex: User, settings: Any) -> None:
+    """A host with one brand is asked nothing, and no table is read, to know which it is."""
+    settings.TRACK360 = {**settings.TRACK360, "BRAND_RESOLVER": lambda _request: 1 / 0}
+    drafts = [
+        Draft(eventname="Bet", customer=alex, eventid=str(number), source_pk="1") for number in range(9)
+    ]
+
+    with CaptureQueriesContext(connection) as queries:
+        places = belonging.of_many(drafts, "default")
+        assert brands.of(alex, "default") == "default"
+
+    assert {place.brand for place in places} == {"default"}
+    assert len(queries) == 0
+
+
+@pytest.mark.usefixtures("houses")
+def test_thousand_rows_cost_a_few_queries() -> None:
+    """Of several brands a thousand users and ids are looked up together."""
+    people = User.objects.bulk_create([User(username=f"u{number}") for number in range(600)])
+    Customer.objects.bulk_create(
+        [
+            Customer(brand=conf.brands()[number % 3], customer_id=f"c{number}", user_pk=str(user.pk), lane=0)
+            for number, user in enumerate(people)
+        ]
+    )
+    owners = [*people, *(f"c{number}" for number in range(400))]
+    drafts = [
+        Draft(eventname="Bet", customer=owner, eventid=f"e{number}", source="x.Y", source_pk=str(number))
+        for number, owner in enumerate(owners)
+    ]
+
+    with CaptureQueriesContext(connection) as queries:
+        places = belonging.of_many(drafts, "default")
+
+    assert [place.brand for place in places[:600]] == [conf.brands()[number % 3] for number in range(600)]
+    assert [place.brand for place in places[600:]] == [conf.brands()[number % 3] for number in range(400)]
+    assert len(queries) <= 3

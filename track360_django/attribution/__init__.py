@@ -1,0 +1,56 @@
+"""The touch: what a landing brought, read exactly, remembered in the visitor's browser, found again at signup."""
+
+from track360_django.attribution.capturing import (
+    TIME_FIELD,
+    capture,
+    has_parameter,
+    is_document,
+    landing_in,
+    landing_of,
+)
+from track360_django.attribution.carried import HEADER, watch
+from track360_django.attribution.remembering import (
+    SALT,
+    SCRIPT_COOKIE,
+    SESSION_KEY,
+    erase,
+    may_remember,
+    parse_state,
+    reads_session,
+    window_of,
+    write_cookie,
+    write_session,
+)
+from track360_django.attribution.touch import Landing, Memory, Touch
+from track360_django.attribution.touches import Touches, carry, current, of, serving
+from track360_django.conf import CARRY_PARAM
+
+__all__ = [
+    "CARRY_PARAM",
+    "HEADER",
+    "SALT",
+    "SCRIPT_COOKIE",
+    "SESSION_KEY",
+    "TIME_FIELD",
+    "Landing",
+    "Memory",
+    "Touch",
+    "Touches",
+    "capture",
+    "carry",
+    "current",
+    "erase",
+    "has_parameter",
+    "is_document",
+    "landing_in",
+    "landing_of",
+    "may_remember",
+    "of",
+    "parse_state",
+    "reads_session",
+    "serving",
+    "watch",
+    "window_of",
+    "write_cookie",
+    "write_session",
+]

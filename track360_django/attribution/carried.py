@@ -1,0 +1,117 @@
+"""What a request carries beside its URL: the header `X-Track360-Tracking`, and fields of its form or JSON body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from track360_django.attribution.capturing import TIME_FIELD
+from track360_django.conf import CARRY_PARAM
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from track360_django.conf import Settings
+
+HEADER: Final = "X-Track360-Tracking"
+META_KEY: Final = "HTTP_X_TRACK360_TRACKING"
+# A signup is small. A larger body is never copied, nor read a second time.
+MAX_BODY: Final = 16_384
+
+
+class CopyingStream:
+    """
+    The stream of a request's body, which keeps a copy of what others read from it.
+
+    Nothing is read that the host would not read, and nothing earlier than the host does: who reads a JSON body by
+    `request.read()`, as Django REST framework does, leaves nothing behind for a signal that comes later.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._copy = bytearray()
+
+    def read(self, *args: Any, **kwargs: Any) -> bytes:
+        """Read from the stream."""
+        return self._kept(self._stream.read(*args, **kwargs))
+
+    def readline(self, *args: Any, **kwargs: Any) -> bytes:
+        """Read a line from the stream."""
+        return self._kept(self._stream.readline(*args, **kwargs))
+
+    def copied(self) -> bytes:
+        """Return what was read so far."""
+        return bytes(self._copy)
+
+    def _kept(self, content: bytes) -> bytes:
+        if len(self._copy) + len(content) <= MAX_BODY:
+            self._copy += content
+        return content
+
+    def __iter__(self) -> Any:
+        return iter(self.readline, b"")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def watch(request: HttpRequest) -> None:
+    """Keep a copy of a small JSON body while the host reads it."""
+    meta = request.META
+    if "json" not in meta.get("CONTENT_TYPE", "") or not 0 < _length(meta) <= MAX_BODY:
+        return
+    stream = getattr(request, "_stream", None)
+    if stream is not None and not _can_be_read_again(stream):
+        request._stream = CopyingStream(stream)  # type: ignore[assignment]  # noqa: SLF001  there is no public place
+
+
+def _can_be_read_again(stream: Any) -> bool:
+    """Tell whether a body lies in a file, as under ASGI."""
+    return hasattr(stream, "seekable") and bool(stream.seekable())
+
+
+def _length(meta: Mapping[str, Any]) -> int:
+    try:
+        return int(meta.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def fields_of(request: HttpRequest, settings: Settings) -> dict[str, str]:
+    """
+    Return the fields for us that the host has found in the body of a request; none while it has not read it.
+
+    A form's, or the top level of a JSON object.
+    """
+    names = (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, settings.PROMO_PARAM)
+    found: Mapping[str, Any] = request.POST if "_post" in request.__dict__ else {}
+    found = found or _json(request)
+    return {name: value for name in names if isinstance(value := found.get(name), str) and value}
+
+
+def _json(request: HttpRequest) -> Mapping[str, Any]:
+    if "json" not in request.META.get("CONTENT_TYPE", ""):
+        return {}
+    try:
+        found = json.loads(_content(request))
+    except (ValueError, RecursionError, OSError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _content(request: Any) -> bytes:
+    """Return the body, as far as the host has read it; a large one counts as none."""
+    known = request.__dict__
+    if "_body" in known:
+        return known["_body"] if len(known["_body"]) <= MAX_BODY else b""
+    stream = known.get("_stream")
+    if isinstance(stream, CopyingStream):
+        return stream.copied()
+    if not known.get("_read_started") or not _can_be_read_again(stream):
+        return b""
+    position = stream.tell()
+    stream.seek(0)
+    content: bytes = stream.read(MAX_BODY + 1)
+    stream.seek(position)
+    return content if len(content) <= MAX_BODY else b""

@@ -1,0 +1,57 @@
+"""
+Carry tokens: what one browser remembers, signed and with an end, for a link that is opened in another one.
+
+A token goes into a verification e-mail, the link to an app or a QR code, as `?t360=…`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.core import signing
+
+from track360_django.attribution.remembering import parse_state, salt_of, window_of
+from track360_django.attribution.touch import Landing, Memory, Touch
+from track360_django.conf import CARRY_PARAM
+
+if TYPE_CHECKING:
+    from track360_django.conf import Settings
+
+SALT: Final = "track360_django.attribution.carry"
+# No link needs more; whoever sends more means harm.
+MAX_CHARACTERS: Final = 2048
+
+
+def token_of(memory: Memory, settings: Settings, now: datetime, max_age: timedelta | None = None) -> str:
+    """Return a token for what is remembered, good for `max_age` (the attribution window, if None); "" for nothing."""
+    if memory.last is None:
+        return ""
+    # One touch is written once: a QR code is easier to read when it is short.
+    state = (memory if memory.first != memory.last else Memory(last=memory.last)).as_state()
+    until = now + (window_of(settings) if max_age is None else max_age)
+    return signing.dumps(
+        state | {"until": int(until.timestamp())}, salt=salt_of(SALT, settings), compress=True
+    )
+
+
+def landing_of(token: str, settings: Settings, now: datetime) -> Landing:
+    """Return the touches that a token carries, with their own times; a forged or expired one is refused."""
+    try:
+        if len(token) > MAX_CHARACTERS:
+            return _refused("forged")
+        state = signing.loads(token, salt=salt_of(SALT, settings), max_age=window_of(settings))
+        is_over = int(state["until"]) < now.timestamp()
+    except signing.SignatureExpired:
+        return _refused("expired")
+    except (signing.BadSignature, ValueError, TypeError, KeyError, UnicodeError):
+        return _refused("forged")
+    memory = parse_state(state, settings)
+    if is_over or memory.last is None:
+        return _refused("expired")
+    touches: tuple[Touch, ...] = (memory.last,)
+    return Landing(touches=(memory.first, *touches) if memory.first else touches)
+
+
+def _refused(reason: str) -> Landing:
+    return Landing(refusals=((CARRY_PARAM, reason),))

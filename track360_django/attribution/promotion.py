@@ -1,0 +1,62 @@
+"""Promo codes: what a person types or a poster says, mapped to the tracking value of an affiliate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from track360_django.attribution.touch import Landing, Touch
+from track360_django.conf import function
+from track360_django.payloads import refuse_tracking
+
+if TYPE_CHECKING:
+    from track360_django.conf import Settings
+
+logger = logging.getLogger(__name__)
+
+# Nobody types more.
+MAX_CHARACTERS: Final = 100
+
+
+def names(settings: Settings) -> tuple[str, ...]:
+    """Return the names under which a promo code may come; none where no codes are configured."""
+    return (settings.PROMO_PARAM,) if settings.PROMO_CODES else ()
+
+
+def landing_of(code: str, settings: Settings, at: datetime) -> Landing:
+    """
+    Return the landing that a promo code stands for; one that nobody knows is refused.
+
+    Source: none, our choice: the API guide knows tracking values alone, so a code has to become one.
+    """
+    try:
+        params = _params_of(code, settings) if len(code) <= MAX_CHARACTERS else {}
+    except Exception as error:  # noqa: BLE001  the host's function may raise anything; the page must not know
+        kind = type(error).__name__
+        logger.error("track360: PROMO_CODES raised %s; the promo code counts for nothing.", kind)  # noqa: TRY400
+        params = {}
+    if not params or any(refuse_tracking(value) for value in params.values()):
+        return Landing(refusals=((settings.PROMO_PARAM, "unknown_promo_code"),))
+    return Landing(touches=(Touch(params=params, at=at),))
+
+
+def _params_of(code: str, settings: Settings) -> dict[str, str]:
+    codes = settings.PROMO_CODES
+    found: Any = _look_up(code, codes) if isinstance(codes, Mapping) else _ask(code, codes)
+    if isinstance(found, Mapping):
+        return {name: value for name, value in found.items() if name in settings.TRACKING_PARAMS}
+    return {settings.TRACKING_PARAMS[0]: found} if found else {}
+
+
+def _ask(code: str, codes: Any) -> Any:
+    find = function(codes)
+    return find(code) if find is not None else None
+
+
+def _look_up(code: str, codes: Mapping[str, str]) -> str | None:
+    """Find a code as it is written; else as somebody types it who doesn't look at capitals."""
+    if code in codes:
+        return codes[code]
+    return {known.casefold(): value for known, value in codes.items()}.get(code.casefold())

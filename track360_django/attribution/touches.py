@@ -1,0 +1,235 @@
+"""The touches of one request's visitor, wherever they come from: `request.track360`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from track360_django import conf
+from track360_django.attribution import carried, carrying
+from track360_django.attribution.capturing import TIME_FIELD, landing_in_header, landing_of
+from track360_django.attribution.remembering import (
+    parse_state,
+    read_cookie,
+    reads_session,
+    session_key,
+    window_of,
+)
+from track360_django.attribution.touch import Landing, Memory, Touch
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from track360_django.conf import Settings
+
+
+class Touches:
+    """
+    The touches seen so far by the visitor of one request: `request.track360`.
+
+    Nothing is read before it is asked for: building one costs no query, no session and no cookie.
+    In async code with sessions in the database, call `await request.track360.aload()` first.
+
+    Source: API guide, "Tracking Parameters"; where it is kept is our choice (`TRACK360["STORAGE"]`).
+    """
+
+    # The defaults are the class's: building one is part of every request of the host.
+    # What this request's own URL brought, or somebody's call of `land`.
+    landing: Landing | None = None
+    # Customer rows that the safety net wrote during this request: (database alias, pk).
+    held: tuple[tuple[str, int], ...] = ()
+    # Customer rows that a report made of this visitor's signup: (database alias, pk).
+    signed_up: tuple[tuple[str, int], ...] = ()
+    # The session could not be read.
+    is_blind: bool = False
+    # What the browser remembers is to be erased.
+    is_forgotten: bool = False
+    # There is a body, which may hold fields for us.
+    has_body: bool = False
+    _recalled: Memory | None = None
+    _carried: tuple[Landing, ...] | None = None
+    _fields: Mapping[str, str] = {}
+    _settings: Settings | None = None
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    @property
+    def settings(self) -> Settings:
+        """
+        The settings of the brand that the request belongs to.
+
+        Raises:
+            ImproperlyConfigured: `BRAND_RESOLVER` leads to nothing.
+        """
+        if self._settings is None:
+            self._settings = conf.for_request(self.request)
+        return self._settings
+
+    @property
+    def first(self) -> Touch | None:
+        """The oldest touch within the attribution window."""
+        return self.memory.first
+
+    @property
+    def last(self) -> Touch | None:
+        """The newest touch within the attribution window."""
+        return self.memory.last
+
+    @property
+    def credited(self) -> Touch | None:
+        """The touch that a signup now would be credited to, as `ATTRIBUTION` says."""
+        return self.first if self.settings.ATTRIBUTION == "first" else self.last
+
+    @property
+    def memory(self) -> Memory:
+        """Both touches: what the browser remembers, what this request carries in its header or body, and its URL."""
+        if self._recalled is None:
+            self._recall(self._stored_session())
+        return self._combined()
+
+    @property
+    def carries_news(self) -> bool:
+        """
+        Whether a form of the host's own page carries what may be remembered from now on.
+
+        Only where consent decides: a visitor may give it by the very form that carries the value.
+        """
+        if "_post" not in self.request.__dict__ or not self.has_body or not conf.entrance().asks_consent:
+            return False
+        is_own = self.request.META.get("HTTP_SEC_FETCH_SITE", "same-origin") in {"same-origin", "same-site"}
+        return is_own and any(name in self.request.POST for name in conf.landing_params())
+
+    @property
+    def remembered(self) -> Memory:
+        """What the browser remembers, without this request."""
+        return self._recalled or Memory()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether anything was read that another visitor's browser may not have."""
+        return self._recalled is not None
+
+    async def aload(self) -> Memory:
+        """Read what is remembered without blocking the event loop; afterwards the attributes are plain reads."""
+        if self._recalled is None:
+            settings = self.settings
+            state = None
+            if self._from_cookie().last is None and reads_session(self.request, settings):
+                state = await self.request.session.aget(session_key(settings))
+            self._recall(state)
+        return self._combined()
+
+    def as_fields(self) -> dict[str, str]:
+        """
+        Return what a form or a client has to send back so that this visitor's signup is attributed without cookies.
+
+        Returns:
+            The credited touch's parameters, and `t360_at`; empty when there is nothing to send back.
+        """
+        touch = self.credited if self.settings.ENABLED else None
+        return {**touch.params, TIME_FIELD: str(int(touch.at.timestamp()))} if touch else {}
+
+    def land(self, landing: Landing) -> None:
+        """Remember a landing that did not come by this request's URL, when the request ends and if there is consent."""
+        self.landing = landing
+        self.is_forgotten = False
+
+    def forget(self) -> None:
+        """Erase what the browser remembers, when the request ends: for a visitor who withdraws their consent."""
+        self.landing = None
+        self._recalled = Memory()
+        self.is_forgotten = True
+
+    def forget_all_but_landing(self) -> None:
+        """Go on with what this request brought itself, for want of the rest."""
+        self._recalled = Memory()
+
+    def carried(self) -> tuple[Landing, ...]:
+        """Return what this request carries beside its URL: in the header, and in the body as far as it was read."""
+        fields = carried.fields_of(self.request, self.settings) if self.has_body else {}
+        if self._carried is None or fields != self._fields:
+            # The host may read the body later, and a function for promo codes should be asked once.
+            self._carried, self._fields = tuple(self._read_carried(fields)), fields
+        return self._carried
+
+    def _read_carried(self, fields: dict[str, str]) -> Iterator[Landing]:
+        now = datetime.now(UTC)
+        raw = self.request.META.get(carried.META_KEY)
+        if raw and (header := landing_in_header(raw, self.settings, now)):
+            yield header
+        if fields and (body := landing_of(fields, self.settings, now)):
+            yield body
+
+    def token(self, max_age: timedelta | None = None) -> str:
+        """Return a carry token; see `attribution.carry`."""
+        return carrying.token_of(self.memory, self.settings, datetime.now(UTC), max_age)
+
+    def _from_cookie(self) -> Memory:
+        return parse_state(read_cookie(self.request, self.settings), self.settings)
+
+    def _stored_session(self) -> object:
+        settings = self.settings
+        if self._from_cookie().last is None and reads_session(self.request, settings):
+            return self.request.session.get(session_key(settings))
+        return None
+
+    def _recall(self, session_state: object) -> None:
+        """Take the cookie's memory, and where it has none, the session's."""
+        cookie = self._from_cookie()
+        session = parse_state(session_state, self.settings)
+        self._recalled = session if cookie.last is None and (session.last or not cookie.lost) else cookie
+        if self._recalled.last is not None:
+            # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
+            self.request._cache_update_cache = False  # type: ignore[attr-defined]  # noqa: SLF001  Django's own flag
+
+    def _combined(self) -> Memory:
+        memory = self._recalled or Memory()
+        window, now = window_of(self.settings), datetime.now(UTC)
+        for landing in (*((self.landing,) if self.landing else ()), *self.carried()):
+            memory = memory.with_landing(landing, window, now)
+        return memory
+
+
+# Set by the middleware alone.
+serving: ContextVar[Touches | None] = ContextVar("track360_touches", default=None)
+
+
+def current() -> Touches | None:
+    """Return the touches of the request being served in this context, None outside a request."""
+    return serving.get()
+
+
+def of(request: Any) -> Touches | None:
+    """
+    Return the touches of a request; of the request being served when none is given.
+
+    A wrapped request (Django REST framework's) is unwrapped.
+    """
+    request = getattr(request, "_request", request)
+    found = getattr(request, "track360", None)
+    if isinstance(found, Touches):
+        return found
+    return current()
+
+
+def carry(request: Any, *, max_age: timedelta | None = None) -> str:
+    """
+    Return a signed token of what a visitor's browser remembers, to be opened in another browser.
+
+    Put it into a link as `?t360=…`: in a verification e-mail, a link to an app, a QR code. Whoever lands with it has
+    the touches of this visitor, with their own times.
+
+    Args:
+        request: The visitor's request.
+        max_age: How long the token is good; as long as the attribution window, if None. It is never good for longer.
+
+    Returns:
+        The token; an empty text when there is nothing to carry.
+
+    Source: none, our choice: a customer who changes from the computer to the telephone would lose the affiliate.
+    """
+    touches = of(request)
+    return touches.token(max_age) if touches is not None else ""

@@ -1,0 +1,215 @@
+"""
+Whose brand it is: decided once, by what is known for certain, and never guessed.
+
+A host with one brand pays nothing for any of this: no query, and no call of its functions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from django.db.models import Model
+
+from track360_django import attribution, conf, databases
+from track360_django.conf import BrandError
+from track360_django.expressions import is_one_of
+from track360_django.models import Customer
+
+K = TypeVar("K")
+
+# Texts one query asks for.
+PAGE: Final = 1000
+
+
+def are_several() -> bool:
+    """Tell whether there is anything to decide."""
+    return len(conf.brands()) > 1
+
+
+def is_of(touches: attribution.Touches, brand: str) -> bool:
+    """Tell whether what is remembered of a visitor is a brand's."""
+    return not are_several() or touches.settings.brand == brand
+
+
+def of(owner: Any, using: str, *, named: Any = None, request: Any = None) -> str:
+    """
+    Return the brand of an owner: a user, a row of `Customer`, or a customer id as text.
+
+    The one that is named; else the one they are a customer of; of several, and for somebody unknown, that of the
+    request, which is the one being served if none is given.
+
+    Raises:
+        BrandError: Nobody can tell.
+    """
+    found = of_many({0: owner}, using, named={0: named}, request=request)[0]
+    if isinstance(found, BrandError):
+        raise found
+    return found
+
+
+def of_many(
+    owners: Mapping[K, Any], using: str, *, named: Mapping[K, Any] | None = None, request: Any = None
+) -> dict[K, str | BrandError]:
+    """Return the brands of some owners, or why nobody can tell, under the keys they were given with; see `of`."""
+    named = {key: name for key, name in (named or {}).items() if name}
+    if not are_several():
+        only = conf.brands()[0]
+        return {
+            key: _named(named.get(key, only), owner) if key in named or isinstance(owner, Customer) else only
+            for key, owner in owners.items()
+        }
+    asked = {
+        key: owner for key, owner in owners.items() if key not in named and not isinstance(owner, Customer)
+    }
+    known = known_to(asked.values(), using)
+    served = _Served(request)
+    return {
+        key: _decide(known.get(_mark(owner), ()), owner, served)
+        if key in asked
+        else _named(named.get(key), owner)
+        for key, owner in owners.items()
+    }
+
+
+def _named(name: Any, owner: Any) -> str | BrandError:
+    """Return the brand of a row of `Customer`, or the one that was named; they must be the same."""
+    own = owner.brand if isinstance(owner, Customer) else None
+    if name is None or name == own:
+        return str(own)
+    try:
+        brand = conf.named_brand(name)
+    except BrandError as error:
+        return error
+    if own is not None and own != brand:
+        message = f"brand is {brand!r}, and the customer is one of {own!r}: a customer is of one brand."
+        return BrandError(message, reason="other_brand")
+    return brand
+
+
+class _Served:
+    """The brand of the request being served, asked for when it is needed, once."""
+
+    def __init__(self, request: Any) -> None:
+        touches = attribution.current()
+        self._request = request if request is not None or touches is None else touches.request
+        self._certain: list[str | None] = []
+
+    def certain(self) -> str | None:
+        """Return the brand that the request is certain to have."""
+        if not self._certain:
+            self._certain.append(conf.find_brand(self._request))
+        return self._certain[0]
+
+    def usual(self) -> str:
+        """Return the brand that somebody nobody knows is registered with."""
+        return conf.brand_of(self._request)
+
+
+def _decide(known: tuple[str, ...], owner: Any, served: _Served) -> str | BrandError:
+    if len(known) == 1 and is_same_everywhere(owner):
+        return known[0]
+    if known:
+        here = served.certain()
+        return here if here in known else _ambiguous(known)
+    try:
+        return served.usual()
+    except BrandError as error:
+        return error
+
+
+def _ambiguous(known: Iterable[str]) -> BrandError:
+    message = (
+        f"brand can't be told: the id is known to {' and '.join(known)}, and no request says which of them is meant. "
+        "Name it with brand=…, or with `brand` in the declaration."
+    )
+    return BrandError(message)
+
+
+def is_same_everywhere(owner: Any) -> bool:
+    """Tell whether an owner is the same person at all brands: a user is, an id only if all brands make it alike."""
+    if isinstance(owner, Model):
+        return True
+    first, *others = (conf.for_brand(brand).CUSTOMER_ID for brand in conf.brands())
+    return all(other == first for other in others)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What an owner is looked up by: the primary key of a user, or a customer id."""
+
+    column: str
+    text: str
+
+
+def _mark(owner: Any) -> _Mark:
+    return _Mark("user_pk", str(owner.pk)) if isinstance(owner, Model) else _Mark("customer_id", str(owner))
+
+
+def known_to(owners: Iterable[Any], using: str) -> dict[_Mark, tuple[str, ...]]:
+    """Return of which brands some owners are customers, in the order of the settings; in a few queries."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    for owner in owners:
+        mark = _mark(owner)
+        if owner is not None and _is_storable(mark.text):
+            texts[mark.column].add(mark.text)
+    found: dict[_Mark, set[str]] = defaultdict(set)
+    for column, wanted in texts.items():
+        for text, brand in _customers(column, sorted(wanted), using):
+            found[_Mark(column, text)].add(brand)
+    return {mark: _configured(names) for mark, names in found.items()}
+
+
+def known_of(owner: Any, using: str) -> tuple[str, ...]:
+    """Return of which brands an owner is a customer, in the order of the settings."""
+    return known_to([owner], using).get(_mark(owner), ())
+
+
+def _is_storable(text: str) -> bool:
+    return bool(text) and "\0" not in text and text.isprintable()
+
+
+def _customers(column: str, texts: list[str], using: str) -> Iterable[tuple[str, str]]:
+    # The unique index of customers begins with the brand.
+    narrowed = {} if column == "user_pk" else {"brand__in": conf.brands()}
+    for alias in dict.fromkeys((using, databases.home())):
+        rows = Customer.objects.using(alias).filter(**narrowed).order_by()
+        for start in range(0, len(texts), PAGE):
+            page = rows.filter(is_one_of(column, texts[start : start + PAGE]))
+            yield from page.values_list(column, "brand")
+
+
+def _configured(names: Collection[str]) -> tuple[str, ...]:
+    """Return the brands that are still configured; if none is, those that were, whose records wait."""
+    return tuple(brand for brand in conf.brands() if brand in names) or tuple(sorted(names))
+
+
+def of_report(user: Any, request: Any, using: str, *, named: Any = None) -> str:
+    """
+    Return the brand that hears of a signup: the one that is named, or the request's; without either, as `of`.
+
+    Raises:
+        BrandError: Nobody can tell.
+    """
+    if named or isinstance(user, Customer) or not are_several():
+        return of(user, using, named=named)
+    here = conf.find_brand(request) if request is not None else None
+    return here or of(user, using, request=request)
+
+
+def of_update(user: Any, request: Any, using: str, *, named: Any = None) -> tuple[str, ...]:
+    """
+    Return the brands that hear of a customer's changed fields: the request's, or else all that know the customer.
+
+    Raises:
+        BrandError: Nobody knows them, or which of several with this id is meant.
+    """
+    if named or isinstance(user, Customer) or not are_several():
+        return (of(user, using, named=named),)
+    known = known_of(user, using)
+    here = conf.find_brand(request) if request is not None else None
+    if here in known:
+        return (str(here),)
+    return known if known and is_same_everywhere(user) else (of(user, using, request=request),)

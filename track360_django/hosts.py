@@ -1,0 +1,105 @@
+"""Host names: which one a request is for, and whose it is; nothing a stranger sends as a Host header raises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from django.apps import apps
+from django.core.exceptions import (
+    ImproperlyConfigured,
+    ObjectDoesNotExist,
+    SuspiciousOperation,
+    SynchronousOnlyOperation,
+)
+from django.db import connections
+from django.http.request import split_domain_port
+from django.utils.http import is_same_domain
+
+SITES: Final = "django.contrib.sites"
+ANY: Final = "*"
+
+_LABEL: Final = r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
+_NAME: Final = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\]")
+
+
+def host_of(request: Any) -> str:
+    """Return the host name that a request is for, in lower case and without port; "" for a bad or forged one."""
+    try:
+        return _name_of(request.get_host())
+    except (SuspiciousOperation, AttributeError, KeyError, TypeError, ValueError):
+        return ""
+
+
+def site_of(request: Any) -> str:
+    """
+    Return the domain of the current site (`django.contrib.sites`), "" where there is none.
+
+    Without a request `SITE_ID` names it, if it is set. It may be a query, which Django remembers.
+    """
+    if not apps.is_installed(SITES):
+        return ""
+    try:
+        return _name_of(_domain_of(request))
+    except (ObjectDoesNotExist, ImproperlyConfigured, SuspiciousOperation, AttributeError, KeyError):
+        return ""
+
+
+def _domain_of(request: Any) -> str:
+    from django.contrib.sites.shortcuts import get_current_site  # noqa: PLC0415  its models exist only if installed
+
+    try:
+        return get_current_site(request).domain
+    except SynchronousOnlyOperation:
+        # Async code may ask no database, and waits here once: from then on the process knows the site.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(_ask, get_current_site, request).result()
+
+
+def _ask(get_current_site: Callable[[Any], Any], request: Any) -> str:
+    try:
+        return str(get_current_site(request).domain)
+    finally:
+        connections.close_all()
+
+
+def _name_of(address: str) -> str:
+    name, _ = split_domain_port(address)
+    return name
+
+
+def find_owner(host: str, hosts: Mapping[str, Sequence[str]]) -> str | None:
+    """
+    Return whose host name it is: an exact entry wins over a longer domain, that over a shorter one, "*" is last.
+
+    Args:
+        host: As `host_of` returns it.
+        hosts: Owner to entries, as in Django's ALLOWED_HOSTS: `.example.com` is the domain and all below it.
+    """
+    if not host:
+        return None
+    fitting = [
+        (_rank(entry), owner) for owner, entries in hosts.items() for entry in entries if _fits(host, entry)
+    ]
+    # Of two equal ones, which are a check error, the first.
+    return max(fitting, key=lambda each: each[0])[1] if fitting else None
+
+
+def _fits(host: str, entry: str) -> bool:
+    return entry == ANY or bool(is_same_domain(host, plain(entry)))
+
+
+def _rank(entry: str) -> tuple[bool, int]:
+    return not entry.startswith((".", ANY)), len(plain(entry))
+
+
+def plain(entry: str) -> str:
+    """Return an entry as it is compared: in lower case, without a dot at its end."""
+    return entry.lower().removesuffix(".")
+
+
+def is_entry(entry: str) -> bool:
+    """Tell whether an entry can be anybody's host name: no scheme, no port, no path, punycode for other alphabets."""
+    return entry == ANY or _NAME.fullmatch(plain(entry)) is not None

@@ -1,0 +1,21 @@
+"""
+Signups, whoever announces them: known auth packages, the host's own signal, and a safety net under both.
+
+All ways end in one idempotent `customers.report`. An error of ours never costs the host a signup.
+"""
+
+from track360_django.signup.activation import is_activation_awaited, release_unnoticed
+from track360_django.signup.connecting import announce, connect
+from track360_django.signup.net import is_signup, release
+from track360_django.signup.sources import NAMES, is_wanted
+
+__all__ = [
+    "NAMES",
+    "announce",
+    "connect",
+    "is_activation_awaited",
+    "is_signup",
+    "is_wanted",
+    "release",
+    "release_unnoticed",
+]

@@ -1,0 +1,78 @@
+"""
+Customers who wait: written down at the signup with its touches, released when the user is activated or verified.
+
+Whoever activates a user, in whichever browser: the request of an activation is never read, only the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.db import router, transaction
+from django.db.models import QuerySet
+
+from track360_django import conf, customers, databases, identity, outbox, wakeup
+from track360_django.models import Customer, Status
+
+# Why a customer waits for their activation, as `identity` says it.
+WAITING: Final = ("inactive", "unverified")
+PAGE: Final = 1000
+
+
+def is_activation_awaited() -> bool:
+    """Tell whether any brand reports customers when they are activated; a user who is saved costs nothing else."""
+    return any(conf.for_brand(brand).REPORT_ON == "activation" for brand in conf.brands())
+
+
+def release_activated(user: Any) -> None:
+    """Release a customer who was waiting for their activation, of whichever brand, if that is what happened."""
+    using = router.db_for_write(Customer)
+    for waiting in _waiting(using).filter(user_pk=str(user.pk)):
+        if identity.why_not_a_customer(user, waiting.brand) is None:
+            _release(waiting, using)
+
+
+def release_unnoticed(*, is_dry_run: bool = False) -> int:
+    """
+    Release those whose activation nobody announced (`update()`, raw SQL, another program); return how many there are.
+
+    However many wait, a page of them is in memory at a time.
+    """
+    return sum(
+        is_dry_run or _release(waiting, using)
+        for using in databases.all_known()
+        for waiting in _activated_among_waiting(using)
+    )
+
+
+def _activated_among_waiting(using: str) -> Iterator[Customer]:
+    rows = _waiting(using).order_by("pk")
+    page = list(rows[:PAGE])
+    while page:
+        for brand in {waiting.brand for waiting in page}:
+            mine = [waiting for waiting in page if waiting.brand == brand]
+            users = identity.users_of(mine, brand)
+            refused = identity.why_not_customers(users.values(), brand)
+            yield from (each for each in mine if each.user_pk in users and each.user_pk not in refused)
+        page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE])
+
+
+def _waiting(using: str) -> QuerySet[Customer]:
+    return Customer.objects.using(using).filter(status=Status.HELD, reason__in=WAITING)
+
+
+def hold_unserved(user: Any, reason: str, *, source: str) -> None:
+    """Write down that somebody signed up and waits, of whom no request tells what brought them."""
+    using = router.db_for_write(Customer)
+    with transaction.atomic(using=using, savepoint=False):
+        customer = customers.report(user, source=source)
+        outbox.hold_customer(customer.pk, using=using, reason=reason)
+
+
+def _release(waiting: Customer, using: str) -> bool:
+    is_released = outbox.release_customer(waiting.pk, using=using)
+    if is_released:
+        customers.tell_unattributed(waiting, None)
+        wakeup.after_commit(using=using)
+    return is_released

@@ -1,0 +1,145 @@
+/*
+ * Remembers the landing on pages that Django does not render: a CDN's, a static host's, a single-page application's.
+ * <script src="…/capture.js" defer data-params="tracking_data" data-window="30" data-attribution="last"
+ *         data-domain="" data-endpoint="" data-consent=""></script>
+ * What it does, and why it is safe, is in docs/howto/spa-and-cdn.md. Nothing in here throws into the page.
+ */
+(function (page, doc) {
+  "use strict";
+  const script = (doc.currentScript || {}).dataset || {};
+  const early = page.track360 || {};
+  // A frame is no landing: it would be another site's way to plant a value. And twice on a page is once.
+  if (page.top !== page || early.pairs) return;
+
+  const header = "X-Track360-Tracking";
+  const time = "t360_at";
+  const names = (script.params || "tracking_data").split(/[\s,]+/);
+  const isFirst = script.attribution === "first";
+  const fetch = page.fetch;
+  let mayStore = script.consent !== "required" || early.consent === true;
+  // What rides along without being stored: there is no consent, or no cookie.
+  let held = "";
+
+  const attempt = (act) => {
+    try {
+      return act();
+    } catch (_) {}
+  };
+  const stored = () => (/(?:^|; )track360_js=([!-:<-~]+)(?:;|$)/.exec(doc.cookie) || [])[1] || "";
+  // Form-encoded pairs: what the header says, what the cookie holds, what a form is given.
+  const pairs = () => attempt(() => held || stored()) || "";
+  const store = (text, days) => {
+    doc.cookie = `track360_js=${text};path=/;samesite=lax;max-age=${days * 86400}${
+      script.domain ? ";domain=" + script.domain : ""
+    }${location.protocol === "https:" ? ";secure" : ""}`;
+  };
+  // `no-cors`: another origin of the same site needs no preflight, and nobody reads the answer.
+  const tell = (text) =>
+    script.endpoint &&
+    fetch(script.endpoint, {
+      method: "POST",
+      body: new URLSearchParams(text),
+      mode: "no-cors",
+      credentials: "include",
+      keepalive: true,
+    }).catch(() => {});
+  const keep = () => {
+    if (!mayStore || !held) return;
+    const text = held;
+    store(text, script.window || 30);
+    // A browser without cookies keeps it as long as the page is open.
+    if (stored() === text) held = "";
+    tell(text);
+  };
+  const consent = (isGiven) =>
+    attempt(() => {
+      const wasStored = mayStore || stored();
+      mayStore = isGiven === true;
+      if (mayStore) return keep();
+      held = "";
+      store("", 0);
+      if (wasStored) tell("forget=1");
+    });
+
+  // Exact or not at all, as the server: decoded once, at most 50 characters, none of them damaged.
+  const land = () => {
+    let found = new URLSearchParams();
+    let token;
+    for (const pair of location.search.slice(1).split("&"))
+      attempt(() => {
+        const [key, value] = pair.replace(/\+/g, " ").split(/=(.*)/s).map(decodeURIComponent);
+        if (key === "t360" && /^[\w.:-]+$/.test(value)) token = value;
+        else if (names.includes(key) && value && [...value].length <= 50 && !/[\0-\x1f\x7f-\x9f\ufffd]/.test(value))
+          found.set(key, value);
+      });
+    if (`${found}`) found.set(time, Math.floor(Date.now() / 1000));
+    // Only the server knows what a carry token is worth: until then it displaces nothing.
+    else if (token) found = new URLSearchParams(pairs());
+    if (token) found.set("t360", token);
+    if (!`${found}` || (isFirst && pairs())) return;
+    held = `${found}`;
+    attempt(keep);
+  };
+
+  const isOurs = (method, url) =>
+    /^(post|put|patch|delete)$/i.test(method) && new URL(url, doc.baseURI).origin === location.origin;
+
+  // Forms, also those that a script submits or reads: only POST, only to this origin.
+  let submitter;
+  doc.addEventListener(
+    "submit",
+    (event) => {
+      submitter = event.submitter;
+      setTimeout(() => (submitter = 0));
+    },
+    true
+  );
+  doc.addEventListener("formdata", (event) =>
+    attempt(() => {
+      const form = event.target;
+      const data = event.formData;
+      const of = (key) =>
+        (submitter && submitter.form === form && submitter.getAttribute("form" + key)) || form.getAttribute(key);
+      if (!isOurs(of("method"), of("action") || location.href)) return;
+      const ours = new URLSearchParams(pairs());
+      const theirs = data.get(time);
+      // The server's own field stays, unless ours is the touch that counts.
+      if (names.some((key) => data.has(key))) {
+        if (!theirs || (isFirst ? ours.get(time) >= theirs : ours.get(time) <= theirs)) return;
+        names.forEach((key) => data.delete(key));
+      }
+      ours.forEach((value, key) => data.set(key, value));
+    })
+  );
+
+  // A header of our own would make another origin's browser ask first, and would tell it the value.
+  page.fetch = function (input, init) {
+    const request = attempt(() => {
+      const from = input instanceof Request ? input : { url: input };
+      const text = pairs();
+      if (!text || !isOurs((init && init.method) || from.method, from.url)) return;
+      const made = new Request(input, init);
+      if (!made.headers.has(header)) made.headers.set(header, text);
+      return made;
+    });
+    return request ? fetch.call(page, request) : fetch.apply(this, arguments);
+  };
+  const prototype = XMLHttpRequest.prototype;
+  const waiting = new WeakSet();
+  const wrap = (method, before) => {
+    const original = prototype[method];
+    prototype[method] = function (...args) {
+      attempt(() => before(this, args));
+      return original.apply(this, args);
+    };
+  };
+  wrap("open", (request, [method, url]) => (isOurs(method, url) ? waiting.add(request) : waiting.delete(request)));
+  wrap("setRequestHeader", (request, [key]) => key.toLowerCase() === header.toLowerCase() && waiting.delete(request));
+  wrap("send", (request) => waiting.has(request) && pairs() && request.setRequestHeader(header, pairs()));
+
+  page.track360 = { consent, pairs };
+  doc.addEventListener("track360:consent", (event) => consent(event.detail));
+  // A page that is rendered before anybody opens it is no landing yet.
+  if (doc.prerendering) doc.addEventListener("prerenderingchange", land, { once: true });
+  else land();
+})(window, document);
