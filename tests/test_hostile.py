@@ -16,7 +16,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from pytest_django import Settings as HostSettings
 
 from tests.host.hostile import PATHS
-from tests.wires import Request, over_asgi, over_wsgi
+from tests.wires import Answer, Request, over_asgi, over_wsgi
 
 pytestmark = [
     pytest.mark.django_db,
@@ -130,10 +130,18 @@ HEADERS: Final[dict[str, tuple[bytes, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=[(over_wsgi, WSGIHandler), (over_asgi, ASGIHandler)], ids=["wsgi", "asgi"])
-def differs(settings: HostSettings, request: pytest.FixtureRequest) -> Callable[[Request], str]:
+@pytest.fixture(params=["wsgi", "asgi"])
+def server(request: pytest.FixtureRequest) -> str:
+    """Return the kind of server that the host runs behind."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def differs(settings: HostSettings, server: str) -> Callable[[Request], str]:
     """Return a function that sends a request to the host with us and without us, and tells what differs."""
-    send, host = request.param
+    send: Callable[..., Answer] = over_wsgi if server == "wsgi" else over_asgi
+    host: type[WSGIHandler | ASGIHandler] = WSGIHandler if server == "wsgi" else ASGIHandler
     settings.DEBUG = False
     assert TRACKING in settings.MIDDLEWARE
     with_us = host()
@@ -148,14 +156,17 @@ def differs(settings: HostSettings, request: pytest.FixtureRequest) -> Callable[
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_view_sees_the_same_body(differs: Callable[[Request], str], name: str) -> None:
+def test_view_sees_the_same_body(differs: Callable[[Request], str], server: str, name: str) -> None:
     """Whoever reads first, and however much: the view's own look at the body is as it is without us."""
+    # ASGI, which is slower, takes a third of the pages with each body, and all of them with any three.
+    begin = list(BODIES).index(name) % 3
+    paths = PATHS if server == "wsgi" else PATHS[begin::3]
     content_type, body, length = BODIES[name]
     headers = {"Content-Type": content_type} if content_type else {}
 
     found = [
         differs(Request(path=path, method="POST", headers=headers, body=body, length=length))
-        for path in PATHS
+        for path in paths
     ]
 
     assert not any(found), "\n".join(filter(None, found))
