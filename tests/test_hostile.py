@@ -192,9 +192,13 @@ def test_query_of_a_stranger_changes_nothing(differs: Callable[[Request], str]) 
     """A query string of raw bytes is answered as it is without us, by whoever reads it and whoever does not."""
     found = [
         differs(Request(path=path, query=name + b"=" + value, method=method))
-        for name in (b"tracking_data", b"t360", b"tracking%5Fdata")
+        for name, path, method in (
+            (b"tracking_data", "/hostile/query-cookies-session-host/", "GET"),
+            (b"t360", "/hostile/query-cookies-session-host/", "GET"),
+            (b"tracking%5Fdata", "/hostile/untouched/", "GET"),
+            (b"tracking_data", "/hostile/join/", "POST"),
+        )
         for value in VALUES
-        for path, method in (("/hostile/query-cookies-session-host/", "GET"), ("/hostile/join/", "POST"))
     ]
 
     assert not any(found), "\n".join(filter(None, found))
