@@ -406,11 +406,24 @@ def test_consent_keeps_the_value_that_its_form_carries(browser: Browser, setting
     assert last_value(browser) == VALUE
 
 
-def test_form_of_another_site_is_not_remembered(browser: Browser, settings: HostSettings) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "none", "Origin": "http://testserver"},
+    ],
+    ids=lambda headers: "-".join(headers.values()),
+)
+def test_form_of_another_site_is_not_remembered(
+    browser: Browser, settings: HostSettings, headers: dict[str, str]
+) -> None:
     """A page of somebody else can post to us, but stuffs no cookie."""
     configure(settings, CONSENT=lambda _: True)
 
-    post(browser, "/host/agree/", {"tracking_data": VALUE}, headers={"Sec-Fetch-Site": "cross-site"})
+    post(browser, "/host/agree/", {"tracking_data": VALUE}, headers=headers)
 
     assert remembered(browser) == NOTHING
 

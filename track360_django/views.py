@@ -7,7 +7,6 @@ What it is sent, it checks; what it was sent, it never says. The middleware does
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -26,8 +25,6 @@ from track360_django import attribution
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
-
-logger = logging.getLogger(__name__)
 
 # Some parameters of 50 characters, each of which may be twelve bytes in a form, and a carry token.
 MAX_BODY: Final = 2048
@@ -76,16 +73,12 @@ def _serve(request: HttpRequest) -> HTTPStatus:
 
 def _carry_out(fields: Mapping[str, str], touches: attribution.Touches) -> None:
     """Have the middleware remember or forget when the request ends."""
-    try:
-        if FORGET in fields:
-            touches.forget()
-        elif touches.settings.ENABLED:
-            landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
-            if landing is not None:
-                touches.land(landing)
-    except Exception as error:  # noqa: BLE001  the host's resolver may raise anything, and nobody looks at the answer
-        kind = type(error).__name__
-        logger.error("track360: what a page's script saw was not remembered (%s).", kind)  # noqa: TRY400  see there
+    if FORGET in fields:
+        touches.forget()
+    elif touches.settings.ENABLED:
+        landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
+        if landing is not None:
+            touches.land(landing)
 
 
 def _refuse(request: HttpRequest) -> HTTPStatus | None:
@@ -145,7 +138,8 @@ def _has_token(request: HttpRequest) -> bool:
         check.process_request(request)
         # Of a view that is not exempt, as `remember` is.
         return check.process_view(request, lambda _: HttpResponse(), (), {}) is None
-    except (SuspiciousOperation, UnreadablePostError, RawPostDataException):
+    except (SuspiciousOperation, BadRequest):
+        # The form that would hold the token can't be read.
         return False
 
 

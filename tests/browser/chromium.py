@@ -163,7 +163,7 @@ def _options(folder: Path) -> list[str]:
         f"--user-agent={USER_AGENT}",
         f"--user-data-dir={folder}/profile",
         # Hosts of our own, and nothing beyond this machine.
-        "--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     ]
 
 
@@ -196,6 +196,15 @@ class Chromium:
             tab.call(f"{domain}.enable")
         return tab
 
+    @contextlib.contextmanager
+    def unwatched(self, url: str) -> Iterator[None]:
+        """Give a tab that nobody listens to while it is open: what is listened to is never rendered in advance."""
+        target = self.call("Target.createTarget", {"url": url})["targetId"]
+        try:
+            yield
+        finally:
+            self.call("Target.closeTarget", {"targetId": target})
+
     def call(
         self, method: str, parameters: Mapping[str, Any] | None = None, session: str | None = None
     ) -> dict[str, Any]:
@@ -208,7 +217,10 @@ class Chromium:
         self._count += 1
         number = self._count
         message = {"id": number, "method": method, "params": dict(parameters or {})}
-        os.write(self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0")
+        with contextlib.suppress(BrokenPipeError):  # What it said last is read below.
+            os.write(
+                self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0"
+            )
         while True:
             answer = self._read()
             if answer.get("id") == number:

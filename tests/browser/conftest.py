@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -14,15 +15,13 @@ from tests.browser.shore import Site, site
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Chromium]:
     """Return the browser of this run, started once."""
-    try:
-        opened = chromium()
-        running = opened.__enter__()
-    except ServerError as error:
-        pytest.skip(f"needs a Chromium: {error}")
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(chromium())
+            running.call("Browser.getVersion")
+        except ServerError as error:
+            pytest.skip(f"needs a Chromium that runs: {error}")
         yield running
-    finally:
-        opened.__exit__(None, None, None)
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,7 @@ def test_page_of_somebody_else_can_not_make_a_browser_remember(
     )
     tab.go("document.forms[0].submit()")
 
+    assert tab.run("location.href") == target
     assert not set(tab.cookies()) & OURS
 
 

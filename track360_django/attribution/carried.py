@@ -56,6 +56,15 @@ class CopyingStream:
         return getattr(self._stream, name)
 
 
+def is_of_own_page(meta: Mapping[str, Any]) -> bool:
+    """Tell whether a form comes from a page of the host's own site, as the browser says."""
+    site, origin = meta.get("HTTP_SEC_FETCH_SITE"), meta.get("HTTP_ORIGIN")
+    if site is not None:
+        return site in {"same-origin", "same-site"}
+    # Older browsers say it with each form, and the oldest say nothing.
+    return origin is None or origin.partition("://")[2] == meta.get("HTTP_HOST")
+
+
 def watch(request: HttpRequest) -> None:
     """Keep a copy of a small JSON body while the host reads it."""
     meta = request.META

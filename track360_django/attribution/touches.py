@@ -101,8 +101,9 @@ class Touches:
         """
         if "_post" not in self.request.__dict__ or not self.has_body or not conf.entrance().asks_consent:
             return False
-        is_own = self.request.META.get("HTTP_SEC_FETCH_SITE", "same-origin") in {"same-origin", "same-site"}
-        return is_own and any(name in self.request.POST for name in conf.landing_params())
+        return carried.is_of_own_page(self.request.META) and any(
+            name in self.request.POST for name in conf.landing_params()
+        )
 
     @property
     def remembered(self) -> Memory:

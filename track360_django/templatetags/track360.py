@@ -11,7 +11,6 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from track360_django import attribution
-from track360_django.conf import settings
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ def hidden_inputs(request: Any) -> SafeString:
 
 
 def _fields_of(touches: object) -> Mapping[str, str]:
-    if not isinstance(touches, attribution.Touches) or not settings.ENABLED:
+    if not isinstance(touches, attribution.Touches):
         return {}
     try:
         return touches.as_fields()

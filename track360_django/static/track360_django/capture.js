@@ -11,8 +11,9 @@
   // A frame is no landing: it would be another site's way to plant a value. And twice on a page is once.
   if (page.top !== page || early.pairs) return;
 
-  const header = "X-Track360-Tracking";
+  const header = "x-track360-tracking";
   const time = "t360_at";
+  const token = "t360";
   const names = (script.params || "tracking_data").split(/[\s,]+/);
   const isFirst = script.attribution === "first";
   const fetch = page.fetch;
@@ -29,20 +30,19 @@
   // Form-encoded pairs: what the header says, what the cookie holds, what a form is given.
   const pairs = () => attempt(() => held || stored()) || "";
   const store = (text, days) => {
-    doc.cookie = `track360_js=${text};path=/;samesite=lax;max-age=${days * 86400}${
-      script.domain ? ";domain=" + script.domain : ""
-    }${location.protocol === "https:" ? ";secure" : ""}`;
+    doc.cookie =
+      `track360_js=${text};path=/;samesite=lax;max-age=${days * 86400}` +
+      (script.domain ? ";domain=" + script.domain : "") +
+      (location.protocol === "https:" ? ";secure" : "");
   };
   // `no-cors`: another origin of the same site needs no preflight, and nobody reads the answer.
-  const tell = (text) =>
-    script.endpoint &&
-    fetch(script.endpoint, {
-      method: "POST",
-      body: new URLSearchParams(text),
-      mode: "no-cors",
-      credentials: "include",
-      keepalive: true,
-    }).catch(() => {});
+  const tell = (text) => {
+    const body = new URLSearchParams(text);
+    if (script.endpoint)
+      fetch(script.endpoint, { method: "POST", body, mode: "no-cors", credentials: "include", keepalive: true }).catch(
+        () => {}
+      );
+  };
   const keep = () => {
     if (!mayStore || !held) return;
     const text = held;
@@ -62,24 +62,25 @@
     });
 
   // Exact or not at all, as the server: decoded once, at most 50 characters, none of them damaged.
-  const land = () => {
-    let found = new URLSearchParams();
-    let token;
-    for (const pair of location.search.slice(1).split("&"))
-      attempt(() => {
-        const [key, value] = pair.replace(/\+/g, " ").split(/=(.*)/s).map(decodeURIComponent);
-        if (key === "t360" && /^[\w.:-]+$/.test(value)) token = value;
-        else if (names.includes(key) && value && [...value].length <= 50 && !/[\0-\x1f\x7f-\x9f\ufffd]/.test(value))
-          found.set(key, value);
-      });
-    if (`${found}`) found.set(time, Math.floor(Date.now() / 1000));
-    // Only the server knows what a carry token is worth: until then it displaces nothing.
-    else if (token) found = new URLSearchParams(pairs());
-    if (token) found.set("t360", token);
-    if (!`${found}` || (isFirst && pairs())) return;
-    held = `${found}`;
-    attempt(keep);
-  };
+  const land = () =>
+    attempt(() => {
+      let found = new URLSearchParams();
+      let carried;
+      for (const pair of location.search.slice(1).split("&"))
+        attempt(() => {
+          const [key, value] = pair.replace(/\+/g, " ").split(/=(.*)/s).map(decodeURIComponent);
+          if (key === token && /^[\w.:-]+$/.test(value)) carried = value;
+          else if (names.includes(key) && value && [...value].length <= 50 && !/[\0-\x1f\x7f-\x9f\ufffd]/.test(value))
+            found.set(key, value);
+        });
+      if (`${found}`) found.set(time, Math.floor(Date.now() / 1000));
+      // Only the server knows what a carry token is worth: until then it displaces nothing.
+      else if (carried) found = new URLSearchParams(pairs());
+      if (carried) found.set(token, carried);
+      if (!`${found}` || (isFirst && pairs())) return;
+      held = `${found}`;
+      keep();
+    });
 
   const isOurs = (method, url) =>
     /^(post|put|patch|delete)$/i.test(method) && new URL(url, doc.baseURI).origin === location.origin;
@@ -98,44 +99,48 @@
     attempt(() => {
       const form = event.target;
       const data = event.formData;
-      const of = (key) =>
-        (submitter && submitter.form === form && submitter.getAttribute("form" + key)) || form.getAttribute(key);
+      const get = (element, key) => Element.prototype.getAttribute.call(element, key);
+      const of = (key) => (submitter && submitter.form === form && get(submitter, "form" + key)) || get(form, key);
       if (!isOurs(of("method"), of("action") || location.href)) return;
       const ours = new URLSearchParams(pairs());
+      const at = ours.get(time);
       const theirs = data.get(time);
       // The server's own field stays, unless ours is the touch that counts.
-      if (names.some((key) => data.has(key))) {
-        if (!theirs || (isFirst ? ours.get(time) >= theirs : ours.get(time) <= theirs)) return;
-        names.forEach((key) => data.delete(key));
-      }
-      ours.forEach((value, key) => data.set(key, value));
+      const isTheirs =
+        names.some((key) => data.has(key)) && !(at && theirs && (isFirst ? at < theirs : at > theirs));
+      if (at && !isTheirs) names.forEach((key) => data.delete(key));
+      ours.forEach((value, key) => {
+        if (!isTheirs || key === token) data.set(key, value);
+      });
     })
   );
 
   // A header of our own would make another origin's browser ask first, and would tell it the value.
-  page.fetch = function (input, init) {
-    const request = attempt(() => {
-      const from = input instanceof Request ? input : { url: input };
-      const text = pairs();
-      if (!text || !isOurs((init && init.method) || from.method, from.url)) return;
-      const made = new Request(input, init);
-      if (!made.headers.has(header)) made.headers.set(header, text);
-      return made;
-    });
-    return request ? fetch.call(page, request) : fetch.apply(this, arguments);
-  };
-  const prototype = XMLHttpRequest.prototype;
-  const waiting = new WeakSet();
-  const wrap = (method, before) => {
-    const original = prototype[method];
-    prototype[method] = function (...args) {
-      attempt(() => before(this, args));
-      return original.apply(this, args);
+  attempt(() => {
+    page.fetch = function (input, init) {
+      const request = attempt(() => {
+        const from = input instanceof Request ? input : { url: input };
+        const text = pairs();
+        if (!text || !isOurs((init && init.method) || from.method, from.url)) return;
+        const made = new Request(input, init);
+        if (!made.headers.has(header)) made.headers.set(header, text);
+        return made;
+      });
+      return request ? fetch.call(page, request) : fetch.apply(this, arguments);
     };
-  };
-  wrap("open", (request, [method, url]) => (isOurs(method, url) ? waiting.add(request) : waiting.delete(request)));
-  wrap("setRequestHeader", (request, [key]) => key.toLowerCase() === header.toLowerCase() && waiting.delete(request));
-  wrap("send", (request) => waiting.has(request) && pairs() && request.setRequestHeader(header, pairs()));
+    const waiting = new WeakSet();
+    const before = (method, act) => {
+      const prototype = XMLHttpRequest.prototype;
+      const original = prototype[method];
+      prototype[method] = function (...args) {
+        attempt(() => act(this, ...args));
+        return original.apply(this, args);
+      };
+    };
+    before("open", (request, method, url) => waiting[isOurs(method, url) ? "add" : "delete"](request));
+    before("setRequestHeader", (request, key) => key.toLowerCase() === header && waiting.delete(request));
+    before("send", (request) => waiting.has(request) && pairs() && request.setRequestHeader(header, pairs()));
+  });
 
   page.track360 = { consent, pairs };
   doc.addEventListener("track360:consent", (event) => consent(event.detail));
