@@ -28,6 +28,9 @@ RIGHT: Mapping[str, Any] = {"BASE_URL": "https://partners.example.com", "BRAND_T
 TRACKING = "track360_django.middleware.TrackingMiddleware"
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 COMMON = "django.middleware.common.CommonMiddleware"
+UPDATE = "django.middleware.cache.UpdateCacheMiddleware"
+FETCH = "django.middleware.cache.FetchFromCacheMiddleware"
+WHITENOISE = "whitenoise.middleware.WhiteNoiseMiddleware"
 PERSONAL_WORDS = ("b1f4e7a2", "secret", "password")
 
 
@@ -254,6 +257,17 @@ def test_setting_that_is_not_there_at_all_is_told(settings: Settings) -> None:
         ([SESSION, COMMON, TRACKING], ("session", "cookie"), ["W002"]),
         ([COMMON, TRACKING, SESSION], ("session", "cookie"), ["E011", "W002"]),
         ([COMMON, TRACKING], ("cookie",), ["W002"]),
+        ([UPDATE, SESSION, TRACKING, COMMON, FETCH], ("session", "cookie"), []),
+        ([SESSION, TRACKING, COMMON, UPDATE, FETCH], ("session", "cookie"), ["W015"]),
+        ([UPDATE, FETCH, SESSION, TRACKING], ("session", "cookie"), ["W002"]),
+        ([SESSION, TRACKING, TRACKING], ("session", "cookie"), ["W014"]),
+        ([SESSION, "tests.host.middleware.Tracking", COMMON], ("session", "cookie"), []),
+        (["tests.host.middleware.Session", TRACKING], ("session", "cookie"), []),
+        ([SESSION, "tests.host.middleware.Locale", TRACKING], ("session", "cookie"), ["W002"]),
+        ([SESSION, TRACKING, "tests.host.middleware.Tracking"], ("session", "cookie"), ["W014"]),
+        ([SESSION, "tests.host.middleware.plain", TRACKING], ("session", "cookie"), []),
+        ([SESSION, "tests.host.not_there.Middleware", TRACKING], ("session", "cookie"), []),
+        ([WHITENOISE, SESSION, TRACKING], ("session", "cookie"), []),
     ],
     ids=[
         "right",
@@ -265,6 +279,17 @@ def test_setting_that_is_not_there_at_all_is_told(settings: Settings) -> None:
         "too-late",
         "both",
         "cookie-only-too-late",
+        "cache-as-documented",
+        "cache-inside",
+        "cache-outside",
+        "twice",
+        "subclass-of-ours",
+        "subclass-of-sessions",
+        "subclass-that-answers",
+        "twice-with-a-subclass",
+        "function",
+        "not-there",
+        "whitenoise-for-assets",
     ],
 )
 def test_place_of_the_middleware_is_checked(
@@ -278,6 +303,18 @@ def test_place_of_the_middleware_is_checked(
 
     assert numbers() == expected
     assert all("SessionMiddleware" in (message.hint or "") for message in messages)
+
+
+@pytest.mark.parametrize("name", checks.WHITENOISE_PAGES)
+@pytest.mark.parametrize("is_behind", [True, False], ids=["behind", "in-front"])
+def test_whitenoise_that_serves_pages_belongs_behind(
+    settings: Settings, name: str, *, is_behind: bool
+) -> None:
+    """With an index file or a root, WhiteNoise answers landings: in front of ours it takes them away."""
+    settings.MIDDLEWARE = [SESSION, TRACKING, WHITENOISE] if is_behind else [WHITENOISE, SESSION, TRACKING]
+    setattr(settings, name, "/srv/site")
+
+    assert numbers() == ([] if is_behind else ["W002"])
 
 
 def test_each_middleware_that_may_answer_is_named(settings: Settings) -> None:
@@ -543,7 +580,7 @@ def test_every_id_is_documented_and_tried() -> None:
 
     assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
     assert used == {case[0] for case in WRONG.values()} | {
-        *("E010", "E011", "E013", "E014", "E024", "W002", "W007"),
+        *("E010", "E011", "E013", "E014", "E024", "W002", "W007", "W014", "W015"),
         *(number for _, expected in AGED.values() for number in expected),
         *(case[0] for case in MISSPELT.values()),
         *(number for case in WRONG_DAYS.values() for number in case[0]),

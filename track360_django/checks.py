@@ -17,7 +17,8 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     W003 unknown attribute            W004 path of CUSTOMER_FIELDS
     W005 KPI per event and per day    W006 window longer than the bodies are kept
     W007 event name not in EVENTS     W008 currency with other places than ISO 4217 gives it
-    W009 rows without an age
+    W009 rows without an age          W014 middleware listed twice
+    W015 pages cached inside of ours
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ MIDDLEWARE: Final = "track360_django.middleware.TrackingMiddleware"
 SESSION_MIDDLEWARE: Final = "django.contrib.sessions.middleware.SessionMiddleware"
 # Middleware that answers or redirects by itself: a landing that it answers is lost when it comes before ours.
 ANSWERING: Final = (
+    "django.middleware.cache.CacheMiddleware",
     "django.middleware.cache.FetchFromCacheMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -52,6 +54,10 @@ ANSWERING: Final = (
     "django.contrib.redirects.middleware.RedirectFallbackMiddleware",
     "wagtail.contrib.redirects.middleware.RedirectMiddleware",
 )
+WHITENOISE: Final = "whitenoise.middleware.WhiteNoiseMiddleware"
+# With one of these, WhiteNoise serves pages and not only assets.
+WHITENOISE_PAGES: Final = ("WHITENOISE_INDEX_FILE", "WHITENOISE_ROOT")
+UPDATE_CACHE: Final = "django.middleware.cache.UpdateCacheMiddleware"
 CHOICES: Final = {
     "ATTRIBUTION": ("last", "first"),
     "REPORT_ON": ("signup", "activation"),
@@ -87,8 +93,9 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 def check_middleware(**_: Any) -> list[CheckMessage]:
     """Check that landings are seen, and that the session is there to remember them."""
-    installed = list(django_settings.MIDDLEWARE)
-    if MIDDLEWARE not in installed:
+    installed = [_kinds(name) for name in django_settings.MIDDLEWARE]
+    places = [place for place, kinds in enumerate(installed) if MIDDLEWARE in kinds]
+    if not places:
         return [
             _error(
                 "E010",
@@ -96,7 +103,19 @@ def check_middleware(**_: Any) -> list[CheckMessage]:
                 f"Add '{MIDDLEWARE}' to MIDDLEWARE, right after SessionMiddleware.",
             )
         ]
-    return list(_check_order(installed, installed.index(MIDDLEWARE)))
+    return [*_check_order(installed, places[0]), *_check_repetition(places)]
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    """Return the path of a middleware and of what it is made from: hosts have subclasses of their own."""
+    try:
+        found = import_string(name)
+    except Exception:  # noqa: BLE001  Django says so when it loads it; the host's modules may raise anything
+        return (name,)
+    if not isinstance(found, type):
+        return (name,)
+    bases = (f"{base.__module__}.{base.__qualname__}" for base in found.__mro__)
+    return (name, *(base for base in bases if base != name))
 
 
 def check_declarations(**_: Any) -> list[CheckMessage]:
@@ -464,20 +483,41 @@ def _check_token(token: str, where: str) -> Iterator[CheckMessage]:
         yield _error("E007", message, hint)
 
 
-def _check_order(installed: Sequence[str], position: int) -> Iterator[CheckMessage]:
-    if "session" in conf.settings.STORAGE and SESSION_MIDDLEWARE not in installed[:position]:
+def _check_order(installed: Sequence[Sequence[str]], position: int) -> Iterator[CheckMessage]:
+    before, after = installed[:position], installed[position + 1 :]
+    if "session" in conf.settings.STORAGE and not any(SESSION_MIDDLEWARE in kinds for kinds in before):
         yield _error(
             "E011",
             "TrackingMiddleware comes before SessionMiddleware, or there is none: the session can't remember landings.",
             "Put it right after SessionMiddleware, or set TRACK360['STORAGE'] = ('cookie',).",
         )
-    for name in installed[:position]:
-        if name in ANSWERING:
-            message = (
-                f"{name} comes before TrackingMiddleware and may answer a landing itself, which is then lost."
-            )
+    for kinds in before:
+        if _may_answer(kinds):
+            message = f"{kinds[0]} comes before TrackingMiddleware and may answer a landing itself, which is then lost."
             hint = "Put TrackingMiddleware right after SessionMiddleware, before everything that answers or redirects."
             yield Warning(message, hint=hint, id="track360_django.W002")
+    for kinds in after:
+        if UPDATE_CACHE in kinds:
+            message = (
+                f"{kinds[0]} comes after TrackingMiddleware: it does not see which pages vary by visitor, and would "
+                "keep what was made for one of them for all."
+            )
+            hint = "Put it first in MIDDLEWARE, before SessionMiddleware and TrackingMiddleware, as Django documents."
+            yield Warning(message, hint=hint, id="track360_django.W015")
+
+
+def _may_answer(kinds: Sequence[str]) -> bool:
+    """Tell whether a middleware may answer a landing by itself, with these settings of the host."""
+    if WHITENOISE in kinds:
+        return any(getattr(django_settings, name, None) for name in WHITENOISE_PAGES)
+    return any(name in kinds for name in ANSWERING)
+
+
+def _check_repetition(places: Sequence[int]) -> Iterator[CheckMessage]:
+    if len(places) > 1:
+        message = f"TrackingMiddleware is in MIDDLEWARE {len(places)} times: each landing is kept and told of as often."
+        hint = "Keep the one right after SessionMiddleware."
+        yield Warning(message, hint=hint, id="track360_django.W014")
 
 
 def _error(number: str, message: str, hint: str) -> CheckMessage:

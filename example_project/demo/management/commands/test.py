@@ -1,13 +1,18 @@
-"""`manage.py test`: the whole pytest suite, on SQLite and once more on Postgres."""
+"""`manage.py test`: the whole pytest suite, on SQLite and on Postgres, side by side."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +22,9 @@ from example_project.processes import dying_with_parent
 
 DATABASES = ("sqlite", "postgres")
 PYTEST_INTERRUPTED, PYTEST_NO_TESTS = 2, 5
+# Arguments of pytest that talk to a person, or name a folder for one run: with these, one run comes after the other.
+ALONE = ("--pdb", "--trace", "--basetemp")
+POLL_SECONDS = 0.2
 RESULTS = {0: "passed", PYTEST_INTERRUPTED: "interrupted", PYTEST_NO_TESTS: "no tests"}
 
 
@@ -32,7 +40,7 @@ class Command(BaseCommand):
             "--database",
             choices=(*DATABASES, "all"),
             default="all",
-            help="Where the tests run; default: all, one after the other. An exported DATABASE_URL wins.",
+            help="Where the tests run; default: all, side by side. An exported DATABASE_URL wins.",
         )
         parser.add_argument(
             "--coverage", action="store_true", help="Measure branch coverage and print the table."
@@ -46,14 +54,13 @@ class Command(BaseCommand):
 
     def handle(self, *pytest_arguments: str, **options: Any) -> Any:
         """Run the suite on each database and return the exit code: that of the first run that failed, else 0."""
-        codes: list[int] = []
         databases = chosen_databases(options["database"])
-        for database in databases:
-            self.stdout.write(self.style.MIGRATE_HEADING(f"The suite on {database}"))
-            self.stdout.flush()
-            codes.append(run_pytest(database, pytest_arguments, coverage=options["coverage"]))
-            if codes[-1] == PYTEST_INTERRUPTED:
-                break
+        commands = [
+            pytest_command(database, pytest_arguments, coverage=options["coverage"]) for database in databases
+        ]
+        headings = [self.style.MIGRATE_HEADING(f"The suite on {database}") for database in databases]
+        run = run_in_turn if must_run_alone(pytest_arguments) else run_side_by_side
+        codes = run(commands, headings)
         if options["coverage"]:
             report_coverage()
         if len(databases) > 1:
@@ -80,19 +87,84 @@ def summary(databases: Sequence[str], codes: Sequence[int]) -> str:
     return " · ".join(f"{database}: {word}" for database, word in zip(databases, words, strict=True))
 
 
-def run_pytest(database: str, arguments: Sequence[str], *, coverage: bool) -> int:
-    """Run pytest once, in the foreground, and return its exit code."""
+def must_run_alone(arguments: Sequence[str]) -> bool:
+    """Tell whether one run has to be over before the next begins."""
+    return any(argument.partition("=")[0] in ALONE for argument in arguments)
+
+
+def pytest_command(database: str, arguments: Sequence[str], *, coverage: bool) -> list[str]:
+    """Return the command line of one run, which ends with us."""
     runner = ["coverage", "run", "--parallel-mode", "-m", "pytest"] if coverage else ["pytest"]
     where = [f"--database={database}"] if database in DATABASES else []
-    command = dying_with_parent([sys.executable, "-m", *runner, *where, *arguments])
+    # What is shown later comes from a file, where pytest would use no colours.
+    colour = ["--color=yes"] if sys.stdout.isatty() else []
+    return dying_with_parent([sys.executable, "-m", *runner, *where, *colour, *arguments])
+
+
+def run_in_turn(commands: Sequence[Sequence[str]], headings: Sequence[str]) -> list[int]:
+    """Run one after the other in the foreground, until one is interrupted, and return the exit codes."""
+    codes: list[int] = []
+    with waiting_for_the_summary():
+        for command, heading in zip(commands, headings, strict=True):
+            print(heading, flush=True)
+            with start(command) as process:
+                codes.append(process.wait())
+            if codes[-1] == PYTEST_INTERRUPTED:
+                break
+    return codes
+
+
+def run_side_by_side(commands: Sequence[Sequence[str]], headings: Sequence[str]) -> list[int]:
+    """Run all at once and return the exit codes; what each says is shown one after the other, the first as it comes."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(waiting_for_the_summary())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        first, *others = commands
+        logs = [folder / str(number) for number in range(len(others))]
+        hidden = [stack.enter_context(start(command, log)) for command, log in zip(others, logs, strict=True)]
+        print(headings[0], flush=True)
+        codes = [stack.enter_context(start(first)).wait()]
+        for heading, log, process in zip(headings[1:], logs, hidden, strict=True):
+            print(heading, flush=True)
+            codes.append(show(log, process))
+        return codes
+
+
+def show(log: Path, process: subprocess.Popen[bytes]) -> int:
+    """Print what a process has said and goes on to say, and return its exit code."""
+    with log.open("rb") as said:
+        while (code := process.poll()) is None:
+            shutil.copyfileobj(said, sys.stdout.buffer)
+            sys.stdout.flush()
+            time.sleep(POLL_SECONDS)
+        shutil.copyfileobj(said, sys.stdout.buffer)
+        sys.stdout.flush()
+    return code
+
+
+@contextlib.contextmanager
+def waiting_for_the_summary() -> Iterator[None]:
+    """Outlive Ctrl-C: a terminal sends it to pytest too, which answers it with a summary."""
+    previous = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def start(command: Sequence[str], log: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start a run; with a log, it writes there and reads nothing."""
     environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    with subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment) as process:
-        # A terminal sends Ctrl-C to pytest too, which answers it with a summary: wait for that.
-        previous = signal.signal(signal.SIGINT, lambda *_: None)
-        try:
-            return process.wait()
-        finally:
-            signal.signal(signal.SIGINT, previous)
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(log.open("wb")) if log else None
+        return subprocess.Popen(
+            command,
+            cwd=settings.BASE_DIR,
+            env=environment,
+            stdin=subprocess.DEVNULL if log else None,
+            stdout=output,
+            stderr=subprocess.STDOUT if log else None,
+        )
 
 
 def report_coverage() -> None:
