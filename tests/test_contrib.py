@@ -277,7 +277,7 @@ def test_user_whom_somebody_logged_in_creates_is_not_reported(client: Client) ->
 @pytest.mark.parametrize("address", ["/signup/", "/nested/"])
 def test_resolver_that_fails_costs_no_signup(client: Client, settings: HostSettings, address: str) -> None:
     """An error of a setting is logged; the user is there."""
-    configure(settings, BRAND_RESOLVER="tests.test_contrib.lead_astray", BRANDS={"one": {}})
+    configure(settings, BRAND_RESOLVER="tests.test_contrib.lead_astray", BRANDS={"one": {}, "two": {}})
 
     send(
         client,

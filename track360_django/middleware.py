@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from track360_django import attribution, conf, customers, signals, signup
 
@@ -127,7 +127,9 @@ def _finish(touches: attribution.Touches, response: HttpResponseBase) -> None:
         _remember(touches, response)
     if touches.is_read:
         # As the session does: what the page said may depend on who asked.
-        patch_vary_headers(response, ("Cookie",))
+        patch_vary_headers(response, ("Cookie", attribution.HEADER))
+    if touches.is_shown:
+        patch_cache_control(response, private=True)
 
 
 def _tell_refusals(touches: attribution.Touches, landing: attribution.Landing) -> None:

@@ -46,6 +46,8 @@ class Touches:
     is_blind: bool = False
     # What the browser remembers is to be erased.
     is_forgotten: bool = False
+    # A page may say by which link its visitor came.
+    is_shown: bool = False
     # There is a body, which may hold fields for us.
     has_body: bool = False
     _recalled: Memory | None = None
@@ -181,15 +183,16 @@ class Touches:
         cookie = self._from_cookie()
         session = parse_state(session_state, self.settings)
         self._recalled = session if cookie.last is None and (session.last or not cookie.lost) else cookie
-        if self._recalled.last is not None:
-            # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
-            self.request._cache_update_cache = False  # type: ignore[attr-defined]  # noqa: SLF001  Django's own flag
 
     def _combined(self) -> Memory:
         memory = self._recalled or Memory()
         window, now = window_of(self.settings), datetime.now(UTC)
         for landing in (*((self.landing,) if self.landing else ()), *self.carried()):
             memory = memory.with_landing(landing, window, now)
+        if memory.last is not None:
+            # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
+            self.is_shown = True
+            self.request._cache_update_cache = False  # type: ignore[attr-defined]  # noqa: SLF001  Django's own flag
         return memory
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from social_core.backends.open_id_connect import OpenIdConnectAuth
 
 
-class FormPost(OpenIdConnectAuth):  # type: ignore[misc]  # comes without types
+class FormPost(OpenIdConnectAuth):
     """A provider that answers with a form, as Apple does."""
 
     name = "form-post"

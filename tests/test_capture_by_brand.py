@@ -1,0 +1,131 @@
+"""Landings of a host with several brands: each has its own parameters, storage, consent and cookie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings as HostSettings
+
+from track360_django import attribution
+from track360_django.models import Customer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.host.urls")]
+
+RED, BLUE = {"host": "red.example"}, {"host": "blue.example"}
+
+
+@pytest.fixture(autouse=True)
+def _two_brands(settings: HostSettings) -> None:
+    """Configure a strict brand and a generous one."""
+    settings.ALLOWED_HOSTS = [".example", "testserver"]
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.TRACK360 = {
+        **settings.TRACK360,
+        "BRANDS": {
+            "red": {
+                "HOSTS": [".red.example"],
+                "TRACKING_PARAMS": ["tracking_data"],
+                "CONSENT": lambda request: "agreed" in request.COOKIES,
+                "STORAGE": ["cookie"],
+                "PROMO_CODES": {"SUMMER": "red-summer"},
+            },
+            "blue": {
+                "HOSTS": [".blue.example"],
+                "TRACKING_PARAMS": ["btag"],
+                "ATTRIBUTION": "first",
+                "ATTRIBUTION_WINDOW_DAYS": 7,
+                "COOKIE_DOMAIN": ".blue.example",
+            },
+        },
+    }
+
+
+def join(client: Client, username: str, **form: str) -> Customer:
+    """Sign up, and return the customer."""
+    assert client.post("/host/join/", {"username": username, **form}).status_code == 200
+    return Customer.objects.latest("pk")
+
+
+def test_each_brand_captures_its_own_parameters() -> None:
+    """A parameter of one brand is nothing on a page of another."""
+    red, blue = Client(headers=RED), Client(headers=BLUE)
+    for client in (red, blue):
+        client.cookies["agreed"] = "yes"
+        client.get("/host/page/?tracking_data=for-red&btag=for-blue")
+
+    assert join(red, "alex").tracking == {"tracking_data": "for-red"}
+    assert join(blue, "bo").tracking == {"btag": "for-blue"}
+
+
+def test_each_brand_has_its_own_policies() -> None:
+    """Storage, consent, window and the domain of the cookie are the brand's."""
+    red, blue = Client(headers=RED), Client(headers=BLUE)
+
+    refused = red.get("/host/page/?tracking_data=a")
+    red.cookies["agreed"] = "yes"
+    kept = red.get("/host/page/?tracking_data=a")
+    first = blue.get("/host/page/?btag=a")
+    blue.get("/host/page/?btag=b")
+
+    assert not refused.cookies
+    (cookie,) = kept.cookies.values()
+    assert (cookie["max-age"], cookie["domain"]) == (30 * 24 * 3600, "")
+    (ours,) = [each for name, each in first.cookies.items() if name.startswith("track360")]
+    assert (ours["max-age"], ours["domain"]) == (7 * 24 * 3600, ".blue.example")
+    assert join(blue, "bo").tracking == {"btag": "a"}
+
+
+def test_promo_codes_are_the_brands() -> None:
+    """What is a promo code of one brand is a field of the host's own at another."""
+    red, blue = Client(headers=RED), Client(headers=BLUE)
+
+    assert join(red, "alex", promo_code="summer").tracking == {"tracking_data": "red-summer"}
+    assert join(blue, "bo", promo_code="summer").unattributed_reason == "no_parameter"
+
+
+@pytest.mark.parametrize("storage", [["cookie"], ["session"]], ids=["cookie", "session"])
+def test_one_browser_keeps_brands_apart(settings: HostSettings, storage: list[str]) -> None:
+    """Two brands at one host share a browser, and neither displaces or claims the other's visitor."""
+    settings.TRACK360 = {
+        **settings.TRACK360,
+        "BRAND_RESOLVER": lambda request: request and request.headers.get("X-Brand"),
+        "BRANDS": {"red": {"STORAGE": storage}, "blue": {"STORAGE": storage}},
+    }
+    client = Client()
+    for name in ("red", "blue"):
+        client.get(f"/host/page/?tracking_data=for-{name}", headers={"X-Brand": name})
+
+    found: dict[str, Any] = {
+        name: client.get("/host/touches/", headers={"X-Brand": name}).json()["last"]
+        for name in ("red", "blue")
+    }
+    client.post("/host/join/", {"username": "alex"}, headers={"X-Brand": "red"})
+
+    assert found == {name: {"tracking_data": f"for-{name}"} for name in ("red", "blue")}
+    assert client.get("/host/touches/", headers={"X-Brand": "red"}).json()["last"] is None
+    assert client.get("/host/touches/", headers={"X-Brand": "blue"}).json()["last"] is not None
+
+
+def test_what_one_brand_signed_is_nothing_to_another(settings: HostSettings) -> None:
+    """Neither a cookie nor a carry token of one brand is believed by another."""
+    settings.TRACK360 = {
+        **settings.TRACK360,
+        "BRANDS": {
+            "red": {"HOSTS": ["red.example"], "COOKIE_NAME": "track360"},
+            "blue": {"HOSTS": ["blue.example"], "COOKIE_NAME": "track360"},
+        },
+    }
+    red, blue = Client(headers=RED), Client(headers=BLUE)
+    red.get("/host/page/?tracking_data=for-red")
+    token = red.get("/host/carry/").content.decode()
+
+    blue.cookies["track360"] = red.cookies["track360"].value
+    found = blue.get("/host/touches/").json()["last"]
+    blue.get(f"/host/page/?{attribution.CARRY_PARAM}={token}")
+
+    assert token
+    assert found is None
+    assert blue.get("/host/touches/").json()["last"] is None
+    assert join(blue, "bo").unattributed_reason == "refused_forged"
