@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _Touches = attribution.Touches
 _serving = attribution.serving
 _has_parameter = attribution.has_parameter
+_watch = attribution.watch
 _entrance = conf.entrance
 
 
@@ -85,7 +86,8 @@ def _enter(request: HttpRequest) -> attribution.Touches:
     if query_string and _has_parameter(query_string, _entrance().params):
         _land(touches, query_string)
     if request.method == "POST":
-        _watch_body(touches)
+        touches.has_body = True
+        _watch(request)
     return touches
 
 
@@ -106,13 +108,9 @@ def _land(touches: attribution.Touches, query_string: str) -> None:
 
 def _has_work(touches: attribution.Touches) -> bool:
     """Tell whether the response needs something: touches that nobody used hold their request, and that it has a body."""
-    known = len(touches.__dict__)
-    return known > 1 + touches.has_body or touches.carries_news
-
-
-def _watch_body(touches: attribution.Touches) -> None:
-    touches.has_body = True
-    attribution.watch(touches.request)
+    if len(touches.__dict__) > 1 + touches.has_body:
+        return True
+    return touches.has_body and "_post" in touches.request.__dict__ and touches.carries_news
 
 
 def _finish(touches: attribution.Touches, response: HttpResponseBase) -> None:

@@ -30,7 +30,8 @@ class CopyingStream:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self._copy = bytearray()
+        # None once it was too much: a part of a body is none.
+        self._copy: bytes | None = b""
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
         """Read from the stream."""
@@ -42,11 +43,12 @@ class CopyingStream:
 
     def copied(self) -> bytes:
         """Return what was read so far."""
-        return bytes(self._copy)
+        return self._copy or b""
 
     def _kept(self, content: bytes) -> bytes:
-        if len(self._copy) + len(content) <= MAX_BODY:
-            self._copy += content
+        if self._copy is not None:
+            is_small = len(self._copy) + len(content) <= MAX_BODY
+            self._copy = self._copy + content if is_small else None
         return content
 
     def __iter__(self) -> Any:
@@ -67,10 +69,9 @@ def is_of_own_page(meta: Mapping[str, Any]) -> bool:
 
 def watch(request: HttpRequest) -> None:
     """Keep a copy of a small JSON body while the host reads it."""
-    meta = request.META
-    if "json" not in meta.get("CONTENT_TYPE", "") or not 0 < _length(meta) <= MAX_BODY:
+    if "json" not in request.META.get("CONTENT_TYPE", ""):
         return
-    stream = getattr(request, "_stream", None)
+    stream = request.__dict__.get("_stream")
     if stream is not None and not _can_be_read_again(stream):
         request._stream = CopyingStream(stream)  # type: ignore[assignment]  # noqa: SLF001  there is no public place
 
@@ -78,13 +79,6 @@ def watch(request: HttpRequest) -> None:
 def _can_be_read_again(stream: Any) -> bool:
     """Tell whether a body lies in a file, as under ASGI."""
     return hasattr(stream, "seekable") and bool(stream.seekable())
-
-
-def _length(meta: Mapping[str, Any]) -> int:
-    try:
-        return int(meta.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0
 
 
 def fields_of(request: HttpRequest, settings: Settings) -> dict[str, str]:

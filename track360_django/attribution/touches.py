@@ -99,7 +99,8 @@ class Touches:
 
         Only where consent decides: a visitor may give it by the very form that carries the value.
         """
-        if "_post" not in self.request.__dict__ or not self.has_body or not conf.entrance().asks_consent:
+        # A body that the host has not read is not read by us.
+        if not self.has_body or "_post" not in self.request.__dict__ or not conf.entrance().asks_consent:
             return False
         return carried.is_of_own_page(self.request.META) and any(
             name in self.request.POST for name in conf.landing_params()

@@ -1,5 +1,5 @@
 """
-The one setting `TRACK360`, read when used: never at import, never written, and cached for the entrance alone.
+The one setting `TRACK360`, read when used: never at import, never cached, never written.
 
 The annotated attributes of `Settings` are the names, the types and the defaults.
 A value of the wrong type counts as absent here and is an error in `checks`: the host always boots.
@@ -7,23 +7,16 @@ A value of the wrong type counts as absent here and is an error in `checks`: the
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
 from django.utils.module_loading import import_string
-
-from track360_django import hosts
-from track360_django.exceptions import PayloadError
-
-logger = logging.getLogger(__name__)
 
 # A function, or the dotted path to one.
 FunctionOrPath = Callable[..., Any] | str | None
@@ -31,19 +24,6 @@ FunctionOrPath = Callable[..., Any] | str | None
 DEFAULT_BRAND: Final = "default"
 # The parameter of a link that brings a carry token.
 CARRY_PARAM: Final = "t360"
-# Words that BRAND_RESOLVER may be: by the request's host, by Django's current site.
-RESOLVERS: Final = ("host", "site")
-
-
-class BrandError(PayloadError, ImproperlyConfigured):
-    """
-    Nobody can tell a record's brand, or it is no brand of this host; nothing was written.
-
-    A hook keeps its row as a dead record: sent to another brand's key, it would pay the wrong affiliate.
-    """
-
-    def __init__(self, message: str, *, reason: str = "no_brand") -> None:
-        super().__init__(message, field="brand", reason=reason)
 
 
 class Settings:
@@ -150,43 +130,6 @@ def configuration() -> Mapping[str, Any]:
     return configured if isinstance(configured, Mapping) else {}
 
 
-class Entrance(NamedTuple):
-    """What every request of the host needs to know, as found in the host's dict when it had that many keys."""
-
-    configured: Any
-    size: int
-    params: tuple[str, ...]
-    asks_consent: bool
-
-
-def landing_params() -> tuple[str, ...]:
-    """Return the parameters that make a URL a landing, of whichever brand; none while `ENABLED` is off."""
-    return entrance().params
-
-
-def entrance() -> Entrance:
-    """
-    Return what every request of the host needs to know.
-
-    This runs on every one of them, so it is found anew only when the host's dict is another one, or has more or fewer
-    keys. Django keeps what it was asked for in its settings' own dict, where it is found in a tenth of the time.
-    """
-    global _entrance  # noqa: PLW0603  one slot, replaced as a whole
-    configured = _asked.get("TRACK360")
-    if configured is _entrance.configured and len(configured) == _entrance.size:
-        return _entrance
-    found = configuration()
-    own = [for_brand(brand) for brand in brands()]
-    params = tuple(dict.fromkeys(name for each in own if each.ENABLED for name in _names_of_landing(each)))
-    _entrance = Entrance(found, len(found), params, any(each.CONSENT is not None for each in own))
-    return _entrance
-
-
-def _names_of_landing(brand: Settings) -> tuple[str, ...]:
-    promo = (brand.PROMO_PARAM,) if brand.PROMO_CODES else ()
-    return (*brand.TRACKING_PARAMS, CARRY_PARAM, *promo)
-
-
 def names() -> tuple[str, ...]:
     """Return the names of all settings, in the order of their definition."""
     return tuple(Settings.__annotations__)
@@ -223,8 +166,6 @@ def _suits(value: object, kind: Any) -> bool:
 
 
 settings: Final = Settings()
-_asked: Final[dict[str, Any]] = vars(django_settings)
-_entrance = Entrance(object(), 0, (), asks_consent=False)
 # The kinds of value that each setting takes: the members of a union, or the one kind.
 _KINDS: Final = {
     name: get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
@@ -237,21 +178,6 @@ def for_brand(brand: str) -> Settings:
     return Settings(brand)
 
 
-def for_request(request: object | None) -> Settings:
-    """
-    Return the settings of the brand that a request belongs to; never raises.
-
-    Those of the project, where it has one brand only, and for a request that is nobody's: what is remembered of its
-    visitor is then no brand's, and claims no customer.
-    """
-    if not settings.BRANDS:
-        return settings
-    brand = find_brand(request)
-    if brand is None and settings.BRAND_RESOLVER is None and resolver() is None:
-        brand = brands()[0]
-    return for_brand(brand or "")
-
-
 def is_own(brand: str, name: str) -> bool:
     """Tell whether a brand has a setting of its own."""
     overrides = configuration().get("BRANDS")
@@ -262,118 +188,6 @@ def is_own(brand: str, name: str) -> bool:
 def brands() -> tuple[str, ...]:
     """Return the names of the brands that are configured; one host, one brand: `("default",)`."""
     return tuple(settings.BRANDS) or (DEFAULT_BRAND,)
-
-
-def brand_of(request: object | None) -> str:
-    """
-    Return the brand that a request belongs to, as `BRAND_RESOLVER` says; with one brand, that one.
-
-    Where a function names none, and where there is no resolver, it is the first brand configured. By host or site it is
-    none: whose customers the visitors of an unknown host are is not guessed.
-
-    Args:
-        request: None outside of a request.
-
-    Raises:
-        BrandError: It is no brand's host, or the resolver raised, or named a brand that `BRANDS` does not have.
-    """
-    known = brands()
-    if len(known) == 1:
-        return known[0]
-    found = _resolve(request, known)
-    if found is None and resolver() in RESOLVERS:
-        what = (
-            "Nothing but a request tells the brand" if request is None else "The request's host is no brand's"
-        )
-        msg = f"{what} (TRACK360['BRANDS'][…]['HOSTS']): add the host, or name the brand with brand=…."
-        raise BrandError(msg)
-    return found or known[0]
-
-
-def find_brand(request: object | None) -> str | None:
-    """
-    Return the brand that a request is certain to belong to, None where nobody says so; never raises.
-
-    None, too, where a function of the host names none outside of a request, or there is no resolver at all.
-    """
-    known = brands()
-    if len(known) == 1:
-        return known[0]
-    try:
-        found = _resolve(request, known)
-    except Exception as error:  # noqa: BLE001  a setting, or a function of the host, must cost nobody a page
-        logger.error(  # noqa: TRY400  a traceback shows what the request held
-            "track360: the brand of a request can't be told: %s",
-            error if isinstance(error, BrandError) else type(error).__name__,
-        )
-        return None
-    if found is None and request is not None and callable(resolver()):
-        return known[0]
-    return found
-
-
-def resolver() -> Callable[..., Any] | str | None:
-    """
-    Return how the brand of a request is told: a function, one of RESOLVERS, or None.
-
-    Where nothing is set, and brands have HOSTS, it is "host": that is all that they are for.
-
-    Raises:
-        ImproperlyConfigured: A path leads nowhere.
-    """
-    configured = settings.BRAND_RESOLVER
-    if isinstance(configured, str) and configured in RESOLVERS:
-        return configured
-    if configured is None:
-        return "host" if any(hosts_of_brands().values()) else None
-    return function(configured)
-
-
-def hosts_of_brands() -> dict[str, tuple[str, ...]]:
-    """Return the host names of each brand, as they are configured."""
-    return {brand: tuple(for_brand(brand).HOSTS) for brand in brands()}
-
-
-def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
-    """Return what the resolver says; None where it names none."""
-    try:
-        resolve = resolver()
-    except ImproperlyConfigured as error:
-        raise BrandError(str(error)) from None
-    if resolve is None:
-        return None
-    try:
-        if isinstance(resolve, str):
-            host = hosts.site_of(request) if resolve == "site" else hosts.host_of(request)
-            return hosts.find_owner(host, hosts_of_brands())
-        brand = resolve(request)
-    except DatabaseError:
-        # The transaction is the host's, and broken.
-        raise
-    except Exception as error:  # noqa: BLE001  the host's function may raise anything
-        msg = f"BRAND_RESOLVER raised {type(error).__name__}: correct it, or name the brand with brand=…."
-        # Without the error itself: its text and its frames may hold personal data.
-        raise BrandError(msg) from None
-    if brand is not None and brand not in known:
-        msg = (
-            f"BRAND_RESOLVER named the brand {brand!r}, but TRACK360['BRANDS'] has only: {', '.join(known)}."
-        )
-        raise BrandError(msg)
-    return None if brand is None else str(brand)
-
-
-def named_brand(name: object) -> str:
-    """
-    Return a brand that the host named.
-
-    Raises:
-        BrandError: There is no such brand.
-    """
-    known = brands()
-    if not isinstance(name, str) or name not in known:
-        msg = f"brand is none of this host's: TRACK360['BRANDS'] has {', '.join(known)}."
-        raise BrandError(msg, reason="unknown_brand")
-    return name
 
 
 def function(value: FunctionOrPath) -> Callable[..., Any] | None:
