@@ -123,10 +123,10 @@ def _finish(touches: attribution.Touches, response: HttpResponseBase) -> None:
         _forget(touches, response)
     elif touches.landing is not None or touches.carries_news:
         _remember(touches, response)
-    if touches.is_read:
+    if touches.is_read or touches.is_private:
         # As the session does: what the page said may depend on who asked.
         patch_vary_headers(response, ("Cookie", attribution.HEADER))
-    if touches.is_shown:
+    if touches.is_private:
         patch_cache_control(response, private=True)
 
 
@@ -154,6 +154,7 @@ def _has_signed_up(touches: attribution.Touches) -> bool:
 
 
 def _forget(touches: attribution.Touches, response: HttpResponseBase) -> None:
+    touches.is_private = True
     try:
         attribution.erase(touches.request, response, touches.settings)
     except Exception as error:  # noqa: BLE001  see _log_unremembered
@@ -170,6 +171,7 @@ def _remember(touches: attribution.Touches, response: HttpResponseBase) -> None:
         memory = _recall(touches)
         if memory == touches.remembered:
             return
+        touches.is_private = True
         if "cookie" in settings.STORAGE:
             attribution.write_cookie(response, memory, settings)
         # Why a value was refused is worth a cookie, and no row in a table of sessions.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
 from django.core import signing
-from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import http_date
 
 from track360_django import conf
@@ -125,7 +124,7 @@ def _parse_touch(state: object, names: Sequence[str]) -> Touch | None:
 
 
 def write_cookie(response: HttpResponseBase, memory: Memory, settings: Settings) -> None:
-    """Set the signed cookie and keep the response out of shared caches."""
+    """Set the signed cookie."""
     response.set_cookie(
         cookie_name(settings),
         signing.dumps(memory.as_state(), salt=salt_of(SALT, settings), compress=True),
@@ -140,13 +139,6 @@ def write_cookie(response: HttpResponseBase, memory: Memory, settings: Settings)
         httponly=True,
         samesite=settings.COOKIE_SAMESITE,  # type: ignore[arg-type]  # a wrong word is a check error
     )
-    keep_private(response)
-
-
-def keep_private(response: HttpResponseBase) -> None:
-    """Keep a response that sets or erases a visitor's cookie out of shared caches."""
-    patch_vary_headers(response, ("Cookie",))
-    patch_cache_control(response, private=True)
 
 
 def write_session(
@@ -161,7 +153,6 @@ def write_session(
     session = request.session
     is_hosts = session.modified
     key = session_key(settings)
-    keep_private(response)
     try:
         if state is not None:
             session[key] = state
@@ -213,6 +204,5 @@ def erase(request: HttpRequest, response: HttpResponseBase, settings: Settings) 
                 domain=settings.COOKIE_DOMAIN,
                 samesite=settings.COOKIE_SAMESITE,  # type: ignore[arg-type]  # a wrong word is a check error
             )
-            keep_private(response)
     if reads_session(request, settings):
         write_session(request, response, None, settings)

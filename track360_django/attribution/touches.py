@@ -46,8 +46,8 @@ class Touches:
     is_blind: bool = False
     # What the browser remembers is to be erased.
     is_forgotten: bool = False
-    # A page may say by which link its visitor came.
-    is_shown: bool = False
+    # The response is this visitor's alone: it may say by which link they came, or change what their browser remembers.
+    is_private: bool = False
     # There is a body, which may hold fields for us.
     has_body: bool = False
     _recalled: Memory | None = None
@@ -193,7 +193,7 @@ class Touches:
             memory = memory.with_landing(landing, window, now)
         if memory.last is not None:
             # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
-            self.is_shown = True
+            self.is_private = True
             self.request._cache_update_cache = False  # type: ignore[attr-defined]  # noqa: SLF001  Django's own flag
         return memory
 
