@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from pytest_django import Settings
 from example_project.cashier.models import Account, Bonus, Deposit
 from example_project.cashier.track360 import BonusActivity
 from track360_django import activities, checks, presets, products
+from track360_django.checks import middlewares
 
 ROOT = Path(__file__).parent.parent
 RIGHT: Mapping[str, Any] = {"BASE_URL": "https://partners.example.com", "BRAND_TOKEN": "b1f4e7a2-secret"}
@@ -305,7 +307,7 @@ def test_place_of_the_middleware_is_checked(
     assert all("SessionMiddleware" in (message.hint or "") for message in messages)
 
 
-@pytest.mark.parametrize("name", checks.WHITENOISE_PAGES)
+@pytest.mark.parametrize("name", middlewares.WHITENOISE_PAGES)
 @pytest.mark.parametrize("is_behind", [True, False], ids=["behind", "in-front"])
 def test_whitenoise_that_serves_pages_belongs_behind(
     settings: Settings, name: str, *, is_behind: bool
@@ -319,9 +321,9 @@ def test_whitenoise_that_serves_pages_belongs_behind(
 
 def test_each_middleware_that_may_answer_is_named(settings: Settings) -> None:
     """Each middleware that may swallow a landing has a warning of its own."""
-    settings.MIDDLEWARE = [SESSION, *checks.ANSWERING, TRACKING]
+    settings.MIDDLEWARE = [SESSION, *middlewares.ANSWERING, TRACKING]
 
-    assert [message.msg.partition(" ")[0] for message in find("W002")] == list(checks.ANSWERING)
+    assert [message.msg.partition(" ")[0] for message in find("W002")] == list(middlewares.ANSWERING)
 
 
 class ProductDeposit(activities.ModelActivity):
@@ -569,17 +571,16 @@ def test_wrong_days_total_is_told_before_the_first_day(case: str) -> None:
 
 def test_every_id_is_documented_and_tried() -> None:
     """The table at the top of the module, and the tables here, know each id."""
-    source = Path(checks.__file__).read_text(encoding="utf-8")
-    table = checks.__doc__ or ""
+    folder = Path(checks.__file__).parent
     used = {
-        word.strip('"(),.').removeprefix("track360_django.")
-        for word in source.replace('id="', " ").replace("(", " ").split()
-        if word.strip('"(),.').removeprefix("track360_django.")[1:].isdigit()
-        and word.strip('"(),.').removeprefix("track360_django.")[0] in "EW"
+        number
+        for path in folder.glob("*.py")
+        for number in re.findall(r'(?:track360_django\.|")([EW][0-9]{3})"', path.read_text(encoding="utf-8"))
     }
+    of_brands = set(re.findall(r"[EW][0-9]{3}", (folder / "brands.py").read_text(encoding="utf-8")))
 
-    assert used == {word for word in table.split() if word[0] in "EW" and word[1:].isdigit()}
-    assert used == {case[0] for case in WRONG.values()} | {
+    assert used == {word for word in (checks.__doc__ or "").split() if re.fullmatch("[EW][0-9]{3}", word)}
+    assert used - of_brands == {case[0] for case in WRONG.values()} | {
         *("E010", "E011", "E013", "E014", "E024", "W002", "W007", "W014", "W015"),
         *(number for _, expected in AGED.values() for number in expected),
         *(case[0] for case in MISSPELT.values()),

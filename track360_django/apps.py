@@ -18,14 +18,14 @@ class Track360Config(AppConfig):
 
     def ready(self) -> None:
         """Connect and register."""
-        from track360_django import brand_checks, checks, signup  # noqa: PLC0415  they need the models, which are loaded now
+        from track360_django import checks, signup  # noqa: PLC0415  they need the models, which are loaded now
 
         signup.connect()
         for check in (
             checks.check_settings,
             checks.check_middleware,
             checks.check_declarations,
-            brand_checks.check_brands,
+            checks.check_brands,
         ):
             django_checks.register(check, "track360")
         autodiscover_modules("track360")

@@ -1,12 +1,4 @@
-"""
-System checks of several brands: whose hosts, whose key, and which settings do nothing where they stand.
-
-    E025 two brands, one host      E026 entry of HOSTS is no host name
-    E027 resolver without hosts    E028 name of a brand can't be a key
-    E029 two brands, one token     W010 several brands, no resolver
-    W011 brand without hosts       W012 host of no brand
-    W013 setting of the whole project in a brand
-"""
+"""What only a host with several brands can get wrong: whose hosts, whose key, what does nothing where it stands."""
 
 from __future__ import annotations
 
