@@ -26,6 +26,7 @@ from track360_django import (
     delivery,
     signals,
     signup,
+    status,
 )
 from track360_django.attribution import touches as touching
 from track360_django.conf import BrandError
@@ -487,6 +488,31 @@ def test_bulk_drops_what_stood_for_it_elsewhere(alex: User, declare: Declare) ->
     assert rows() == [("green", f"Paid-{payment.pk}", "held")]
 
 
+def test_function_that_names_none_outside_of_a_request_is_no_guess(
+    houses: Houses, alex: User, declare: Declare
+) -> None:
+    """Nobody's customer is registered with the first brand in a task, and a row of theirs is kept; a request tells."""
+    houses.configure(BRAND_RESOLVER=lambda _request: None)
+    declare(PaidBy)
+    calls: list[Callable[[], object]] = [
+        lambda: customers.report(alex),
+        lambda: customers.update(alex, kycStatus="passed"),
+        lambda: activities.report("Bet", customer=alex, eventid="b-1", **MONEY),
+    ]
+
+    for call in calls:
+        with pytest.raises(BrandError, match="outside of a request") as caught:
+            call()
+        assert caught.value.reason == "no_brand"
+    payment = Payment.objects.create(player=str(alex.pk), amount=5)
+    assert Activity.objects.get().reason == "no_brand"
+
+    with serving("blue"):
+        payment.save()
+
+    assert rows() == [("red", f"Paid-{payment.pk}", "held")]
+
+
 # Days' totals.
 
 
@@ -653,6 +679,8 @@ def test_one_brand_that_gets_a_name_reports_its_rows_once(
     for _ in range(2):
         delivery.drain()
 
+    before = next(each for each in status.read(using="default") if each.brand == "default")
+    assert any("Give its brand the name 'default'" in problem for problem in before.problems())
     assert houses.events("red") == [f"Paid-{row.pk}"]
     assert houses.customers("red")[str(alex.pk)]["tracking_data"] == "link"
     assert rows() == sorted([("default", f"Paid-{row.pk}", "delivered"), ("red", f"Paid-{later.pk}", "dead")])
@@ -661,6 +689,7 @@ def test_one_brand_that_gets_a_name_reports_its_rows_once(
     activities.requeue(Activity.objects.filter(status="dead"))
     delivery.drain()
 
+    assert not any(list(each.problems()) for each in status.read(using="default"))
     assert houses.events("red") == [f"Paid-{row.pk}", f"Paid-{later.pk}"]
 
 

@@ -150,6 +150,18 @@ def test_status_gives_the_reasons_of_held_records(track360_sandbox: SandboxServe
     assert "default activities: held, customer_not_accepted: 1 (its customer is not accepted yet)" in lines
 
 
+def test_status_tells_what_held_records_without_a_reason_wait_for() -> None:
+    """What nobody has looked at yet is on its way."""
+    customer = customers.report("c-1")
+    activities.report("Bet", customer=customer, value=Decimal(1), currency="USD", eventid="b1")
+    Customer.objects.update(status="held")
+
+    lines = track360("status")
+
+    assert "default customers: held: 1 (the signup is under way)" in lines
+    assert "default activities: held: 1 (its customer is on the way: waits until accepted)" in lines
+
+
 def test_status_with_a_paused_endpoint_fails_and_says_why() -> None:
     """A paused endpoint needs a person: the command fails with the reason and the way out."""
     make_customer("c1")

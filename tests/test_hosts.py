@@ -6,14 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from pytest_django import Settings as HostSettings
 
 from tests.test_middleware import configure
-from track360_django import conf, hosts
+from track360_django import attribution, conf, hosts
 from track360_django.conf import BrandError
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
@@ -170,12 +171,33 @@ def test_broken_resolver_names_nobody(
 
 
 def test_function_that_names_none_means_the_first_for_a_request_only(settings: HostSettings) -> None:
-    """None is the first brand where there is a request to judge; without one it says nothing."""
+    """None is the first brand where there is a request to judge; without one nothing is guessed."""
     configure(settings, BRANDS={"red": {}, "blue": {}}, BRAND_RESOLVER=lambda _request: None)
 
     assert conf.find_brand(asking("red.example")) == "red"
     assert conf.find_brand(None) is None
-    assert conf.brand_of(None) == "red"
+    assert conf.brand_of(asking("red.example")) == "red"
+    with pytest.raises(BrandError, match=r"outside of a request.*brand=") as caught:
+        conf.brand_of(None)
+    assert caught.value.reason == "no_brand"
+
+
+@pytest.mark.django_db
+def test_broken_query_of_a_resolver_ruins_no_transaction(settings: HostSettings) -> None:
+    """A resolver whose query fails names nobody, and what the host has written and asks next goes on."""
+
+    def resolve(_request: object) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM no_such_table")
+        return "red"
+
+    configure(settings, BRANDS={"red": {}, "blue": {}}, BRAND_RESOLVER=resolve)
+
+    with transaction.atomic():
+        User.objects.create(username="alex")
+        assert attribution.Touches(asking("red.example")).last is None
+        assert conf.find_brand(asking("red.example")) is None
+        assert User.objects.count() == 1
 
 
 @pytest.mark.django_db
