@@ -535,6 +535,20 @@ def test_explain_of_an_unknown_id_fails_and_says_where_to_look() -> None:
 # prune
 
 
+def test_explain_of_a_user_who_is_no_customer_says_so() -> None:
+    """A signup that was not written down is told from an id that nobody has."""
+    alex = User.objects.create(username="alex")
+
+    _, unknown = fail("explain", str(alex.pk))
+    customers.report("c-7")
+    Customer.objects.update(user_pk=str(alex.pk))
+    _, other = fail("explain", str(alex.pk))
+
+    assert "There is a user with this primary key, who is no customer" in str(unknown)
+    assert "track360 backfill users" in str(unknown)
+    assert "a customer under another id: c-7." in str(other)
+
+
 def test_prune_deletes_what_was_accepted_long_ago(track360_sandbox: SandboxServer) -> None:
     """Old accepted activities go; younger and dead ones stay, and customers always."""
     make_activities(make_customer("c1"), 3)

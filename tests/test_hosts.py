@@ -96,6 +96,27 @@ def test_forwarded_host_counts_where_the_host_trusts_it(settings: HostSettings) 
     assert conf.find_brand(request) == "blue"
 
 
+@pytest.mark.parametrize(
+    ("host", "brand"),
+    [
+        ("red.localhost:8000", "red"),
+        ("localhost:8000", "red"),
+        ("127.0.0.1:8000", "red"),
+        ("blue.localhost:8000", "blue"),
+        ("green.localhost:8000", None),
+    ],
+)
+def test_names_below_localhost_are_brands_in_development(
+    settings: HostSettings, host: str, brand: str | None
+) -> None:
+    """As the how-to says: Django takes them while DEBUG is on and ALLOWED_HOSTS is empty."""
+    settings.DEBUG, settings.ALLOWED_HOSTS = True, []
+    red = {"HOSTS": [".red.example", "red.localhost", "localhost", "127.0.0.1"]}
+    configure(settings, BRANDS={"red": red, "blue": {"HOSTS": [".blue.example", "blue.localhost"]}})
+
+    assert conf.find_brand(asking(host)) == brand
+
+
 def test_star_takes_what_nobody_else_has(settings: HostSettings) -> None:
     """A host that wants a brand for all other names says so."""
     settings.ALLOWED_HOSTS = ["*"]
