@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -165,6 +166,17 @@ def test_endpoint_without_the_middleware_does_nothing(browser: Browser, settings
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "track360" not in name]
 
     assert ask(browser).status_code == 204
+
+
+def test_time_may_be_a_number(browser: Browser) -> None:
+    """A JSON client says seconds as a number; an old value displaces no newer one, and an expired one is nothing."""
+    ask(browser, "tracking_data=today")
+    yesterday = int(time.time()) - 24 * 3600
+
+    for at in (yesterday, 1_500_000_000):
+        ask(browser, json.dumps({"tracking_data": "older", "t360_at": at}), JSON)
+
+    assert last_value(browser) == "today"
 
 
 def test_resolver_that_fails_is_no_error_of_the_endpoint(
