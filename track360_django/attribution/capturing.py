@@ -40,11 +40,11 @@ def has_parameter(query_string: str, names: tuple[str, ...]) -> bool:
     for name in names:
         if name in query_string:
             return True
+    if "%5" not in query_string:
+        return False
     # Some link builders escape the underscore.
-    if "%5F" in query_string or "%5f" in query_string:
-        query_string = query_string.replace("%5F", "_").replace("%5f", "_")
-        return any(name in query_string for name in names)
-    return False
+    unescaped = query_string.replace("%5F", "_").replace("%5f", "_")
+    return any(name in unescaped for name in names)
 
 
 @lru_cache(maxsize=64)

@@ -136,14 +136,14 @@ class Touches:
     async def aload(self) -> Memory:
         """Read what is remembered without blocking the event loop; afterwards the attributes are plain reads."""
         if self._recalled is None:
-            # Functions of the host, for the brand and for promo codes, may ask the database.
-            if self.query or conf.settings.BRANDS:
-                await sync_to_async(lambda: self.landing)()
-            settings = self.settings
+            # Functions of the host, for the brand here and for promo codes below, may ask the database.
+            settings = await sync_to_async(lambda: self.settings)() if conf.settings.BRANDS else self.settings
             state = None
             if self._from_cookie().last is None and reads_session(self.request, settings):
                 state = await self.request.session.aget(session_key(settings))
             self._recall(state)
+        if self.query or self.has_body:
+            return await sync_to_async(self._combined)()
         return self._combined()
 
     def as_fields(self) -> dict[str, str]:
