@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings as django_settings
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpResponse, UnreadablePostError
 from django.http.request import RawPostDataException
@@ -41,6 +42,8 @@ FORGET: Final = "forget"
 # not have, and the view is exempt from Django's check in order to apply its own.
 
 
+# Visitors who have no account yet are whom it is for, also under Django's `LoginRequiredMiddleware`.
+@login_not_required
 @csrf_exempt
 def remember(request: HttpRequest) -> HttpResponse:
     """
