@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from track360_django.conf import reading
 from track360_django.conf.reading import CARRY_PARAM, Settings, asked, brands, configuration, for_brand
 
 
@@ -35,7 +36,8 @@ def entrance() -> Entrance:
     found = configuration()
     own = [for_brand(brand) for brand in brands()]
     params = tuple(dict.fromkeys(name for each in own if each.ENABLED for name in _names_of_landing(each)))
-    _entrance = Entrance(found, len(found), params, any(each.CONSENT is not None for each in own))
+    asks_consent = any(reading.configured(brand, "CONSENT") is not None for brand in brands())
+    _entrance = Entrance(found, len(found), params, asks_consent)
     return _entrance
 
 
