@@ -240,6 +240,16 @@ def test_only_pages_of_the_host_may_make_a_browser_remember(
     assert last_value(browser) == ("2001_1000_abc" if status == 204 else None)
 
 
+def test_visitors_need_no_login_where_all_other_pages_do(browser: Browser, settings: HostSettings) -> None:
+    """Under Django's LoginRequiredMiddleware a visitor whom nobody knows yet is listened to all the same."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+
+    answer = ask(browser)
+
+    assert answer.status_code == 204
+    assert "track360" in answer.cookies
+
+
 def test_request_of_an_unknown_host_is_refused(browser: Browser, settings: HostSettings) -> None:
     """A host name that the project does not serve is nobody's origin, also where no middleware looks at it."""
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "CommonMiddleware" not in name]

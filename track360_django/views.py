@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpResponse, UnreadablePostError
 from django.http.request import RawPostDataException
@@ -38,6 +39,8 @@ FORGET: Final = "forget"
 # not have, and the view is exempt from Django's check in order to apply its own.
 
 
+# Visitors who have no account yet are whom it is for, also under Django's `LoginRequiredMiddleware`.
+@login_not_required
 @csrf_exempt
 def remember(request: HttpRequest) -> HttpResponse:
     """
