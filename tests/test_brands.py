@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -712,6 +713,18 @@ def test_brand_that_is_named_anew_alone_keeps_its_customers_in_updates(houses: H
 
     with pytest.raises(BrandError, match="'default'"):
         customers.update(alex, kycStatus="passed")
+
+    assert members(alex) == ["default"]
+
+
+def test_backfill_reports_nobody_anew_whose_brand_got_a_name(houses: Houses, alex: User) -> None:
+    """A command that is told no brand takes nobody for another brand's customer."""
+    red = be_without_brands(houses)
+    customers.report(alex)
+    houses.configure(BRANDS={"red": red})
+
+    with pytest.raises(CommandError, match="name their brand 'default'"):
+        call_command("track360", "backfill", "users")
 
     assert members(alex) == ["default"]
 

@@ -23,6 +23,7 @@ def brand_of(name: str | None) -> str:
         CommandError: There is no such brand, or nobody can tell it.
     """
     if name is None:
+        _refuse_renamed()
         try:
             return conf.brand_of(None)
         except conf.BrandError as error:
@@ -32,6 +33,17 @@ def brand_of(name: str | None) -> str:
         message = f"There is no brand {name!r}: TRACK360['BRANDS'] has {', '.join(conf.brands())}."
         raise CommandError(message, returncode=2)
     return name
+
+
+def _refuse_renamed() -> None:
+    """Report nobody anew who was reported before there were BRANDS: most likely with a token of today."""
+    if conf.DEFAULT_BRAND in conf.brands() or not Customer.objects.filter(brand=conf.DEFAULT_BRAND).exists():
+        return
+    message = (
+        f"Customers were reported before there were TRACK360['BRANDS']: name their brand {conf.DEFAULT_BRAND!r} there, or "
+        "say with --brand whose these are. Nothing was written."
+    )
+    raise CommandError(message, returncode=2)
 
 
 def narrowed(name: str | None) -> dict[str, str]:
