@@ -26,6 +26,7 @@ from track360_django import (
     delivery,
     signals,
     signup,
+    status,
 )
 from track360_django.attribution import touches as touching
 from track360_django.conf import BrandError
@@ -487,6 +488,31 @@ def test_bulk_drops_what_stood_for_it_elsewhere(alex: User, declare: Declare) ->
     assert rows() == [("green", f"Paid-{payment.pk}", "held")]
 
 
+def test_function_that_names_none_outside_of_a_request_is_no_guess(
+    houses: Houses, alex: User, declare: Declare
+) -> None:
+    """Nobody's customer is registered with the first brand in a task, and a row of theirs is kept; a request tells."""
+    houses.configure(BRAND_RESOLVER=lambda _request: None)
+    declare(PaidBy)
+    calls: list[Callable[[], object]] = [
+        lambda: customers.report(alex),
+        lambda: customers.update(alex, kycStatus="passed"),
+        lambda: activities.report("Bet", customer=alex, eventid="b-1", **MONEY),
+    ]
+
+    for call in calls:
+        with pytest.raises(BrandError, match="outside of a request") as caught:
+            call()
+        assert caught.value.reason == "no_brand"
+    payment = Payment.objects.create(player=str(alex.pk), amount=5)
+    assert Activity.objects.get().reason == "no_brand"
+
+    with serving("blue"):
+        payment.save()
+
+    assert rows() == [("red", f"Paid-{payment.pk}", "held")]
+
+
 # Days' totals.
 
 
@@ -581,11 +607,142 @@ def test_signup_that_waits_at_a_brand_that_is_gone_goes_on_waiting(houses: House
     assert signup.activation.release_unnoticed() == 1
 
 
+# One brand is left, or gets a name.
+
+
+def leave(houses: Houses, *names: str) -> None:
+    """Take all other brands out of the settings."""
+    before = houses.settings.TRACK360["BRANDS"]
+    houses.configure(BRANDS={name: before[name] for name in names})
+
+
+def be_without_brands(houses: Houses) -> dict[str, Any]:
+    """Let the host have red's key and no BRANDS; return what red has as a brand."""
+    red: dict[str, Any] = houses.settings.TRACK360["BRANDS"]["red"]
+    houses.configure(BRANDS={}, BASE_URL=red["BASE_URL"], BRAND_TOKEN=red["BRAND_TOKEN"])
+    return red
+
+
+def test_customer_of_a_removed_brand_never_goes_to_the_only_one_left(houses: Houses, alex: User) -> None:
+    """One brand that is left is as little a guess as several: its key takes nothing of the one that was removed."""
+    customers.report(alex, brand="blue")
+    customers.report("p-1", brand="blue")
+    delivery.drain()
+    leave(houses, "red")
+
+    for owner in (alex, str(alex.pk), "p-1"):
+        with pytest.raises(BrandError, match="put it back"):
+            activities.report("Deposit", customer=owner, eventid="d-1", **MONEY)
+    delivery.drain()
+
+    assert (houses.events("red"), houses.customers("red")) == ([], {})
+
+
+def test_row_delivered_at_a_removed_brand_is_not_reported_again_at_the_only_one_left(
+    houses: Houses, alex: User, declare: Declare
+) -> None:
+    """A row stays where it was reported, and what is new of its customer is kept for when the brand is back."""
+    declare(PaidBy)
+    customers.report(alex, brand="blue")
+    row = Payment.objects.create(player=str(alex.pk), amount=5)
+    for _ in range(2):
+        delivery.drain()
+    assert houses.events("blue") == [f"Paid-{row.pk}"]
+    leave(houses, "red")
+
+    row.save()
+    PaidBy(Payment).write_many([row], "default")
+    later = Payment.objects.create(player=str(alex.pk), amount=7)
+    delivery.drain()
+
+    assert houses.events("red") == []
+    assert rows() == sorted([("blue", f"Paid-{row.pk}", "delivered"), ("red", f"Paid-{later.pk}", "dead")])
+    assert Activity.objects.get(status="dead").reason == "no_brand"
+
+
+def test_one_brand_that_gets_a_name_reports_its_rows_once(
+    houses: Houses, alex: User, declare: Declare
+) -> None:
+    """The same key under a new name: nothing goes out again, and what is new is told how to go on."""
+    declare(PaidBy)
+    red = be_without_brands(houses)
+    customers.report(alex, tracking={"tracking_data": "link"})
+    row = Payment.objects.create(player=str(alex.pk), amount=5)
+    for _ in range(2):
+        delivery.drain()
+    houses.configure(BRANDS={"red": red})
+
+    row.save()
+    with pytest.raises(BrandError, match="before there were BRANDS is 'default'"):
+        customers.report(alex, request=RequestFactory().get("/", headers=host_of("red")))
+    later = Payment.objects.create(player=str(alex.pk), amount=7)
+    for _ in range(2):
+        delivery.drain()
+
+    before = next(each for each in status.read(using="default") if each.brand == "default")
+    assert any("Give its brand the name 'default'" in problem for problem in before.problems())
+    assert houses.events("red") == [f"Paid-{row.pk}"]
+    assert houses.customers("red")[str(alex.pk)]["tracking_data"] == "link"
+    assert rows() == sorted([("default", f"Paid-{row.pk}", "delivered"), ("red", f"Paid-{later.pk}", "dead")])
+
+    houses.configure(BRANDS={"default": red})
+    activities.requeue(Activity.objects.filter(status="dead"))
+    delivery.drain()
+
+    assert not any(list(each.problems()) for each in status.read(using="default"))
+    assert houses.events("red") == [f"Paid-{row.pk}", f"Paid-{later.pk}"]
+
+
+def test_update_of_a_removed_brands_customer_is_refused_with_one_left(houses: Houses, alex: User) -> None:
+    """Changed fields register nobody with another brand's key."""
+    customers.report(alex, brand="blue")
+    leave(houses, "red")
+
+    with pytest.raises(BrandError, match="put it back"):
+        customers.update(alex, kycStatus="passed")
+
+    assert members(alex) == ["blue"]
+
+
+def test_brand_that_is_named_anew_alone_keeps_its_customers_in_updates(houses: Houses, alex: User) -> None:
+    """Nobody is registered anew, unattributed, under the key that knows them."""
+    red = be_without_brands(houses)
+    customers.report(alex, tracking={"tracking_data": "link"})
+    houses.configure(BRANDS={"red": red})
+
+    with pytest.raises(BrandError, match="'default'"):
+        customers.update(alex, kycStatus="passed")
+
+    assert members(alex) == ["default"]
+
+
+def test_the_one_brand_that_is_configured_has_who_is_new(houses: Houses, alex: User) -> None:
+    """Somebody whom no brand knows is the only one's, with a request and without."""
+    leave(houses, "red")
+
+    activities.report("Bet", customer=alex, eventid="b-1", **MONEY)
+    activities.report("Bet", customer="p-1", eventid="b-2", **MONEY)
+
+    assert rows() == [("red", "b-1", "held"), ("red", "b-2", "held")]
+
+
+@pytest.mark.usefixtures("houses")
+@pytest.mark.parametrize("owner", ["kim\u00a0lee", "\U0001f468\u200d\U0001f469", "kim\u2028lee"], ids=ascii)
+def test_id_with_a_hard_space_is_known_to_its_brand(owner: str) -> None:
+    """What the tables keep is looked up, whether a terminal can print it or not."""
+    customers.report(owner, brand="blue")
+
+    with serving("red"):
+        activities.report("Bet", customer=owner, eventid="b-1", **MONEY)
+
+    assert rows() == [("blue", "b-1", "held")]
+
+
 # What it costs.
 
 
-def test_one_brand_costs_no_query_and_asks_nobody(alex: User, settings: Any) -> None:
-    """A host with one brand is asked nothing, and no table is read, to know which it is."""
+def test_host_without_brands_costs_no_query_and_asks_nobody(alex: User, settings: Any) -> None:
+    """A host that names no brands is asked nothing, and no table is read, to know which it is."""
     settings.TRACK360 = {**settings.TRACK360, "BRAND_RESOLVER": lambda _request: 1 / 0}
     drafts = [
         Draft(eventname="Bet", customer=alex, eventid=str(number), source_pk="1") for number in range(9)

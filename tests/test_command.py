@@ -150,6 +150,18 @@ def test_status_gives_the_reasons_of_held_records(track360_sandbox: SandboxServe
     assert "default activities: held, customer_not_accepted: 1 (its customer is not accepted yet)" in lines
 
 
+def test_status_tells_what_held_records_without_a_reason_wait_for() -> None:
+    """What nobody has looked at yet is on its way."""
+    customer = customers.report("c-1")
+    activities.report("Bet", customer=customer, value=Decimal(1), currency="USD", eventid="b1")
+    Customer.objects.update(status="held")
+
+    lines = track360("status")
+
+    assert "default customers: held: 1 (the signup is under way)" in lines
+    assert "default activities: held: 1 (its customer is on the way: waits until accepted)" in lines
+
+
 def test_status_with_a_paused_endpoint_fails_and_says_why() -> None:
     """A paused endpoint needs a person: the command fails with the reason and the way out."""
     make_customer("c1")
@@ -521,6 +533,20 @@ def test_explain_of_an_unknown_id_fails_and_says_where_to_look() -> None:
 
 
 # prune
+
+
+def test_explain_of_a_user_who_is_no_customer_says_so() -> None:
+    """A signup that was not written down is told from an id that nobody has."""
+    alex = User.objects.create(username="alex")
+
+    _, unknown = fail("explain", str(alex.pk))
+    customers.report("c-7")
+    Customer.objects.update(user_pk=str(alex.pk))
+    _, other = fail("explain", str(alex.pk))
+
+    assert "There is a user with this primary key, who is no customer" in str(unknown)
+    assert "track360 backfill users" in str(unknown)
+    assert "a customer under another id: c-7." in str(other)
 
 
 def test_prune_deletes_what_was_accepted_long_ago(track360_sandbox: SandboxServer) -> None:

@@ -57,6 +57,32 @@ def activity_of(customer: Customer | None) -> Activity:
             "Before starting), then requeue it.",
             id="dead-with-advice",
         ),
+        *(
+            pytest.param(Activity(status=Status.DEAD, reason=reason), expected, id=reason)
+            for reason, expected in (
+                (
+                    "no_brand",
+                    (
+                        "Dead: nobody can tell which brand it belongs to, or that brand is not in BRANDS any more. Name the brand "
+                        "in the declaration, or put it back into BRANDS (see the error), then requeue it."
+                    ),
+                ),
+                (
+                    "other_brand",
+                    (
+                        "Dead: it was reported at another brand than the one that is named now, or its customer is one of "
+                        "another. Correct the brand that the declaration or the call names, then requeue it."
+                    ),
+                ),
+                (
+                    "unknown_brand",
+                    (
+                        "Dead: the brand that is named is none of BRANDS. Correct the name, or add the brand to BRANDS, then "
+                        "requeue it."
+                    ),
+                ),
+            )
+        ),
         pytest.param(
             Activity(status=Status.DEAD, reason="row_gone"),
             "Dead: the row it came from is gone. Correct the cause, then requeue it.",

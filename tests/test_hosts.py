@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from pytest_django import Settings as HostSettings
 
 from tests.test_middleware import configure
-from track360_django import conf, hosts
+from track360_django import attribution, conf, hosts
 from track360_django.conf import BrandError
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
@@ -97,6 +98,27 @@ def test_forwarded_host_counts_where_the_host_trusts_it(settings: HostSettings) 
     assert conf.find_brand(request) == "blue"
 
 
+@pytest.mark.parametrize(
+    ("host", "brand"),
+    [
+        ("red.localhost:8000", "red"),
+        ("localhost:8000", "red"),
+        ("127.0.0.1:8000", "red"),
+        ("blue.localhost:8000", "blue"),
+        ("green.localhost:8000", None),
+    ],
+)
+def test_names_below_localhost_are_brands_in_development(
+    settings: HostSettings, host: str, brand: str | None
+) -> None:
+    """As the how-to says: Django takes them while DEBUG is on and ALLOWED_HOSTS is empty."""
+    settings.DEBUG, settings.ALLOWED_HOSTS = True, []
+    red = {"HOSTS": [".red.example", "red.localhost", "localhost", "127.0.0.1"]}
+    configure(settings, BRANDS={"red": red, "blue": {"HOSTS": [".blue.example", "blue.localhost"]}})
+
+    assert conf.find_brand(asking(host)) == brand
+
+
 def test_star_takes_what_nobody_else_has(settings: HostSettings) -> None:
     """A host that wants a brand for all other names says so."""
     settings.ALLOWED_HOSTS = ["*"]
@@ -172,12 +194,33 @@ def test_broken_resolver_names_nobody(
 
 
 def test_function_that_names_none_means_the_first_for_a_request_only(settings: HostSettings) -> None:
-    """None is the first brand where there is a request to judge; without one it says nothing."""
+    """None is the first brand where there is a request to judge; without one nothing is guessed."""
     configure(settings, BRANDS={"red": {}, "blue": {}}, BRAND_RESOLVER=lambda _request: None)
 
     assert conf.find_brand(asking("red.example")) == "red"
     assert conf.find_brand(None) is None
-    assert conf.brand_of(None) == "red"
+    assert conf.brand_of(asking("red.example")) == "red"
+    with pytest.raises(BrandError, match=r"outside of a request.*brand=") as caught:
+        conf.brand_of(None)
+    assert caught.value.reason == "no_brand"
+
+
+@pytest.mark.django_db
+def test_broken_query_of_a_resolver_ruins_no_transaction(settings: HostSettings) -> None:
+    """A resolver whose query fails names nobody, and what the host has written and asks next goes on."""
+
+    def resolve(_request: object) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM no_such_table")
+        return "red"
+
+    configure(settings, BRANDS={"red": {}, "blue": {}}, BRAND_RESOLVER=resolve)
+
+    with transaction.atomic():
+        User.objects.create(username="alex")
+        assert attribution.Touches(asking("red.example")).last is None
+        assert conf.find_brand(asking("red.example")) is None
+        assert User.objects.count() == 1
 
 
 @pytest.mark.django_db

@@ -9,7 +9,10 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
+from track360_django import signup
 from track360_django.columns import PartialIndex
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
@@ -161,3 +164,26 @@ def test_no_migration_is_missing() -> None:
 def test_row_names_itself_without_personal_data(row: models.Model, text: str) -> None:
     """What logs and the admin show of a row is its key."""
     assert str(row) == text
+
+
+def test_looking_for_who_waits_reads_no_customer_who_does_not(settings: Settings) -> None:
+    """The beat asks each hour who waits for an activation: it reads those, and not the millions who don't."""
+    if connection.vendor != "postgresql":
+        pytest.skip("EXPLAIN of Postgres: run with --database=postgres")
+    settings.TRACK360 = {**settings.TRACK360, "REPORT_ON": "activation"}
+    Customer.objects.bulk_create(
+        Customer(brand="default", lane=0, customer_id=str(number), user_pk=str(number), status="delivered")
+        for number in range(5000)
+    )
+    make_customer(customer_id="waits", user_pk="0", status="held", due_at=None, reason="inactive")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE track360_django_customer")
+
+    with CaptureQueriesContext(connection) as queries:
+        assert signup.release_unnoticed() == 0
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT TEXT) {queries[0]['sql']}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "track360_customer_held" in plan
+    assert "Rows Removed" not in plan

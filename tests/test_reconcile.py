@@ -14,16 +14,18 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Q
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
 from tests.ledger.models import Payment
 from tests.test_middleware import configure
-from track360_django import activities, balance, customers, delivery, reconcile, tasks
+from track360_django import activities, balance, customers, delivery, reconcile, tasks, unreported
 from track360_django.declarations import writing
 from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer
 from track360_django.signals import customer_signed_up
+from track360_django.unreported import Unreported
 
 pytestmark = pytest.mark.django_db
 
@@ -580,3 +582,68 @@ def test_beat_tells_of_activations_that_nobody_announced(
 
     assert "1 customers were activated and waited on" in caplog.text
     assert Customer.objects.get().status == "pending"
+
+
+# Users whom nobody reported.
+
+
+@pytest.mark.urls("tests.host.urls")
+def test_signup_that_was_not_written_down_is_seen_by_reconciliation(settings: HostSettings) -> None:
+    """Somebody who signs up on a host of no brand is served as ever; the command counts them, and says what to do."""
+    settings.ALLOWED_HOSTS = ["*"]
+    configure(settings, BRANDS={"red": {"HOSTS": ["red.example"]}, "blue": {"HOSTS": ["blue.example"]}})
+    for host in ("unknown.example", "red.example"):
+        Client(headers={"host": host}).post("/host/join/", {"username": host})
+    missed = User.objects.get(username="unknown.example")
+
+    told, code = command()
+    found = json.loads(command("--json")[0].partition("\nSomething")[0])
+
+    assert "unreported users: 1 joined, and are customers of no brand\n" in told
+    assert f"1 unreported users (primary keys: {missed.pk})" in told
+    assert "track360 backfill users --brand NAME" in told
+    assert (code, found["unreported_users"]) == (1, {"count": 1, "pks": [str(missed.pk)]})
+
+    call_command("track360", "backfill", "users", "--brand", "red", stdout=StringIO())
+
+    assert reconcile.run(since=since()).problems() == []
+
+
+def test_user_who_need_not_be_a_customer_is_not_missed(settings: HostSettings) -> None:
+    """Staff, inactive users, those who joined before, and customers who were reported by an id are as they should be."""
+    User.objects.create(username="boss", is_staff=True)
+    User.objects.create(username="asleep", is_active=False)
+    User.objects.create(username="old", date_joined=since(days=30))
+    customers.report("7")
+    User.objects.create(pk=7, username="by-id")
+    customers.report(User.objects.create(username="alex"))
+
+    assert reconcile.run(since=since()).unreported == Unreported()
+
+    User.objects.create(username="kim")
+    assert reconcile.run(since=since()).unreported.count == 1  # type: ignore[union-attr]
+    configure(settings, SIGNUP_SOURCES=())
+    assert reconcile.run(since=since()).unreported == Unreported()
+
+
+def test_many_unreported_users_are_counted_and_five_are_named(
+    monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    """Page by page, in a few queries each."""
+    monkeypatch.setattr(unreported, "PAGE", 10)
+    users = User.objects.bulk_create([User(username=f"u{number}") for number in range(25)])
+    customers.report(users[0])
+
+    with django_assert_max_num_queries(12):
+        found = unreported.find(since())
+
+    assert (found.count, found.pks) == (24, [str(user.pk) for user in users[1:6]])
+
+
+def test_beat_reads_no_users(caplog: pytest.LogCaptureFixture) -> None:
+    """The hourly task looks at what is indexed."""
+    User.objects.create(username="kim")
+
+    found = reconcile.fill()
+
+    assert (found.unreported, found.problems(), caplog.text) == (None, [], "")

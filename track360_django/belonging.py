@@ -53,13 +53,13 @@ def of(draft: Draft, using: str) -> Place:
 
 
 def of_many(wanted: Sequence[Draft], using: str) -> list[Place]:
-    """Return the brands of some drafts, in their order; in a few queries, and none for a host with one brand."""
+    """Return the brands of some drafts, in their order; in a few queries, and none for a host that names no brands."""
     found = brands.of_many(
         {place: draft.customer for place, draft in enumerate(wanted)},
         using,
         named={place: draft.brand for place, draft in enumerate(wanted) if draft.brand},
     )
-    if not brands.are_several():
+    if not brands.are_named():
         return [Place(brand) for brand in found.values()]
     known = _records_like(
         [draft for place, draft in enumerate(wanted) if draft.source_pk or _is_open(draft, found[place])],
@@ -70,8 +70,8 @@ def of_many(wanted: Sequence[Draft], using: str) -> list[Place]:
 
 def of_dead(draft: Draft, using: str) -> str:
     """Return the brand that a dead record is kept with: as `of`; if nobody can tell, the request's or the first."""
-    if not brands.are_several():
-        return conf.brands()[0]
+    if not brands.are_named():
+        return conf.DEFAULT_BRAND
     own = list(_of_row(draft, _records_like([draft], using)))
     if own:
         return min(own, key=lambda record: (record.customer_pk is None, record.pk)).brand
@@ -87,7 +87,7 @@ def _is_open(draft: Draft, brand: str | BrandError) -> bool:
 def _records_like(wanted: Iterable[Draft], using: str) -> dict[str, list[_Record]]:
     """Return the records with the ids of some drafts, whatever their brand, by id."""
     ids = {drafts.shorten(str(draft.eventid)) for draft in wanted if draft.eventid}
-    storable = [eventid for eventid in ids if "\0" not in eventid and _is_encodable(eventid)]
+    storable = [eventid for eventid in ids if brands.is_storable(eventid)]
     found: dict[str, list[_Record]] = defaultdict(list)
     if storable:
         names = ("pk", "brand", "eventname", "eventid", "source", "source_pk", "customer")
@@ -96,14 +96,6 @@ def _records_like(wanted: Iterable[Draft], using: str) -> dict[str, list[_Record
             record = _Record(*values)
             found[record.eventid].append(record)
     return found
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _place_of(draft: Draft, brand: str | BrandError, known: dict[str, list[_Record]]) -> Place:

@@ -1,22 +1,23 @@
 """
 Whose brand it is: decided once, by what is known for certain, and never guessed.
 
-A host with one brand pays nothing for any of this: no query, and no call of its functions.
+A host that names no brands pays nothing for any of this: no query, and no call of its functions. One that names a
+single brand is asked as one with several: it may have had others, whose customers are nobody else's.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from track360_django import attribution, conf, databases
 from track360_django.conf import BrandError
 from track360_django.expressions import is_one_of
-from track360_django.models import Customer
+from track360_django.models import Customer, Lane
 
 K = TypeVar("K")
 
@@ -24,22 +25,21 @@ K = TypeVar("K")
 PAGE: Final = 1000
 
 
-def are_several() -> bool:
-    """Tell whether there is anything to decide."""
-    return len(conf.brands()) > 1
+def are_named() -> bool:
+    """Tell whether the host names its brands; where it does not, there is one, and nothing to decide."""
+    return bool(conf.settings.BRANDS)
 
 
 def only(owner: Any, named: Any = None) -> str | None:
-    """Return the brand of an owner where there is one brand and nothing to decide; the way that most hosts take."""
-    if named or isinstance(owner, Customer):
+    """Return the brand of an owner where there is nothing to decide; the way that most hosts take."""
+    if named or isinstance(owner, Customer) or are_named():
         return None
-    known = conf.brands()
-    return known[0] if len(known) == 1 else None
+    return conf.DEFAULT_BRAND
 
 
 def is_of(touches: attribution.Touches, brand: str) -> bool:
     """Tell whether what is remembered of a visitor is a brand's."""
-    return not are_several() or touches.settings.brand == brand
+    return len(conf.brands()) == 1 or touches.settings.brand == brand
 
 
 def of(owner: Any, using: str, *, named: Any = None, request: Any = None) -> str:
@@ -65,8 +65,8 @@ def of_many(
 ) -> dict[K, str | BrandError]:
     """Return the brands of some owners, or why nobody can tell, under the keys they were given with; see `of`."""
     named = {key: name for key, name in (named or {}).items() if name}
-    if not are_several():
-        only = conf.brands()[0]
+    if not are_named():
+        only = conf.DEFAULT_BRAND
         return {
             key: _named(named.get(key, only), owner) if key in named or isinstance(owner, Customer) else only
             for key, owner in owners.items()
@@ -137,6 +137,8 @@ def gone(brand: str) -> BrandError:
     message = (
         f"brand would be {brand!r}, which TRACK360['BRANDS'] has no more: put it back, or name another one."
     )
+    if brand == conf.DEFAULT_BRAND:
+        message += f" What was reported before there were BRANDS is {brand!r}: give its brand that name."
     return BrandError(message)
 
 
@@ -173,7 +175,7 @@ def known_to(owners: Iterable[Any], using: str) -> dict[_Mark, tuple[str, ...]]:
     texts: dict[str, set[str]] = defaultdict(set)
     for owner in owners:
         mark = _mark(owner)
-        if owner is not None and _is_storable(mark.text):
+        if owner is not None and mark.text and is_storable(mark.text):
             texts[mark.column].add(mark.text)
     found: dict[_Mark, set[str]] = defaultdict(set)
     for column, wanted in texts.items():
@@ -187,18 +189,38 @@ def known_of(owner: Any, using: str) -> tuple[str, ...]:
     return known_to([owner], using).get(_mark(owner), ())
 
 
-def _is_storable(text: str) -> bool:
-    return bool(text) and "\0" not in text and text.isprintable()
+def is_storable(text: str) -> bool:
+    """Tell whether a text can be in a table at all: no database takes half of a surrogate pair, and Postgres no NUL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
-def _customers(column: str, texts: list[str], using: str) -> Iterable[tuple[str, str]]:
-    # The unique index of customers begins with the brand.
-    narrowed = {} if column == "user_pk" else {"brand__in": conf.brands()}
+def _customers(column: str, texts: list[str], using: str) -> Iterator[tuple[str, str]]:
     for alias in dict.fromkeys((using, databases.home())):
-        rows = Customer.objects.using(alias).filter(**narrowed).order_by()
+        rows = Customer.objects.using(alias).order_by()
         for start in range(0, len(texts), PAGE):
-            page = rows.filter(is_one_of(column, texts[start : start + PAGE]))
-            yield from page.values_list(column, "brand")
+            page = texts[start : start + PAGE]
+            yield from _owners_of(page, rows) if column == "customer_id" else _look_up(rows, column, page)
+
+
+def _owners_of(ids: list[str], rows: QuerySet[Customer]) -> Iterator[tuple[str, str]]:
+    """Yield customer ids with their brands: the configured ones, and for others those that are gone."""
+    # The unique index of customers begins with the brand.
+    names = {*conf.brands(), conf.DEFAULT_BRAND}
+    found = list(_look_up(rows.filter(brand__in=names), "customer_id", ids))
+    yield from found
+    unknown = set(ids).difference(customer_id for customer_id, _ in found)
+    # Each brand that was ever delivered has lanes; they are few.
+    lanes = Lane.objects.using(rows.db).exclude(brand__in=names).order_by()
+    if unknown and (removed := list(lanes.values_list("brand", flat=True).distinct())):
+        yield from _look_up(rows.filter(brand__in=removed), "customer_id", sorted(unknown))
+
+
+def _look_up(rows: QuerySet[Customer], column: str, texts: list[str]) -> Iterator[tuple[str, str]]:
+    yield from rows.filter(is_one_of(column, texts)).values_list(column, "brand")
 
 
 def _configured(names: Collection[str]) -> tuple[str, ...]:
@@ -215,7 +237,17 @@ def of_report(user: Any, request: Any, using: str, *, named: Any = None) -> str:
     """
     if named or request is None or isinstance(user, Customer):
         return of(user, using, named=named)
-    return conf.find_brand(request) or of(user, using, request=request)
+    here = conf.find_brand(request)
+    if here is not None and _is_of_before(user, using):
+        raise gone(conf.DEFAULT_BRAND)
+    return here or of(user, using, request=request)
+
+
+def _is_of_before(user: Any, using: str) -> bool:
+    """Tell whether somebody was reported before there were BRANDS, and not since: most likely with a token of today."""
+    if not are_named() or conf.DEFAULT_BRAND in conf.brands():
+        return False
+    return known_of(user, using) == (conf.DEFAULT_BRAND,)
 
 
 def of_update(user: Any, request: Any, using: str, *, named: Any = None) -> tuple[str, ...]:
@@ -225,7 +257,7 @@ def of_update(user: Any, request: Any, using: str, *, named: Any = None) -> tupl
     Raises:
         BrandError: Nobody knows them, or which of several with this id is meant.
     """
-    if named or isinstance(user, Customer) or not are_several():
+    if named or isinstance(user, Customer) or not are_named():
         return (of(user, using, named=named),)
     known = known_of(user, using)
     here = conf.find_brand(request) if request is not None else None

@@ -118,6 +118,19 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     "row_gone": Meaning(what="the row it came from is gone"),
     "row_not_due": Meaning(what="the row it came from no longer fulfils the declaration's `when`"),
+    # Of whose brand nobody is certain.
+    "no_brand": Meaning(
+        what="nobody can tell which brand it belongs to, or that brand is not in BRANDS any more",
+        advice="Name the brand in the declaration, or put it back into BRANDS (see the error)",
+    ),
+    "other_brand": Meaning(
+        what="it was reported at another brand than the one that is named now, or its customer is one of another",
+        advice="Correct the brand that the declaration or the call names",
+    ),
+    "unknown_brand": Meaning(
+        what="the brand that is named is none of BRANDS",
+        advice="Correct the name, or add the brand to BRANDS",
+    ),
     # Not accepted.
     "too_old": Meaning(
         what="Track360 did not accept it within MAX_AGE_DAYS",
@@ -198,6 +211,15 @@ def meaning_of(reason: str) -> Meaning:
     if reason.startswith("http_"):
         return Meaning(what=f"Track360 could not take it ({_http(reason)})")
     return Meaning(what=reason or "no reason is known")
+
+
+def why_held(model: type[Customer | Activity], reason: str) -> str:
+    """Return what records that are held wait for, also those that nobody has looked at yet."""
+    if reason:
+        return meaning_of(reason).what
+    return (
+        "the signup is under way" if model is Customer else "its customer is on the way: waits until accepted"
+    )
 
 
 def _http(reason: str) -> str:

@@ -98,6 +98,8 @@ class Customer(Delivery):
                 name="track360_customer_due",
             ),
             models.Index(fields=["user_pk"], name="track360_customer_user"),
+            # Only who is held: it costs no delivery.
+            PartialIndex(fields=["brand", "id"], where=Q(status=Status.HELD), name="track360_customer_held"),
         ]
 
     def __str__(self) -> str:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from track360_django import activities, balance, clock, daily, databases, signup
+from track360_django import activities, balance, clock, conf, daily, databases, signup, unreported
 from track360_django.balance import Balance
 from track360_django.declarations import ledger
 from track360_django.declarations.daily import last_day_over
 from track360_django.gaps import Gap, Search, names_of
 from track360_django.redaction import where
+from track360_django.unreported import Unreported
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class Reconciliation:
     balance: Balance | None = None
     # Customers who waited for an activation that nobody announced, released now.
     activated: int = 0
+    # Users who joined since then, and are customers of no brand; None where nobody looked.
+    unreported: Unreported | None = None
     # Declarations or days that could not be looked at, and why.
     failures: list[str] = field(default_factory=list)
 
@@ -45,6 +48,8 @@ class Reconciliation:
             lines.append(
                 f"{self.activated} customers wait though they were activated; run it without --dry-run to release them."
             )
+        if self.unreported is not None and self.unreported.count:
+            lines.append(_problem_of_users(self.unreported))
         return lines
 
     def _problems_of(self, gap: Gap) -> Iterator[str]:
@@ -75,8 +80,23 @@ class Reconciliation:
             )
 
 
+def _problem_of_users(found: Unreported) -> str:
+    named = ", ".join(found.pks) + (", …" if found.count > len(found.pks) else "")
+    several = len(conf.brands()) > 1
+    command = "track360 backfill users" + (" --brand NAME" if several else "")
+    return (
+        f"{found.count} unreported users (primary keys: {named}) joined since then and are customers of no brand: their "
+        f"signups were not noticed, or could not be written down (see the log). `{command}` reports them."
+    )
+
+
 def run(
-    *, since: datetime, until: datetime | None = None, is_dry_run: bool = False, with_balance: bool = True
+    *,
+    since: datetime,
+    until: datetime | None = None,
+    is_dry_run: bool = False,
+    with_balance: bool = True,
+    with_users: bool = True,
 ) -> Reconciliation:
     """
     Find rows of the host that have no record, and report them; release customers who wait and were activated.
@@ -88,6 +108,7 @@ def run(
         until: Nor are those from then on.
         is_dry_run: Only look.
         with_balance: Add up the ledger and the records, too: whole days from that of `since` on.
+        with_users: Look for users who joined and are nobody's customers, too.
     """
     start = _start_of_day(since) if with_balance else since
     found = Reconciliation(since=start, is_dry_run=is_dry_run)
@@ -108,6 +129,8 @@ def run(
                 found.failures.append(f"{search.gap.declaration} could not be reconciled: {where(error)}.")
             found.gaps.append(search.gap)
     _release_activated(found)
+    if with_users:
+        _look_for_users(found, until)
     if totals is not None:
         declared = {
             name
@@ -131,10 +154,18 @@ def _release_activated(found: Reconciliation) -> None:
         found.failures.append(f"Customers who wait could not be looked at: {where(error)}.")
 
 
+def _look_for_users(found: Reconciliation, until: datetime | None) -> None:
+    try:
+        found.unreported = unreported.find(found.since, until)
+    except Exception as error:  # noqa: BLE001  nor must users
+        found.failures.append(f"Users who joined could not be looked at: {where(error)}.")
+
+
 def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
     """Report what is missing of the last days: what the beat task does. People hear of gaps that it can't close."""
     now = clock.read(databases.home())
-    found = run(since=now - window, with_balance=False)
+    # When users joined has no index with Django's own, so each hour would read them all.
+    found = run(since=now - window, with_balance=False, with_users=False)
     for gap in found.gaps:
         if gap.reported or gap.reversed:
             logger.warning(

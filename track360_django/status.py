@@ -64,8 +64,19 @@ class BrandStatus:
     activities: Records
     endpoints: Mapping[str, Breaker]
 
+    @property
+    def is_of_before(self) -> bool:
+        """Tell whether it is the one brand of a host that has named its brands since, and not this one."""
+        is_gone = self.brand == conf.DEFAULT_BRAND and self.brand not in conf.brands()
+        return is_gone and any(self.customers.counts.values())
+
     def problems(self) -> Iterator[str]:
         """Say what needs a person, one sentence each; nothing when all is well."""
+        if self.is_of_before:
+            yield (
+                f"{self.brand}: what was reported before there were TRACK360['BRANDS'] is of this brand, which they do not "
+                "have: nothing new of its customers is reported. Give its brand the name 'default', then requeue."
+            )
         kinds = {EndpointName.CUSTOMERS: self.customers, EndpointName.ACTIVITIES: self.activities}
         for name, records in kinds.items():
             dead, late = records.counts[Status.DEAD], records.late

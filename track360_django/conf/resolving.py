@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError
+from django.db import DatabaseError, connections, transaction
 
 from track360_django import hosts
 from track360_django.conf.reading import Settings, brands, for_brand, function, settings
@@ -49,26 +51,31 @@ def brand_of(request: object | None) -> str:
     """
     Return the brand that a request belongs to, as `BRAND_RESOLVER` says; with one brand, that one.
 
-    Where a function names none, and where there is no resolver, it is the first brand configured. By host or site it is
-    none: whose customers the visitors of an unknown host are is not guessed.
+    Where a function names none for a request, and where there is no resolver, it is the first brand configured. By host
+    or site it is none, nor by a function outside of a request: whose customers these visitors are is not guessed.
 
     Args:
         request: None outside of a request.
 
     Raises:
-        BrandError: It is no brand's host, or the resolver raised, or named a brand that `BRANDS` does not have.
+        BrandError: It is no brand's host, or the resolver raised, named a brand that `BRANDS` does not have, or none
+            outside of a request.
     """
     known = brands()
     if len(known) == 1:
         return known[0]
     found = _resolve(request, known)
-    if found is None and resolver() in RESOLVERS:
-        what = (
-            "Nothing but a request tells the brand" if request is None else "The request's host is no brand's"
-        )
-        msg = f"{what} (TRACK360['BRANDS'][…]['HOSTS']): add the host, or name the brand with brand=…."
-        raise BrandError(msg)
+    if found is None and (resolver() in RESOLVERS or (request is None and resolver() is not None)):
+        raise BrandError(_untold(request))
     return found or known[0]
+
+
+def _untold(request: object | None) -> str:
+    """Return what a person reads whose resolver names no brand."""
+    if resolver() not in RESOLVERS:
+        return "BRAND_RESOLVER names no brand outside of a request: let it, or name the brand with brand=…."
+    what = "Nothing but a request tells the brand" if request is None else "The request's host is no brand's"
+    return f"{what} (TRACK360['BRANDS'][…]['HOSTS']): add the host, or name the brand with brand=…."
 
 
 def find_brand(request: object | None) -> str | None:
@@ -124,12 +131,14 @@ def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
     if resolve is None:
         return None
     try:
-        if isinstance(resolve, str):
-            host = hosts.site_of(request) if resolve == "site" else hosts.host_of(request)
-            return hosts.find_owner(host, hosts_of_brands())
-        brand = resolve(request)
+        if resolve == "host":
+            return hosts.find_owner(hosts.host_of(request), hosts_of_brands())
+        with _savepoints():
+            if isinstance(resolve, str):
+                return hosts.find_owner(hosts.site_of(request), hosts_of_brands())
+            brand = resolve(request)
     except DatabaseError:
-        # The transaction is the host's, and broken.
+        # It may have to do with the host's transaction: a deadlock, say, is tried again as a whole.
         raise
     except Exception as error:  # noqa: BLE001  the host's function may raise anything
         msg = f"BRAND_RESOLVER raised {type(error).__name__}: correct it, or name the brand with brand=…."
@@ -141,6 +150,25 @@ def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
         )
         raise BrandError(msg)
     return None if brand is None else str(brand)
+
+
+@contextmanager
+def _savepoints() -> Iterator[None]:
+    """Keep the host's transactions whole, whatever query fails meanwhile; it costs nothing where none is open."""
+    with ExitStack() as stack:
+        # Async code may ask no database, so nothing can fail.
+        for connection in () if _is_async() else connections.all(initialized_only=True):
+            if connection.in_atomic_block:
+                stack.enter_context(transaction.atomic(using=connection.alias))
+        yield
+
+
+def _is_async() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def named_brand(name: object) -> str:

@@ -20,10 +20,14 @@ def brand_of(name: str | None) -> str:
     Return the brand that a person named, or the one of a host that serves no request.
 
     Raises:
-        CommandError: There is no such brand.
+        CommandError: There is no such brand, or nobody can tell it.
     """
     if name is None:
-        return conf.brand_of(None)
+        try:
+            return conf.brand_of(None)
+        except conf.BrandError as error:
+            message = f"{error} A command takes --brand: {', '.join(conf.brands())}."
+            raise CommandError(message, returncode=2) from None
     if name not in conf.brands():
         message = f"There is no brand {name!r}: TRACK360['BRANDS'] has {', '.join(conf.brands())}."
         raise CommandError(message, returncode=2)

@@ -16,10 +16,11 @@ from track360_django import reconcile
 from track360_django.balance import Balance, Key, Line
 from track360_django.management.track360 import moments
 from track360_django.reconcile import Reconciliation
+from track360_django.unreported import Unreported
 
 HELP: Final = (
     "Find rows of declared models that have no record and report them, with the same ids as their hooks; release "
-    "customers whose activation nobody announced; then show, for each KPI, day, product and currency, what the ledger "
+    "customers whose activation nobody announced; tell of users who joined and are nobody's customers; then show, for each KPI, day, product and currency, what the ledger "
     "adds up to and what Track360 accepted. Exits with 1 when something needs a person."
 )
 # What the columns of the table are called, in their order.
@@ -68,6 +69,7 @@ def _as_json(found: Reconciliation, problems: list[str]) -> dict[str, Any]:
         "dry_run": found.is_dry_run,
         "declarations": [asdict(gap) for gap in found.gaps],
         "activated": found.activated,
+        "unreported_users": asdict(found.unreported or Unreported()),
         "totals": totals,
         "unreadable": found.balance.unreadable if found.balance else 0,
         "problems": problems,
@@ -107,6 +109,8 @@ def _lines_of(found: Reconciliation) -> Iterator[str]:
     if found.activated:
         what = "wait" if found.is_dry_run else "waited, and are reported now"
         yield f"customers: {found.activated} activated without a signal {what}"
+    if found.unreported is not None and found.unreported.count:
+        yield f"unreported users: {found.unreported.count} joined, and are customers of no brand"
     if found.balance is not None:
         yield from _table_of(found.balance)
 

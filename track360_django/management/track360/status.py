@@ -14,7 +14,7 @@ from django.db import router
 
 from track360_django import explanation, status
 from track360_django.management.track360 import brands as named
-from track360_django.models import Activity, Endpoint
+from track360_django.models import Activity, Customer, Endpoint
 from track360_django.status import BrandStatus, Records
 
 HELP: Final = (
@@ -57,8 +57,8 @@ def _lines_of(brand: BrandStatus) -> Iterator[str]:
     name = brand.brand
     if not brand.is_delivered:
         yield f"{name}: not delivered (ENABLED is off, or the brand is missing in TRACK360['BRANDS'])"
-    for kind, records in (("customers", brand.customers), ("activities", brand.activities)):
-        yield from _lines_of_records(f"{name} {kind}", records)
+    yield from _lines_of_records(f"{name} customers", brand.customers, Customer)
+    yield from _lines_of_records(f"{name} activities", brand.activities, Activity)
     for endpoint, breaker in brand.endpoints.items():
         row = Endpoint(paused_until=breaker.paused_until, reason=breaker.reason)
         yield f"{name} {endpoint} endpoint: {explanation.state_of_endpoint(row, breaker.asked_at)}"
@@ -66,14 +66,16 @@ def _lines_of(brand: BrandStatus) -> Iterator[str]:
             yield f"{name} {endpoint} endpoint: last error: {breaker.error}"
 
 
-def _lines_of_records(name: str, records: Records) -> Iterator[str]:
+def _lines_of_records(name: str, records: Records, model: type[Customer | Activity]) -> Iterator[str]:
     yield f"{name}: {', '.join(f'{count} {state}' for state, count in records.counts.items())}"
     if records.oldest_pending_seconds is not None:
         yield f"{name}: oldest pending waits for {records.oldest_pending_seconds:.0f} s"
     if records.late:
         yield f"{name}: due for more than five minutes: {records.late}"
-    for state, reasons in (("dead", records.dead_by_reason), ("held", records.held_by_reason)):
-        for reason, count in reasons.items():
-            yield f"{name}: {state}, {reason or 'without a reason'}: {count} ({explanation.meaning_of(reason).what})"
+    for reason, count in records.dead_by_reason.items():
+        yield f"{name}: dead, {reason or 'without a reason'}: {count} ({explanation.meaning_of(reason).what})"
+    for reason, count in records.held_by_reason.items():
+        named = f"held, {reason}" if reason else "held"
+        yield f"{name}: {named}: {count} ({explanation.why_held(model, reason)})"
     if records.changed:
         yield f"{name}: changed after they were written down: {records.changed}"

@@ -1,0 +1,109 @@
+"""Users who joined and are nobody's customers: a signup that nobody noticed, or that could not be written down."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import DateTimeField, QuerySet
+from django.utils import timezone
+
+from track360_django import brands, conf, databases, identity
+from track360_django.declarations import ledger
+
+PAGE: Final = 1000
+# So many are named; the others are counted.
+NAMED: Final = 5
+
+
+@dataclass(kw_only=True)
+class Unreported:
+    """How many users are no customers, and the primary keys of the first few."""
+
+    count: int = 0
+    pks: list[str] = field(default_factory=list)
+
+    def add(self, user: Any) -> None:
+        """Count a user."""
+        self.count += 1
+        if len(self.pks) < NAMED:
+            self.pks.append(str(user.pk))
+
+
+def find(since: datetime, until: datetime | None = None) -> Unreported:
+    """
+    Return the users who joined since then and are customers of no brand; staff, guests and inactive users need not be.
+
+    A page of users is in memory at a time, and costs a few queries. Nobody is looked for where signups are not noticed by
+    themselves, nor where no column of the user says when they joined.
+    """
+    found = Unreported()
+    if conf.settings.SIGNUP_SOURCES and any(conf.for_brand(brand).ENABLED for brand in conf.brands()):
+        for page in _pages(since, until):
+            for user in _unknown_among(page):
+                found.add(user)
+    return found
+
+
+def _pages(since: datetime, until: datetime | None) -> Iterator[list[Any]]:
+    path = conf.for_brand(conf.brands()[0]).CUSTOMER_FIELDS.get(identity.REGTIME, "date_joined")
+    column = ledger.column_of(get_user_model(), path) if isinstance(path, str) and path else None
+    if not isinstance(column, DateTimeField):
+        return
+    name = str(path).replace(".", "__")
+    rows = identity.all_users().filter(**{f"{name}__gte": _as_kept(since)}).order_by("pk")
+    if until is not None:
+        rows = rows.filter(**{f"{name}__lt": _as_kept(until)})
+    yield from _page_by_page(rows)
+
+
+def _page_by_page(rows: QuerySet[Any]) -> Iterator[list[Any]]:
+    page = list(rows[:PAGE])
+    while page:
+        yield page
+        page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE]) if len(page) == PAGE else []
+
+
+def _as_kept(moment: datetime) -> datetime:
+    """Return a time as the host keeps it: naive where it uses no zones."""
+    return moment if conf.uses_zones() else timezone.make_naive(moment, timezone.get_default_timezone())
+
+
+def _unknown_among(users: Collection[Any]) -> list[Any]:
+    unknown = [user for user in users if getattr(user, "is_active", True)]
+    unknown = _without(unknown, _known_by_pk(unknown))
+    refused = identity.why_not_customers(unknown, conf.brands()[0]) if unknown else {}
+    unknown = _without(unknown, set(refused))
+    return _without(unknown, _known_by_id(unknown))
+
+
+def _without(users: Collection[Any], pks: Collection[str]) -> list[Any]:
+    return [user for user in users if str(user.pk) not in pks]
+
+
+def _known_by_pk(users: Collection[Any]) -> set[str]:
+    known = brands.known_to(users, databases.home())
+    return {mark.text for mark in known if mark.column == "user_pk"}
+
+
+def _known_by_id(users: Collection[Any]) -> set[str]:
+    """Return the primary keys of those who were reported by their ids, as text."""
+    ids = {str(user.pk): _ids_of(user) for user in users}
+    known = brands.known_to({each for some in ids.values() for each in some}, databases.home())
+    texts = {mark.text for mark in known}
+    return {pk for pk, some in ids.items() if texts & some}
+
+
+def _ids_of(user: Any) -> set[str]:
+    found: set[str] = set()
+    for brand in conf.brands():
+        try:
+            found.add(identity.customer_id_of(user, brand))
+        except ImproperlyConfigured:
+            # They have no id there, so they are no customer there.
+            continue
+    return found
