@@ -64,6 +64,19 @@ class NotesSerializer(TrackingSerializerMixin, serializers.ModelSerializer):  # 
         fields = ["username", "tracking_data"]
 
 
+class PhoneSerializer(TrackingSerializerMixin, serializers.ModelSerializer):  # type: ignore[misc]  # no types
+    """A login by a number, which is a signup for whom nobody knows."""
+
+    class Meta:
+        model = User
+        fields = ["username"]
+        extra_kwargs: Final[Mapping[str, Any]] = {"username": {"validators": []}}
+
+    def create(self, validated_data: Any) -> Any:
+        """Return who has the number."""
+        return User.objects.get_or_create(**validated_data)[0]
+
+
 class Signup(generics.CreateAPIView):  # type: ignore[misc]  # comes without types
     """A signup view."""
 
@@ -128,6 +141,7 @@ urlpatterns = [
     path("signup/", Signup.as_view()),
     path("strict/", Signup.as_view(serializer_class=StrictSerializer)),
     path("notes/", Signup.as_view(serializer_class=NotesSerializer)),
+    path("phone/", Signup.as_view(serializer_class=PhoneSerializer)),
     path("nested/", Nested.as_view()),
     path("change/<int:pk>/", Change.as_view()),
     path("pipeline/<int:is_new>/", log_in_by_pipeline),
@@ -272,6 +286,17 @@ def test_user_whom_somebody_logged_in_creates_is_not_reported(client: Client) ->
 
     assert User.objects.count() == 2
     assert not Customer.objects.exists()
+
+
+def test_serializer_that_finds_somebody_known_reports_new_users_alone(client: Client) -> None:
+    """Who was there before did not sign up by the link of today, though `create` returns them."""
+    known = User.objects.create_user("alex")
+
+    for username in ("alex", "bo"):
+        send(client, "/phone/", username=username, tracking_data=VALUE)
+
+    assert Customer.objects.get().user_pk != str(known.pk)
+    assert tracking() == [ATTRIBUTED]
 
 
 @pytest.mark.parametrize("address", ["/signup/", "/nested/"])
