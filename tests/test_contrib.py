@@ -16,6 +16,7 @@ from django.urls import path
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from pytest_django import Settings as HostSettings
 from rest_framework import generics, serializers, views
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.response import Response
 
 from tests.pages import ROOT
@@ -83,6 +84,14 @@ class Signup(generics.CreateAPIView):  # type: ignore[misc]  # comes without typ
     serializer_class = SignupSerializer
 
 
+class ByKey(BaseAuthentication):  # type: ignore[misc]  # comes without types
+    """A key, which is no user's."""
+
+    def authenticate(self, request: Any) -> tuple[None, str]:  # noqa: ARG002  its signature
+        """Let everybody in."""
+        return None, "key"
+
+
 class Change(generics.UpdateAPIView):  # type: ignore[misc]  # comes without types
     """A view that changes a user."""
 
@@ -141,6 +150,7 @@ urlpatterns = [
     path("signup/", Signup.as_view()),
     path("strict/", Signup.as_view(serializer_class=StrictSerializer)),
     path("notes/", Signup.as_view(serializer_class=NotesSerializer)),
+    path("by-key/", Signup.as_view(authentication_classes=[ByKey])),
     path("phone/", Signup.as_view(serializer_class=PhoneSerializer)),
     path("nested/", Nested.as_view()),
     path("change/<int:pk>/", Change.as_view()),
@@ -286,6 +296,14 @@ def test_user_whom_somebody_logged_in_creates_is_not_reported(client: Client) ->
 
     assert User.objects.count() == 2
     assert not Customer.objects.exists()
+
+
+def test_program_with_a_key_reports_with_what_it_sends_along(client: Client) -> None:
+    """A telephone's app has a key, too: its users sign up, so those of any program with one are customers."""
+    send(client, "/by-key/", username="alex", tracking_data=VALUE)
+    send(Client(), "/by-key/", username="bo")
+
+    assert tracking() == [ATTRIBUTED, {}]
 
 
 def test_serializer_that_finds_somebody_known_reports_new_users_alone(client: Client) -> None:

@@ -378,6 +378,24 @@ def test_session_that_a_colleague_has_taken_over_credits_nobody(client: Client, 
     assert Customer.objects.get().tracking == {}
 
 
+@pytest.mark.parametrize("mark", ["is_hijacked", "is_impersonate"])
+def test_user_as_whom_a_colleague_acts_credits_nobody(rf: RequestFactory, mark: str) -> None:
+    """The middlewares of django-hijack and django-impersonate mark the user of such a request."""
+    request = rf.get("/", {"tracking_data": "clicked-by-staff"})
+    user = request.user = User.objects.create_user("alex")
+    touches = attribution.Touches(request)
+    touches.landing = attribution.capture(b"tracking_data=a", ("tracking_data",), datetime.now(UTC))
+    setattr(request, "track360", touches)  # noqa: B010  what the middleware sets
+
+    before = attribution.of(request)
+    setattr(user, mark, True)
+    customers.report(user, request=request)
+
+    assert before is not None
+    assert before.last is not None
+    assert Customer.objects.get().tracking == {}
+
+
 def test_user_made_outside_a_request_is_no_customer() -> None:
     """Shell, imports and tasks report nobody by themselves."""
     User.objects.create_user("alex")
@@ -703,6 +721,23 @@ def test_unverified_user_nobody_parked_is_not_delivered(
     assert track360_sandbox.store.log.entries() == ()
     customer = Customer.objects.get()
     assert (customer.status, customer.reason) == ("held", "unverified")
+
+
+def test_package_whose_table_is_not_there_costs_no_signup(
+    client: Client, settings: HostSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A package that can't be asked knows nothing, and its query ruins nobody's transaction."""
+    configure(settings, REPORT_ON="activation")
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {EmailAddress._meta.db_table} RENAME TO away")
+    land(client)
+
+    join(client)
+
+    customer = Customer.objects.get()
+    assert (customer.status, customer.tracking) == ("pending", ATTRIBUTED)
+    assert "allauth.account can't be asked" in caplog.text
 
 
 def test_verification_that_is_optional_holds_nobody(client: Client, settings: HostSettings) -> None:

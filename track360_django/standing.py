@@ -111,7 +111,8 @@ def _answer(app: str, question: Question, users: Collection[Any]) -> Pks:
             return ask(users)
     except Exception as error:  # noqa: BLE001  whatever is wrong with the package, it costs nobody a signup
         logger.warning(
-            "track360: %s can't be asked whom it has verified (%s): its users count as verified.",
+            "track360: %s can't be asked whom it has verified, or made up (%s): its users count as verified, and as no "
+            "guests.",
             app,
             type(error).__name__,
         )
