@@ -225,6 +225,30 @@ def test_second_touch_becomes_the_last_and_leaves_the_first() -> None:
     assert (memory.first.params["tracking_data"], memory.last.params["tracking_data"]) == ("a", "b")
 
 
+def test_landing_counts_after_one_of_a_server_whose_clock_is_ahead() -> None:
+    """A touch of the future keeps no later landing out."""
+    now = datetime.now(UTC)
+    ahead = touch("ahead", -timedelta(minutes=1))
+
+    memory = Memory(first=ahead, last=ahead).with_touch(
+        Touch(params={"tracking_data": "now"}, at=now.replace(microsecond=0)), 30 * DAY, now
+    )
+
+    assert memory.last is not None
+    assert memory.last.params == {"tracking_data": "now"}
+
+
+def test_touch_that_is_left_is_both() -> None:
+    """Where the first touch has expired, the oldest one that has not is the first."""
+    state = Memory(first=touch("old", 31 * DAY), last=touch("young", DAY)).as_state()
+
+    memory = attribution.parse_state(state, Settings())
+
+    assert memory.first == memory.last
+    assert memory.last is not None
+    assert memory.last.params == {"tracking_data": "young"}
+
+
 def test_expired_first_touch_gives_way() -> None:
     """A first touch that is too old is replaced by the new one."""
     memory = Memory().with_touch(touch("a", 31 * DAY), 30 * DAY).with_touch(touch("b"), 30 * DAY)
@@ -346,7 +370,7 @@ def test_cookie_signed_too_long_ago_is_ignored(rf: RequestFactory, monkeypatch: 
 
 def test_cookie_of_the_former_secret_key_is_recalled(rf: RequestFactory, settings: HostSettings) -> None:
     """Rotating the host's key forgets nobody, while the former key is a fallback."""
-    memory = Memory(last=touch("a"))
+    memory = Memory(first=touch("a"), last=touch("a"))
     cookie = sign(memory)
 
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "the-next-key", [settings.SECRET_KEY]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
+from django.test import AsyncClient, Client
 from pytest_django import Settings as HostSettings
 
 from track360_django import attribution
@@ -129,3 +131,67 @@ def test_what_one_brand_signed_is_nothing_to_another(settings: HostSettings) -> 
     assert found is None
     assert blue.get("/host/touches/").json()["last"] is None
     assert join(blue, "bo").unattributed_reason == "refused_forged"
+
+
+def test_brand_default_keeps_what_was_remembered_before_there_were_several(settings: HostSettings) -> None:
+    """Cookies, sessions and links of the time with one brand are those of the brand "default"."""
+    several = settings.TRACK360
+    settings.TRACK360 = {name: value for name, value in several.items() if name != "BRANDS"}
+    client, other = Client(headers=RED), Client(headers=RED)
+    client.get("/host/page/?tracking_data=of-old")
+    token = client.get("/host/carry/").content.decode()
+    settings.TRACK360 = {
+        **several,
+        "BRANDS": {"default": {"HOSTS": ["red.example"]}, "blue": {"HOSTS": ["blue.example"]}},
+    }
+
+    other.get(f"/host/page/?t360={token}")
+
+    assert join(client, "alex").tracking == {"tracking_data": "of-old"}
+    assert join(other, "bo").tracking == {"tracking_data": "of-old"}
+
+
+class TellTenant:
+    """A middleware of the host's own that tells whose the request is."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        """Note the tenant."""
+        request.tenant = "blue"
+        return self.get_response(request)
+
+
+def test_brand_may_be_told_by_a_middleware_behind_ours(settings: HostSettings) -> None:
+    """Whose landing it is, is asked when it has been told."""
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.test_capture_by_brand.TellTenant"]
+    settings.TRACK360 = {
+        **settings.TRACK360,
+        "BRAND_RESOLVER": lambda request: request.tenant,
+        "BRANDS": {"red": {}, "blue": {}},
+    }
+    client = Client()
+
+    client.get("/host/page/?tracking_data=a")
+
+    customer = join(client, "alex")
+    assert (customer.brand, customer.tracking) == ("blue", {"tracking_data": "a"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_brand_may_be_asked_of_the_database_under_asgi(settings: HostSettings) -> None:
+    """A resolver that asks a table loses no landing of an asynchronous server."""
+    settings.TRACK360 = {
+        **settings.TRACK360,
+        "BRAND_RESOLVER": lambda _: "blue" if User.objects.exists() else "red",
+        "BRANDS": {"red": {}, "blue": {}},
+    }
+    User.objects.create(username="somebody")
+    visitor = AsyncClient()
+
+    async_to_sync(visitor.get)("/host/async-page/?tracking_data=a")
+    async_to_sync(visitor.post)("/host/async-join/", {"username": "alex"})
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.tracking) == ("blue", {"tracking_data": "a"})

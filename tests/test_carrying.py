@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import User
+from django.db import connection
 from django.http import HttpRequest
 from django.test import AsyncClient, Client, RequestFactory
 from pytest_django import Settings as HostSettings
@@ -44,10 +45,10 @@ def post(browser: Browser, path: str, data: Any, **extra: Any) -> Any:
     return browser.post(path, data, **extra)
 
 
-def join(browser: Browser, path: str = "join", data: Any = None, **extra: Any) -> Customer:
+def join(browser: Browser, path: str = "join/", data: Any = None, **extra: Any) -> Customer:
     """Sign up at one of the host's small views, and return the customer."""
     form = {"username": f"player-{User.objects.count()}"} | (data or {})
-    answer = post(browser, f"/host/{path}/", form, **extra)
+    answer = post(browser, f"/host/{path}", form, **extra)
     assert answer.status_code == 200
     return Customer.objects.latest("pk")
 
@@ -69,7 +70,7 @@ def tracked(customer: Customer) -> str | None:
         pytest.param("tracking_data=a%2520b%2Bc", "a%20b+c", id="decoded-once"),
         pytest.param("a%20b+c", "a%20b+c", id="bare-is-verbatim"),
         pytest.param("tracking_data=%D7%A9", "ש", id="escaped-letters"),
-        pytest.param("a=b&c", "a=b&c", id="bare-with-signs"),
+        pytest.param("YWJj==", "YWJj==", id="bare-with-padding"),
     ],
 )
 def test_header_attributes_a_signup(browser: Browser, header: str, value: str) -> None:
@@ -87,6 +88,8 @@ def test_header_attributes_a_signup(browser: Browser, header: str, value: str) -
         ("tracking_data=%00", "refused_control_character"),
         ("\xff\xfe", "refused_undecodable"),
         ("t360=forged", "refused_forged"),
+        ("trackingdata=misspelt", "refused_unknown_parameter"),
+        ("utm_source=x&sub=y", "refused_unknown_parameter"),
     ],
 )
 def test_header_that_is_refused_is_the_reason(browser: Browser, header: str, reason: str) -> None:
@@ -113,6 +116,16 @@ def test_older_value_of_a_script_does_not_displace_a_newer_link(browser: Browser
     assert tracked(customer) == "today"
     assert customer.first_touch is not None
     assert customer.first_touch["params"] == {"tracking_data": "yesterday"}
+
+
+@pytest.mark.parametrize("path", ["join-json/", "join-json-stream/"])
+def test_time_of_a_json_body_may_be_a_number(browser: Browser, path: str) -> None:
+    """Seconds are a number in JSON, and an old value is as old as it says."""
+    long_ago = int((datetime.now(UTC) - timedelta(days=31)).timestamp())
+
+    customer = join(browser, path, {"tracking_data": VALUE, "t360_at": long_ago}, content_type=JSON)
+
+    assert (customer.tracking, customer.unattributed_reason) == ({}, "expired")
 
 
 @pytest.mark.parametrize("at", ["", "x", "-1e9", "9" * 400, "99999999999", "1e3", "٣", "\x00"])
@@ -150,7 +163,7 @@ def test_field_of_a_form_attributes_a_signup(browser: Browser) -> None:
     assert tracked(join(browser, data={"tracking_data": VALUE})) == VALUE
 
 
-@pytest.mark.parametrize("path", ["join-json", "join-json-stream"])
+@pytest.mark.parametrize("path", ["join-json/", "join-json-stream/"])
 def test_field_of_a_json_body_attributes_a_signup(browser: Browser, path: str) -> None:
     """A JSON client sends the value beside its other fields, whichever way the host reads the body."""
     customer = join(browser, path, {"tracking_data": VALUE}, content_type=JSON)
@@ -167,6 +180,26 @@ def test_field_that_is_no_value_changes_nothing(client: Client, field: Any) -> N
 
     assert answer.status_code == 200
     assert Customer.objects.get().tracking == {}
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_json_body_of_other_methods_attributes_a_signup(client: Client, method: str) -> None:
+    """An API that makes users by PUT or PATCH is heard as well."""
+    getattr(client, method)(
+        "/host/join-json/", json.dumps({"username": "alex", "tracking_data": VALUE}), content_type=JSON
+    )
+
+    assert tracked(Customer.objects.get()) == VALUE
+
+
+def test_signup_by_a_form_without_an_action_is_attributed(browser: Browser, settings: HostSettings) -> None:
+    """A form that is sent to the landing's own address carries the value in it, without cookies and consent."""
+    configure(settings, CONSENT=lambda _: False)
+
+    customer = join(browser, path=f"join/?tracking_data={VALUE}")
+
+    assert tracked(customer) == VALUE
+    assert "track360" not in browser.cookies
 
 
 def test_body_that_nobody_reads_is_not_read_by_us(client: Client) -> None:
@@ -321,7 +354,7 @@ def test_promo_code_counts_beside_the_header_of_a_script(browser: Browser, setti
     configure(settings, PROMO_CODES={"SUMMER": VALUE})
     header = {"X-Track360-Tracking": "tracking_data=a-link&t360_at=1"}
 
-    customer = join(browser, "join-json", {"promo_code": "SUMMER"}, content_type=JSON, headers=header)
+    customer = join(browser, "join-json/", {"promo_code": "SUMMER"}, content_type=JSON, headers=header)
 
     assert tracked(customer) == VALUE
 
@@ -356,6 +389,39 @@ def test_promo_code_that_nobody_knows_is_the_reason(
     assert (customer.tracking, customer.unattributed_reason) == ({}, "refused_unknown_promo_code")
 
 
+def ask_database(code: str) -> str | None:
+    """Be a host that keeps its codes in a table."""
+    return VALUE if User.objects.filter(username=code).exists() else None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_promo_codes_may_be_asked_of_the_database(browser: Browser, settings: HostSettings) -> None:
+    """A function that asks a table works on both kinds of server."""
+    User.objects.create(username="SUMMER")
+    configure(settings, PROMO_CODES=ask_database)
+
+    get(browser, "/host/page/?promo_code=SUMMER")
+
+    assert last_value(browser) == VALUE
+
+
+def break_query(_: str) -> str:
+    """Be a host's function that ruins its transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT no_such_column FROM auth_user")
+    return "never"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_promo_function_with_a_database_error_costs_no_customer(
+    browser: Browser, settings: HostSettings
+) -> None:
+    """A query that fails ruins neither the signup's transaction nor its attribution."""
+    configure(settings, PROMO_CODES=break_query)
+
+    assert tracked(join(browser, data={"promo_code": "SUMMER", "tracking_data": VALUE})) == VALUE
+
+
 def test_promo_code_without_codes_is_the_hosts_own(browser: Browser) -> None:
     """A host that has promo codes of its own for something else is left alone."""
     answer = get(browser, "/host/page/?promo_code=SUMMER")
@@ -381,6 +447,38 @@ def test_nothing_is_stored_before_consent(browser: Browser, settings: HostSettin
     assert not answer.cookies
     assert answer.json()["tracking_data"] == VALUE
     assert remembered(browser) == NOTHING
+    assert join(browser).unattributed_reason == "no_consent"
+
+
+async def agree_later(_: HttpRequest) -> bool:
+    """Be a function that is asked wrongly, and always."""
+    return True
+
+
+NO_FUNCTION = "yes"
+
+
+@pytest.mark.parametrize(
+    "consent",
+    [
+        agree_later,
+        False,
+        ["yes"],
+        "tests.test_carrying.NO_FUNCTION",
+        "tests.test_carrying.nowhere",
+        lambda request: request.COOKIES["agreed"] == "yes",
+    ],
+    ids=["async", "false", "list", "no-function", "nowhere", "raises"],
+)
+def test_consent_that_nobody_gave_stores_nothing_and_costs_no_customer(
+    browser: Browser, settings: HostSettings, consent: Any
+) -> None:
+    """What is no clear yes is a no; the signup is reported all the same, and says why."""
+    configure(settings, CONSENT=consent)
+
+    answer = get(browser, f"/host/page/?tracking_data={VALUE}")
+
+    assert not answer.cookies
     assert join(browser).unattributed_reason == "no_consent"
 
 
@@ -410,6 +508,7 @@ def test_consent_keeps_the_value_that_its_form_carries(browser: Browser, setting
     "headers",
     [
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://blog.testserver"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": ""},
@@ -440,6 +539,32 @@ def test_signup_clears_the_browser(browser: Browser) -> None:
     assert (tracked(first), tracked(second)) == (VALUE, None)
     assert second.unattributed_reason == "no_parameter"
     assert remembered(browser) == NOTHING
+
+
+def test_form_that_was_open_since_before_the_signup_brings_nothing_back(
+    client: Client, settings: HostSettings
+) -> None:
+    """Who is logged in has signed up: what an older tab carries was used."""
+    configure(settings, CONSENT=lambda _: True)
+    fields = get(client, f"/host/fields/?tracking_data={VALUE}").json()
+    join(client)
+    client.force_login(User.objects.get())
+
+    client.post("/host/agree/", fields)
+
+    assert remembered(client) == NOTHING
+
+
+def test_signup_whose_page_fails_clears_the_session_too(client: Client, settings: HostSettings) -> None:
+    """The customer is written down, so the touch is used, whatever the page says."""
+    configure(settings, STORAGE=("session",))
+    client.raise_request_exception = False
+    client.get(f"/host/page/?tracking_data={VALUE}")
+
+    client.post("/host/join-and-fail/", {"username": "alex"})
+
+    assert tracked(Customer.objects.get()) == VALUE
+    assert remembered(client) == NOTHING
 
 
 @pytest.mark.django_db(transaction=True)

@@ -183,6 +183,7 @@ WRONG: Mapping[str, tuple[str, Any, str]] = {
     "no-such-module": ("E009", {**RIGHT, "CONSENT": "no.such.module"}, "dotted path"),
     "no-such-function": ("E009", {**RIGHT, "BEFORE_SEND": "pathlib.nothing"}, "dotted path"),
     "no-function": ("E009", {**RIGHT, "RESPONSE_CHECK": "sys.maxsize"}, "dotted path"),
+    "async-function": ("E009", {**RIGHT, "CONSENT": "asyncio.sleep"}, "dotted path"),
     "no-such-shape": ("E009", {**RIGHT, "PRODUCT_FIELD": "track360_django.products.sufix"}, "dotted path"),
     "no-shape": ("E009", {**RIGHT, "PRODUCT_FIELD": "sys.maxsize"}, "dotted path"),
     "shape-in-a-brand": ("E009", brand(PRODUCT_FIELD="no.such.module"), "dotted path"),

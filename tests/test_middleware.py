@@ -461,6 +461,17 @@ def test_session_counts_when_the_cookie_remembers_nothing(browser: Browser) -> N
     assert last_value(browser) == "a"
 
 
+@pytest.mark.parametrize("query", ["", "?tracking_data=a"], ids=["page", "landing"])
+def test_landing_overwrites_no_session_of_a_parallel_request(client: Client, query: str) -> None:
+    """What another tab put into the session while the page was made is still there."""
+    client.get("/host/begin-session/")
+
+    client.get(f"/host/slow/{query}")
+
+    assert client.session["cart"] == [1]
+    assert last_value(client) == ("a" if query else None)
+
+
 def test_server_without_sessions_remembers_by_cookie(browser: Browser, settings: HostSettings) -> None:
     """A host without the session middleware has the cookie."""
     settings.MIDDLEWARE = [MIDDLEWARE]
@@ -501,6 +512,17 @@ def test_cookie_follows_the_settings(browser: Browser, settings: HostSettings) -
 
     assert (cookie["domain"], cookie["path"], cookie["samesite"]) == (".example.com", "/host/", "Strict")
     assert cookie["secure"]
+
+
+@pytest.mark.parametrize(("own", "domain"), [(None, ".example.com"), ("", ""), (".other.com", ".other.com")])
+def test_cookie_goes_where_the_hosts_session_goes(
+    browser: Browser, settings: HostSettings, own: str | None, domain: str
+) -> None:
+    """Without a choice of its own the cookie follows SESSION_COOKIE_DOMAIN: else two names disagree about a visitor."""
+    configure(settings, COOKIE_DOMAIN=own)
+    settings.SESSION_COOKIE_DOMAIN = ".example.com"
+
+    assert get(browser, "/host/page/?tracking_data=a").cookies["track360"]["domain"] == domain
 
 
 def test_cookie_is_as_secure_as_the_hosts_session(browser: Browser, settings: HostSettings) -> None:

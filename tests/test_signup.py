@@ -445,9 +445,11 @@ def test_sign_up_nobody_released_is_delivered_a_minute_later(
     token = attribution.serving.set(attribution.Touches(request := rf.post("/")))
     touches = attribution.current()
     assert touches is not None
-    touches.landing = attribution.capture(
+    landing = attribution.capture(
         f"tracking_data={TRACKING_DATA}".encode(), ("tracking_data",), datetime.now(UTC)
     )
+    assert landing is not None
+    touches.land(landing)
     user = User.objects.create_user("alex")
     attribution.serving.reset(token)
     assert request.method == "POST"
@@ -1261,9 +1263,11 @@ def test_inactive_signup_of_a_source_waits_without_the_safety_net(
     configure(settings, REPORT_ON="activation", SIGNUP_SOURCES=["allauth"])
     request = rf.get("/", {"tracking_data": TRACKING_DATA})
     touches = attribution.Touches(request)
-    touches.landing = attribution.capture(
+    landing = attribution.capture(
         f"tracking_data={TRACKING_DATA}".encode(), ("tracking_data",), datetime.now(UTC)
     )
+    assert landing is not None
+    touches.land(landing)
     setattr(request, "track360", touches)  # noqa: B010  what the middleware sets
     user = User.objects.create(username="alex", is_active=False)
 

@@ -61,6 +61,33 @@ def test_form_that_is_sent_from_a_browser_without_cookies_is_attributed(client: 
     assert Customer.objects.get(user_pk=str(user.pk)).tracking == {"tracking_data": "2001_1000_abc"}
 
 
+@pytest.mark.parametrize(
+    ("path", "keeps_token", "status"),
+    [("/host/join/", True, 200), ("/host/join/", False, 403), ("/host/api/join/", False, 200)],
+    ids=["token-is-kept", "all-is-lost", "view-is-exempt"],
+)
+def test_form_without_our_cookie_is_attributed_where_django_takes_it(
+    client: Client,
+    path: str,
+    keeps_token: bool,  # noqa: FBT001  a parameter
+    status: int,
+) -> None:
+    """Who has lost our cookie alone is attributed; who has lost Django's as well needs a view that is exempt."""
+    client.get("/host/page/?tracking_data=2001_1000_abc")
+    fields = fields_of(client.get("/host/form/"))
+    browser = Client(enforce_csrf_checks=True)
+    token = browser.get("/signup/").cookies["csrftoken"].value
+    if not keeps_token:
+        browser.cookies.clear()
+
+    answer = browser.post(path, {"username": "alex", "csrfmiddlewaretoken": token, **fields})
+
+    assert answer.status_code == status
+    assert [customer.tracking for customer in Customer.objects.all()] == (
+        [{"tracking_data": "2001_1000_abc"}] if status == 200 else []
+    )
+
+
 @pytest.mark.parametrize(("attribution", "value"), [("first", "a"), ("last", "b")])
 def test_form_holds_the_touch_that_is_credited(
     client: Client, settings: HostSettings, attribution: str, value: str

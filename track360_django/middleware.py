@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -31,6 +30,7 @@ _serving = attribution.serving
 _has_parameter = attribution.has_parameter
 _watch = attribution.watch
 _entrance = conf.entrance
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class TrackingMiddleware:
@@ -84,26 +84,21 @@ def _enter(request: HttpRequest) -> attribution.Touches:
     request.track360 = touches  # type: ignore[attr-defined]  # our public attribute on Django's request
     query_string = request.META.get("QUERY_STRING")
     if query_string and _has_parameter(query_string, _entrance().params):
-        _land(touches, query_string)
-    if request.method == "POST":
+        _note_query(touches, query_string)
+    if request.method in _WITH_BODY:
         touches.has_body = True
         _watch(request)
     return touches
 
 
-def _land(touches: attribution.Touches, query_string: str) -> None:
+def _note_query(touches: attribution.Touches, query_string: str) -> None:
+    """Note what the URL says; it is read later, for whose it is may be told by a middleware behind this one."""
     request = touches.request
-    if not attribution.is_document(request.META, request.method):
-        return
-    # WSGI hands bytes over as latin-1 text, ASGI as UTF-8 text.
-    raw = query_string.encode("latin-1" if hasattr(request, "environ") else "utf-8", "replace")
-    try:
-        if touches.settings.ENABLED:
-            landing = attribution.landing_in(raw, touches.settings, datetime.now(UTC))
-            if landing is not None:
-                touches.land(landing)
-    except Exception as error:  # noqa: BLE001  the host's resolver may raise anything
-        _log_unremembered(error)
+    touches.is_landing = attribution.is_document(request.META, request.method)
+    if touches.is_landing or request.method in _WITH_BODY:
+        # WSGI hands bytes over as latin-1 text, ASGI as UTF-8 text.
+        encoding = "latin-1" if hasattr(request, "environ") else "utf-8"
+        touches.query = query_string.encode(encoding, "replace")
 
 
 def _has_work(touches: attribution.Touches) -> bool:
@@ -115,19 +110,37 @@ def _has_work(touches: attribution.Touches) -> bool:
 
 def _finish(touches: attribution.Touches, response: HttpResponseBase) -> None:
     """Do what a response still needs: remember its landing, keep it apart in caches, release its signup."""
-    if touches.landing is not None:
-        _tell_refusals(touches, touches.landing)
+    landing = _landing_of(touches)
+    if landing is not None:
+        _tell_refusals(touches, landing)
     if touches.held:
         signup.release(touches)
     if touches.is_forgotten or _has_signed_up(touches):
         _forget(touches, response)
-    elif touches.landing is not None or touches.carries_news:
+    elif landing is not None or (touches.carries_news and _is_nobody_known(touches)):
         _remember(touches, response)
     if touches.is_read or touches.is_private:
         # As the session does: what the page said may depend on who asked.
         patch_vary_headers(response, ("Cookie", attribution.HEADER))
     if touches.is_private:
         patch_cache_control(response, private=True)
+
+
+def _landing_of(touches: attribution.Touches) -> attribution.Landing | None:
+    try:
+        return touches.landing
+    except Exception as error:  # noqa: BLE001  see _log_unremembered
+        _log_unremembered(error)
+        return None
+
+
+def _is_nobody_known(touches: attribution.Touches) -> bool:
+    """Tell whether nobody is logged in: a form that was open since before a signup brings nothing back."""
+    try:
+        return not getattr(getattr(touches.request, "user", None), "is_authenticated", False)
+    except Exception as error:  # noqa: BLE001  see _log_unremembered
+        _log_unremembered(error)
+        return False
 
 
 def _tell_refusals(touches: attribution.Touches, landing: attribution.Landing) -> None:

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from django.conf import settings as django_settings
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpResponse, UnreadablePostError
 from django.http.request import RawPostDataException
 from django.middleware.csrf import CsrfViewMiddleware
-from django.utils.http import is_same_domain
 from django.views.decorators.csrf import csrf_exempt
 
 from track360_django import attribution
@@ -41,6 +39,8 @@ FORGET: Final = "forget"
 # not have, and the view is exempt from Django's check in order to apply its own.
 
 
+# Visitors who have no account yet are whom it is for, also under Django's `LoginRequiredMiddleware`.
+@login_not_required
 @csrf_exempt
 def remember(request: HttpRequest) -> HttpResponse:
     """
@@ -71,12 +71,13 @@ def _serve(request: HttpRequest) -> HTTPStatus:
     return HTTPStatus.NO_CONTENT
 
 
-def _carry_out(fields: Mapping[str, str], touches: attribution.Touches) -> None:
+def _carry_out(fields: Mapping[str, Any], touches: attribution.Touches) -> None:
     """Have the middleware remember or forget when the request ends."""
     if FORGET in fields:
         touches.forget()
     elif touches.settings.ENABLED:
-        landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
+        texts = attribution.texts_of(fields, attribution.names_of_fields(touches.settings))
+        landing = attribution.landing_of(texts, touches.settings, datetime.now(UTC))
         if landing is not None:
             touches.land(landing)
 
@@ -96,33 +97,8 @@ def _refuse(request: HttpRequest) -> HTTPStatus | None:
 
 def _comes_from_us(request: HttpRequest) -> bool:
     """Tell whether a page of the host's own sent a request; see Note [Who may make a browser remember]."""
-    site, origin = request.META.get("HTTP_SEC_FETCH_SITE"), request.META.get("HTTP_ORIGIN")
-    if site == "same-origin":
-        return True
-    if origin is not None:
-        return _is_trusted(origin) or (site is None and origin == _origin_of(request))
-    return site is None and _has_token(request)
-
-
-def _is_trusted(origin: str) -> bool:
-    """Tell whether an origin is one of `CSRF_TRUSTED_ORIGINS`, which may begin with `https://*.`."""
-    try:
-        sent = urlsplit(origin)
-    except ValueError:
-        return False
-    for trusted in django_settings.CSRF_TRUSTED_ORIGINS:
-        known = urlsplit(trusted)
-        is_known = is_same_domain(sent.netloc.lower(), known.netloc.lstrip("*").lower())
-        if origin == trusted or ("*" in trusted and sent.scheme == known.scheme and is_known):
-            return True
-    return False
-
-
-def _origin_of(request: HttpRequest) -> str | None:
-    try:
-        return f"{request.scheme}://{request.get_host()}"
-    except SuspiciousOperation:
-        return None
+    said = attribution.says_own_page(request)
+    return _has_token(request) if said is None else said
 
 
 class _Check(CsrfViewMiddleware):
@@ -143,15 +119,12 @@ def _has_token(request: HttpRequest) -> bool:
         return False
 
 
-def _fields_of(request: HttpRequest) -> Mapping[str, str] | None:
-    """Return the fields of a small body, texts alone; None when it can't be read."""
+def _fields_of(request: HttpRequest) -> Mapping[str, Any] | None:
+    """Return the fields of a small body; None when it can't be read."""
     try:
         found = json.loads(request.body) if request.content_type == JSON else request.POST.dict()
     except (ValueError, RecursionError, SuspiciousOperation, BadRequest):
         return None
     except (RequestDataTooBig, UnreadablePostError, RawPostDataException):
         return None
-    if not isinstance(found, Mapping):
-        return None
-    # Numbers: the time may be one.
-    return {str(name): str(value) for name, value in found.items() if isinstance(value, str | int)}
+    return found if isinstance(found, Mapping) else None

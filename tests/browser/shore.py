@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from http import HTTPStatus
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -51,13 +52,15 @@ class Site:
     """
     A static site: `pages` are HTML by path.
 
-    Everything else comes from `origin` (host and port), or is answered with nothing, whatever the method.
+    Everything else comes from `origin` (host and port), or is answered with nothing, whatever the method; with a status
+    of its own, if `statuses` has one for the path.
     """
 
     port: int = 0
     origin: str = ""
     pages: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
@@ -138,7 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._say(200, "text/javascript", SCRIPT.read_bytes())
         if path.endswith(".js"):
             return self._say(200, "text/javascript", site.pages.get(path, "").encode())
-        return self._say(200, "text/html", site.pages.get(path, "<!doctype html>").encode())
+        status = site.statuses.get(path, 200)
+        content = "" if status == HTTPStatus.NO_CONTENT else site.pages.get(path, "<!doctype html>")
+        return self._say(status, "text/html", content.encode())
 
     def _fetch(self, origin: str, body: bytes) -> None:
         connection = HTTPConnection(origin)

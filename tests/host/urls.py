@@ -40,6 +40,8 @@ urlpatterns = [
     path("host/fields/", views.fields),
     path("host/carry/", views.carry),
     path("host/agree/", views.agree),
+    path("host/begin-session/", views.begin_session),
+    path("host/slow/", views.slow),
     path("host/withdraw/", views.withdraw),
     path("host/report/", views.report),
     path("host/report-visitor/", views.report_visitor),

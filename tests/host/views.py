@@ -196,6 +196,21 @@ def agree(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{len(request.POST)} fields")
 
 
+def begin_session(request: HttpRequest) -> HttpResponse:
+    """Begin a session, as a visitor who fills a cart has one."""
+    request.session["seen"] = True
+    return HttpResponse("hello")
+
+
+def slow(request: HttpRequest) -> HttpResponse:
+    """Look into the session, while another tab puts something into the cart."""
+    request.session.get("cart")
+    other = type(request.session)(request.session.session_key)
+    other["cart"] = [1]
+    other.save()
+    return HttpResponse("page")
+
+
 def withdraw(request: HttpRequest) -> HttpResponse:
     """Forget a visitor who asks for it."""
     _touches(request).forget()

@@ -8,7 +8,7 @@ from track360_django.attribution.capturing import (
     landing_in,
     landing_of,
 )
-from track360_django.attribution.carried import HEADER, watch
+from track360_django.attribution.carried import HEADER, names_of_fields, says_own_page, texts_of, watch
 from track360_django.attribution.remembering import (
     SALT,
     SCRIPT_COOKIE,
@@ -45,10 +45,13 @@ __all__ = [
     "landing_in",
     "landing_of",
     "may_remember",
+    "names_of_fields",
     "of",
     "parse_state",
     "reads_session",
+    "says_own_page",
     "serving",
+    "texts_of",
     "watch",
     "window_of",
     "write_cookie",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TIME_FIELD: Final = "t360_at"
 
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
+_FOREIGN_PAIR: Final = re.compile(rb"&|^[A-Za-z][\w.-]*=[^=]")
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Cubot makes phones.
 _CRAWLER: Final = re.compile(
@@ -39,11 +40,11 @@ def has_parameter(query_string: str, names: tuple[str, ...]) -> bool:
     for name in names:
         if name in query_string:
             return True
+    if "%5" not in query_string:
+        return False
     # Some link builders escape the underscore.
-    if "%5F" in query_string or "%5f" in query_string:
-        query_string = query_string.replace("%5F", "_").replace("%5f", "_")
-        return any(name in query_string for name in names)
-    return False
+    unescaped = query_string.replace("%5F", "_").replace("%5f", "_")
+    return any(name in unescaped for name in names)
 
 
 @lru_cache(maxsize=64)
@@ -99,12 +100,16 @@ def landing_in_header(raw: str, settings: Settings, now: datetime) -> Landing | 
     Return what the header `X-Track360-Tracking` brings.
 
     It holds form-encoded pairs, with the names of the fields of a form, or a bare value of the first tracking parameter.
+    Other pairs are no value: they would be a misspelt name, or somebody else's.
     """
     names = (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, *promotion.names(settings))
     content = raw.encode("latin-1", "replace")
     pairs = [(name, _decode(value)) for name, value in _pairs(content, names)]
-    if not pairs:
-        return _judged([(settings.TRACKING_PARAMS[0], _text(content))], now.replace(microsecond=0))
+    if not pairs and settings.TRACKING_PARAMS:
+        name = settings.TRACKING_PARAMS[0]
+        if _FOREIGN_PAIR.search(content):
+            return Landing(refusals=((name, "unknown_parameter"),))
+        return _judged([(name, _text(content))], now.replace(microsecond=0))
     broken = [name for name, value in pairs if value is None]
     fields = {name: value for name, value in pairs if value is not None}
     refused = Landing(refusals=tuple((name, "undecodable") for name in broken))

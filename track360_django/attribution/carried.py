@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.core.exceptions import SuspiciousOperation
+from django.utils.http import is_same_domain
 
 from track360_django.attribution.capturing import TIME_FIELD
 from track360_django.conf import CARRY_PARAM
@@ -55,16 +60,48 @@ class CopyingStream:
         return iter(self.readline, b"")
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        # Also of a copy that is being made, and has no stream yet.
+        return (
+            getattr(self.__dict__["_stream"], name)
+            if "_stream" in self.__dict__
+            else super().__getattribute__(name)
+        )
 
 
-def is_of_own_page(meta: Mapping[str, Any]) -> bool:
-    """Tell whether a form comes from a page of the host's own site, as the browser says."""
-    site, origin = meta.get("HTTP_SEC_FETCH_SITE"), meta.get("HTTP_ORIGIN")
-    if site is not None:
-        return site in {"same-origin", "same-site"}
-    # Older browsers say it with each form, and the oldest say nothing.
-    return origin is None or origin.partition("://")[2] == meta.get("HTTP_HOST")
+def says_own_page(request: HttpRequest) -> bool | None:
+    """
+    Tell whether the browser says that a page of the host's own sent a request; None where it says nothing.
+
+    Browsers say it in headers that no page can set: `Sec-Fetch-Site`, and `Origin` in those that are older. This very
+    origin is the host's, and those of `CSRF_TRUSTED_ORIGINS`; another sub-domain may be somebody's blog.
+    """
+    site, origin = request.META.get("HTTP_SEC_FETCH_SITE"), request.META.get("HTTP_ORIGIN")
+    if site == "same-origin":
+        return True
+    if origin is not None:
+        return _is_trusted(origin) or (site is None and origin == _origin_of(request))
+    return None if site is None else False
+
+
+def _is_trusted(origin: str) -> bool:
+    """Tell whether an origin is one of `CSRF_TRUSTED_ORIGINS`, which may begin with `https://*.`."""
+    try:
+        sent = urlsplit(origin)
+    except ValueError:
+        return False
+    for trusted in django_settings.CSRF_TRUSTED_ORIGINS:
+        known = urlsplit(trusted)
+        is_known = is_same_domain(sent.netloc.lower(), known.netloc.lstrip("*").lower())
+        if origin == trusted or ("*" in trusted and sent.scheme == known.scheme and is_known):
+            return True
+    return False
+
+
+def _origin_of(request: HttpRequest) -> str | None:
+    try:
+        return f"{request.scheme}://{request.get_host()}"
+    except SuspiciousOperation:
+        return None
 
 
 def watch(request: HttpRequest) -> None:
@@ -87,10 +124,23 @@ def fields_of(request: HttpRequest, settings: Settings) -> dict[str, str]:
 
     A form's, or the top level of a JSON object.
     """
-    names = (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, settings.PROMO_PARAM)
+    names = names_of_fields(settings)
     found: Mapping[str, Any] = request.POST if "_post" in request.__dict__ else {}
-    found = found or _json(request)
-    return {name: value for name in names if isinstance(value := found.get(name), str) and value}
+    return texts_of(found or _json(request), names)
+
+
+def texts_of(found: Mapping[Any, Any], names: Iterable[str]) -> dict[str, str]:
+    """Return the fields with these names that hold a text; the time may be a number."""
+    texts = {name: found.get(name) for name in names}
+    at = texts.get(TIME_FIELD)
+    if isinstance(at, int) and not isinstance(at, bool):
+        texts[TIME_FIELD] = str(at)
+    return {name: value for name, value in texts.items() if isinstance(value, str) and value}
+
+
+def names_of_fields(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the fields that a header, a form or a script may have for us."""
+    return (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, settings.PROMO_PARAM)
 
 
 def _json(request: HttpRequest) -> Mapping[str, Any]:

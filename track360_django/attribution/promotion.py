@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db import connections, router, transaction
+
 from track360_django.attribution.touch import Landing, Touch
 from track360_django.conf import function
+from track360_django.models import Customer
 from track360_django.payloads import refuse_tracking
 
 if TYPE_CHECKING:
@@ -52,7 +55,14 @@ def _params_of(code: str, settings: Settings) -> dict[str, str]:
 
 def _ask(code: str, codes: Any) -> Any:
     find = function(codes)
-    return find(code) if find is not None else None
+    if find is None:
+        return None
+    using = router.db_for_write(Customer)
+    if not connections[using].in_atomic_block:
+        return find(code)
+    # A query that fails would ruin the transaction that the signup is in.
+    with transaction.atomic(using=using):
+        return find(code)
 
 
 def _look_up(code: str, codes: Mapping[str, str]) -> str | None:

@@ -7,11 +7,13 @@ What the browser brings back is checked again, whoever signed it.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
 from django.core import signing
 from django.utils.http import http_date
@@ -21,10 +23,13 @@ from track360_django.attribution.touch import EXPIRED, Memory, Touch
 from track360_django.payloads import refuse_tracking
 
 if TYPE_CHECKING:
+    from django.contrib.sessions.backends.base import SessionBase
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
     from track360_django.conf import Settings
+
+logger = logging.getLogger(__name__)
 
 SESSION_KEY: Final = "track360"
 SALT: Final = "track360_django.attribution"
@@ -40,9 +45,22 @@ def window_of(settings: Settings) -> timedelta:
 
 
 def may_remember(request: HttpRequest, settings: Settings) -> bool:
-    """Tell whether the visitor consents to being remembered; without a `CONSENT` function, yes."""
-    consent = conf.function(settings.CONSENT)
-    return consent is None or bool(consent(request))
+    """
+    Tell whether the visitor consents to being remembered; without a `CONSENT` function, yes.
+
+    Never raises, and never takes for a yes what is none: a function that fails, is async, or can't be found.
+    """
+    configured = conf.configured(settings.brand, "CONSENT")
+    if configured is None:
+        return True
+    try:
+        ask = conf.function(configured)
+        answer = ask(request) if callable(ask) and not iscoroutinefunction(ask) else False
+    except Exception as error:  # noqa: BLE001  the host's function may raise anything
+        kind = type(error).__name__
+        logger.error("track360: CONSENT raised %s; the visitor is not remembered.", kind)  # noqa: TRY400  it may quote them
+        return False
+    return bool(answer)
 
 
 # One browser may know several brands of a host: what one of them remembers is nothing to another.
@@ -50,12 +68,12 @@ def may_remember(request: HttpRequest, settings: Settings) -> bool:
 
 def salt_of(salt: str, settings: Settings) -> str:
     """Return the salt of one brand's signatures."""
-    return f"{salt}:{settings.brand}" if settings.brand else salt
+    return f"{salt}:{settings.brand}" if _is_apart(settings) else salt
 
 
 def cookie_name(settings: Settings) -> str:
     """Return the name of a brand's cookie: `COOKIE_NAME`, with an ending of its own where a host has several brands."""
-    if not settings.brand or conf.is_own(settings.brand, "COOKIE_NAME"):
+    if not _is_apart(settings) or conf.is_own(settings.brand, "COOKIE_NAME"):
         return settings.COOKIE_NAME
     ending = hashlib.sha256(settings.brand.encode()).hexdigest()[:8]
     return f"{settings.COOKIE_NAME}_{ending}"
@@ -63,7 +81,17 @@ def cookie_name(settings: Settings) -> str:
 
 def session_key(settings: Settings) -> str:
     """Return the key in the session under which a brand's touches are kept."""
-    return f"{SESSION_KEY}:{settings.brand}" if settings.brand else SESSION_KEY
+    return f"{SESSION_KEY}:{settings.brand}" if _is_apart(settings) else SESSION_KEY
+
+
+def _is_apart(settings: Settings) -> bool:
+    """
+    Tell whether a brand's memory has names of its own.
+
+    The one brand that a host had before it had several is "default", and keeps what browsers remember of it. What is
+    nobody's (the brand has no name) is kept from all of them.
+    """
+    return bool(conf.settings.BRANDS) and settings.brand != conf.DEFAULT_BRAND
 
 
 # Recall.
@@ -95,7 +123,7 @@ def parse_state(state: object, settings: Settings) -> Memory:
     touches = [_parse_touch(state.get(name), settings.TRACKING_PARAMS) for name in ("first", "last")]
     first, last = (touch if touch and touch.is_within(window, now) else None for touch in touches)
     if first or last:
-        return Memory(first=first, last=last)
+        return Memory(first=first or last, last=last or first)
     return Memory(lost=EXPIRED if any(touches) else _parse_reason(state.get("lost")))
 
 
@@ -129,7 +157,7 @@ def write_cookie(response: HttpResponseBase, memory: Memory, settings: Settings)
         cookie_name(settings),
         signing.dumps(memory.as_state(), salt=salt_of(SALT, settings), compress=True),
         max_age=window_of(settings),
-        domain=settings.COOKIE_DOMAIN,
+        domain=_domain_of(settings),
         path=settings.COOKIE_PATH,
         secure=bool(
             django_settings.SESSION_COOKIE_SECURE
@@ -141,40 +169,61 @@ def write_cookie(response: HttpResponseBase, memory: Memory, settings: Settings)
     )
 
 
+def _domain_of(settings: Settings) -> str | None:
+    """Return the domain of the cookie: a host whose session is known on sub-domains has visitors who go there."""
+    domain: str | None = django_settings.SESSION_COOKIE_DOMAIN
+    return domain if settings.COOKIE_DOMAIN is None else settings.COOKIE_DOMAIN or None
+
+
 def write_session(
     request: HttpRequest, response: HttpResponseBase, state: dict[str, Any] | None, settings: Settings
 ) -> None:
     """
-    Keep a state in the session, or none, and save it now if nobody else would have.
+    Keep a state in the session, or take it out (None), and save it now if nobody else would have.
 
     SessionMiddleware saves after us, where an error is a page that fails: so what fails, fails here first, and leaves
     a session that nobody has touched.
     """
+    session, key = request.session, session_key(settings)
+    will_be_saved = session.modified and response.status_code < 500
+    if will_be_saved or django_settings.SESSION_SAVE_EVERY_REQUEST:
+        _change(session, key, state)
+    elif session.session_key:
+        # A fresh one: what another request of this visitor wrote meanwhile stays.
+        fresh = type(session)(session.session_key)
+        if _change(fresh, key, state):
+            fresh.save()
+            _send_key(fresh, session.session_key, response)
+    elif state is not None and response.status_code < 500:
+        _begin(request, response, key, state)
+
+
+def _change(session: SessionBase, key: str, state: dict[str, Any] | None) -> bool:
+    """Change the session's entry of ours; tell whether anything was changed."""
+    if state is None:
+        return session.pop(key, None) is not None
+    session[key] = state
+    return True
+
+
+def _begin(request: HttpRequest, response: HttpResponseBase, key: str, state: dict[str, Any]) -> None:
+    """Begin a session for a visitor who has none."""
     session = request.session
-    is_hosts = session.modified
-    key = session_key(settings)
     try:
-        if state is not None:
-            session[key] = state
-        elif session.pop(key, None) is None:
-            return
-        if not is_hosts and response.status_code < 500:
-            session.save()
-            _hand_over(request, response)
+        session[key] = state
+        session.save()
     except Exception:
-        if not is_hosts:
-            request.session = type(session)(request.COOKIES.get(django_settings.SESSION_COOKIE_NAME))
+        request.session = type(session)(None)
         raise
+    if SESSION_MIDDLEWARE in django_settings.MIDDLEWARE:
+        # Else it would be saved twice. A middleware of the host's own may have another idea of the cookie.
+        _send_key(session, None, response)
+        session.modified = False
 
 
-def _hand_over(request: HttpRequest, response: HttpResponseBase) -> None:
-    """
-    Set the cookie of a session that was saved a moment ago, so that Django's own middleware does not save it again.
-
-    Only where that middleware is the host's: one of the host's own may have another idea of the cookie.
-    """
-    session = request.session
-    if SESSION_MIDDLEWARE not in django_settings.MIDDLEWARE or session.is_empty():
+def _send_key(session: SessionBase, known: str | None, response: HttpResponseBase) -> None:
+    """Set the session's cookie, as Django does, if the browser knows another one."""
+    if session.session_key == known:
         return
     max_age = None if session.get_expire_at_browser_close() else session.get_expiry_age()
     response.set_cookie(
@@ -188,7 +237,6 @@ def _hand_over(request: HttpRequest, response: HttpResponseBase) -> None:
         httponly=django_settings.SESSION_COOKIE_HTTPONLY,
         samesite=django_settings.SESSION_COOKIE_SAMESITE,
     )
-    session.modified = False
 
 
 # Forget.
@@ -201,7 +249,7 @@ def erase(request: HttpRequest, response: HttpResponseBase, settings: Settings) 
             response.delete_cookie(
                 name,
                 path=settings.COOKIE_PATH if name != SCRIPT_COOKIE else "/",
-                domain=settings.COOKIE_DOMAIN,
+                domain=_domain_of(settings),
                 samesite=settings.COOKIE_SAMESITE,  # type: ignore[arg-type]  # a wrong word is a check error
             )
     if reads_session(request, settings):

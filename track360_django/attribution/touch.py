@@ -63,7 +63,8 @@ class Memory:
 
         A touch that was seen before `now` (it came with a form or a link) takes its place by its time.
         """
-        now = now or touch.at
+        # Touches are kept to the second.
+        now = (now or touch.at).replace(microsecond=0)
         known = [
             # A server whose clock is ahead must not keep later landings out.
             replace(each, at=now) if each.at > now else each

@@ -7,9 +7,11 @@ from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
+
 from track360_django import conf
 from track360_django.attribution import carried, carrying
-from track360_django.attribution.capturing import TIME_FIELD, landing_in_header, landing_of
+from track360_django.attribution.capturing import TIME_FIELD, landing_in, landing_in_header, landing_of
 from track360_django.attribution.remembering import (
     parse_state,
     read_cookie,
@@ -36,8 +38,9 @@ class Touches:
     """
 
     # The defaults are the class's: building one is part of every request of the host.
-    # What this request's own URL brought, or somebody's call of `land`.
-    landing: Landing | None = None
+    # The query string, where it may hold a parameter of ours, and whether a person opens a page with it.
+    query: bytes = b""
+    is_landing: bool = False
     # Customer rows that the safety net wrote during this request: (database alias, pk).
     held: tuple[tuple[str, int], ...] = ()
     # Customer rows that a report made of this visitor's signup: (database alias, pk).
@@ -50,6 +53,8 @@ class Touches:
     is_private: bool = False
     # There is a body, which may hold fields for us.
     has_body: bool = False
+    _landing: Landing | None = None
+    _is_landing_read: bool = False
     _recalled: Memory | None = None
     _carried: tuple[Landing, ...] | None = None
     _fields: Mapping[str, str] = {}
@@ -60,15 +65,27 @@ class Touches:
 
     @property
     def settings(self) -> Settings:
-        """
-        The settings of the brand that the request belongs to.
+        """The settings of the brand that the request belongs to; of no brand, as long as nobody can tell."""
+        if self._settings is not None:
+            return self._settings
+        settings = conf.for_request(self.request)
+        if settings.brand or not conf.settings.BRANDS:
+            # What tells the brand may be known later, by another middleware.
+            self._settings = settings
+        return settings
 
-        Raises:
-            ImproperlyConfigured: `BRAND_RESOLVER` leads to nothing.
-        """
-        if self._settings is None:
-            self._settings = conf.for_request(self.request)
-        return self._settings
+    @property
+    def landing(self) -> Landing | None:
+        """What this request's own URL brought to a page, or somebody's call of `land`."""
+        if not self._is_landing_read and self.is_landing:
+            self._landing = self._read_query()
+            # Until the brand is known, it may be read otherwise.
+            self._is_landing_read = self._settings is not None
+        return self._landing
+
+    def _read_query(self) -> Landing | None:
+        is_wanted = self.query and self.settings.ENABLED
+        return landing_in(self.query, self.settings, datetime.now(UTC)) if is_wanted else None
 
     @property
     def first(self) -> Touch | None:
@@ -102,7 +119,7 @@ class Touches:
         # A body that the host has not read is not read by us.
         if not self.has_body or "_post" not in self.request.__dict__ or not conf.entrance().asks_consent:
             return False
-        return carried.is_of_own_page(self.request.META) and any(
+        return carried.says_own_page(self.request) is not False and any(
             name in self.request.POST for name in conf.landing_params()
         )
 
@@ -119,11 +136,14 @@ class Touches:
     async def aload(self) -> Memory:
         """Read what is remembered without blocking the event loop; afterwards the attributes are plain reads."""
         if self._recalled is None:
-            settings = self.settings
+            # Functions of the host, for the brand here and for promo codes below, may ask the database.
+            settings = await sync_to_async(lambda: self.settings)() if conf.settings.BRANDS else self.settings
             state = None
             if self._from_cookie().last is None and reads_session(self.request, settings):
                 state = await self.request.session.aget(session_key(settings))
             self._recall(state)
+        if self.query or self.has_body:
+            return await sync_to_async(self._combined)()
         return self._combined()
 
     def as_fields(self) -> dict[str, str]:
@@ -138,12 +158,12 @@ class Touches:
 
     def land(self, landing: Landing) -> None:
         """Remember a landing that did not come by this request's URL, when the request ends and if there is consent."""
-        self.landing = landing
-        self.is_forgotten = False
+        self._landing, self._is_landing_read = landing, True
+        self.is_landing, self.is_forgotten = True, False
 
     def forget(self) -> None:
         """Erase what the browser remembers, when the request ends: for a visitor who withdraws their consent."""
-        self.landing = None
+        self._landing, self._is_landing_read = None, True
         self._recalled = Memory()
         self.is_forgotten = True
 
@@ -152,7 +172,7 @@ class Touches:
         self._recalled = Memory()
 
     def carried(self) -> tuple[Landing, ...]:
-        """Return what this request carries beside its URL: in the header, and in the body as far as it was read."""
+        """Return what a request carries that opens no page: in its URL, its header, its body as far as it was read."""
         fields = carried.fields_of(self.request, self.settings) if self.has_body else {}
         if self._carried is None or fields != self._fields:
             # The host may read the body later, and a function for promo codes should be asked once.
@@ -161,6 +181,9 @@ class Touches:
 
     def _read_carried(self, fields: dict[str, str]) -> Iterator[Landing]:
         now = datetime.now(UTC)
+        if not self.is_landing and (found := self._read_query()):
+            # A form without an action is sent to the address of its page.
+            yield found
         raw = self.request.META.get(carried.META_KEY)
         if raw and (header := landing_in_header(raw, self.settings, now)):
             yield header

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Warning  # noqa: A004  Django's name
@@ -151,6 +152,8 @@ def _check_function(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
     else:
         if not callable(found):
             yield mistake("E009", f"{where}[{key!r}] is no function.", hint)
+        elif iscoroutinefunction(found):
+            yield mistake("E009", f"{where}[{key!r}] is async, and nobody would wait for it.", hint)
 
 
 def _check_product_field(value: Any, where: str) -> Iterator[CheckMessage]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
+from track360_django.conf import reading
 from track360_django.conf.reading import CARRY_PARAM, Settings, asked, brands, configuration, for_brand
 
 
-class Entrance(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Entrance:
     """What every request of the host needs to know, as found in the host's dict when it had that many keys."""
 
     configured: Any
@@ -29,13 +32,14 @@ def entrance() -> Entrance:
     keys.
     """
     global _entrance  # noqa: PLW0603  one slot, replaced as a whole
-    configured = asked.get("TRACK360")
-    if configured is _entrance.configured and len(configured) == _entrance.size:
-        return _entrance
+    known, configured = _entrance, asked.get("TRACK360")
+    if configured is known.configured and len(configured) == known.size:
+        return known
     found = configuration()
     own = [for_brand(brand) for brand in brands()]
     params = tuple(dict.fromkeys(name for each in own if each.ENABLED for name in _names_of_landing(each)))
-    _entrance = Entrance(found, len(found), params, any(each.CONSENT is not None for each in own))
+    asks_consent = any(reading.configured(brand, "CONSENT") is not None for brand in brands())
+    _entrance = Entrance(found, len(found), params, asks_consent)
     return _entrance
 
 

@@ -124,6 +124,11 @@ def _look_up(brand: str, name: str, default: object) -> object:
     return configured.get(name, default)
 
 
+def configured(brand: str, name: str) -> Any:
+    """Return what a host has set for a brand, whether it can be worked with or not; else the default."""
+    return _look_up(brand, name, _DEFAULTS[name])
+
+
 def configuration() -> Mapping[str, Any]:
     """
     Return the host's `TRACK360` dict, empty when it is missing or no dict.

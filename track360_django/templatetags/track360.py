@@ -22,8 +22,8 @@ def track360_field(context: Mapping[str, Any]) -> SafeString:
     """
     Return hidden inputs with what this visitor's signup will be credited to; nothing if there is nothing.
 
-    It belongs into a form that the visitor may send without the cookies of this page: in a frame, from an app, after a
-    detour. A page that shows it is never cached for somebody else.
+    It belongs into a form that the visitor may send without our cookie: before consent, in a frame. A page that shows it
+    is never cached for somebody else; a fragment between `{% cache %}` and `{% endcache %}` is, so never put it there.
     """
     return hidden_inputs(context.get("request"))
 

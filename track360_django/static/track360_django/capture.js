@@ -1,7 +1,7 @@
 /*
  * Remembers the landing on pages that Django does not render: a CDN's, a static host's, a single-page application's.
  * <script src="…/capture.js" defer data-params="tracking_data" data-window="30" data-attribution="last"
- *         data-domain="" data-endpoint="" data-consent=""></script>
+ *         data-promo="" data-domain="" data-endpoint="" data-consent=""></script>
  * What it does, and why it is safe, is in docs/howto/spa-and-cdn.md. Nothing in here throws into the page.
  */
 (function (page, doc) {
@@ -14,7 +14,10 @@
   const header = "x-track360-tracking";
   const time = "t360_at";
   const token = "t360";
-  const names = (script.params || "tracking_data").split(/[\s,]+/);
+  const promo = script.promo || "promo_code";
+  const params = (script.params || "tracking_data").split(/[\s,]+/).concat(script.promo || []);
+  // Promo codes are typed: a form's own stays, and says nothing of a landing.
+  const names = params.filter((key) => key !== promo);
   const isFirst = script.attribution === "first";
   const fetch = page.fetch;
   let mayStore = script.consent !== "required" || early.consent === true;
@@ -39,7 +42,8 @@
   const tell = (text) => {
     const body = new URLSearchParams(text);
     if (script.endpoint)
-      fetch(script.endpoint, { method: "POST", body, mode: "no-cors", credentials: "include", keepalive: true }).catch(
+      fetch(script.endpoint, { method: "POST", body, mode: "no-cors", credentials: "include", keepalive: true }).then(
+        ({ status }) => status === 404 && console.warn("track360: 404", script.endpoint),
         () => {}
       );
   };
@@ -70,7 +74,7 @@
         attempt(() => {
           const [key, value] = pair.replace(/\+/g, " ").split(/=(.*)/s).map(decodeURIComponent);
           if (key === token && /^[\w.:-]+$/.test(value)) carried = value;
-          else if (names.includes(key) && value && [...value].length <= 50 && !/[\0-\x1f\x7f-\x9f\ufffd]/.test(value))
+          else if (params.includes(key) && value && [...value].length <= 50 && !/[\p{Cc}\ufffd]/u.test(value))
             found.set(key, value);
         });
       if (`${found}`) found.set(time, Math.floor(Date.now() / 1000));
@@ -103,11 +107,12 @@
       const of = (key) => (submitter && submitter.form === form && get(submitter, "form" + key)) || get(form, key);
       if (!isOurs(of("method"), of("action") || location.href)) return;
       const ours = new URLSearchParams(pairs());
+      if (data.has(promo)) ours.delete(promo);
       const at = ours.get(time);
       const theirs = data.get(time);
       // The server's own field stays, unless ours is the touch that counts.
       const isTheirs =
-        names.some((key) => data.has(key)) && !(at && theirs && (isFirst ? at < theirs : at > theirs));
+        names.some((key) => data.get(key)) && !(at && theirs && (isFirst ? at < theirs : at > theirs));
       if (at && !isTheirs) names.forEach((key) => data.delete(key));
       ours.forEach((value, key) => {
         if (!isTheirs || key === token) data.set(key, value);
