@@ -381,18 +381,18 @@ def test_session_that_a_colleague_has_taken_over_credits_nobody(client: Client, 
 @pytest.mark.parametrize("mark", ["is_hijacked", "is_impersonate"])
 def test_user_as_whom_a_colleague_acts_credits_nobody(rf: RequestFactory, mark: str) -> None:
     """The middlewares of django-hijack and django-impersonate mark the user of such a request."""
-    request = rf.get("/", {"tracking_data": "clicked-by-staff"})
+    request = rf.get("/")
     user = request.user = User.objects.create_user("alex")
     touches = attribution.Touches(request)
-    touches.landing = attribution.capture(b"tracking_data=a", ("tracking_data",), datetime.now(UTC))
+    landing = attribution.capture(b"tracking_data=clicked-by-staff", ("tracking_data",), datetime.now(UTC))
+    assert landing is not None
+    touches.land(landing)
     setattr(request, "track360", touches)  # noqa: B010  what the middleware sets
 
-    before = attribution.of(request)
     setattr(user, mark, True)
     customers.report(user, request=request)
 
-    assert before is not None
-    assert before.last is not None
+    assert touches.last is not None
     assert Customer.objects.get().tracking == {}
 
 
