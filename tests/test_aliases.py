@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import DatabaseError, connections, transaction
+from django.test import Client
 
 from example_project.cashier.models import Account, Deposit
 from example_project.settings import database_from_url
@@ -147,6 +148,22 @@ def test_signup_after_the_deposit_releases_it_there(settings: Any, track360_sand
     assert record is not None
     assert (before, record["tracking_data"]) == (0, "2001_1000_abcdefg")
     assert len(track360_sandbox.store.activities()) == 1
+
+
+@pytest.mark.urls("tests.host.urls")
+@pytest.mark.parametrize("other", [None, "staff", "somebody"])
+def test_signup_in_another_database_is_not_lost(client: Client, other: str | None) -> None:
+    """A user is looked for where they were written: the first database has nobody under this key, or somebody else."""
+    if other:
+        User.objects.create(username="boss", is_staff=other == "staff")
+    client.get("/host/page/", {"tracking_data": "2001_1000_abcdefg"})
+
+    client.post("/host/join-elsewhere/", {"username": "alex"})
+
+    found = [row for alias in databases.all_known() for row in Customer.objects.using(alias).all()]
+    assert [(row.status, row.tracking) for row in found] == [
+        (Status.PENDING, {"tracking_data": "2001_1000_abcdefg"})
+    ]
 
 
 def test_sweep_delivers_home_though_another_database_is_broken(

@@ -16,6 +16,7 @@ from django.urls import path
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 from pytest_django import Settings as HostSettings
 from rest_framework import generics, serializers, views
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.response import Response
 
 from tests.pages import ROOT
@@ -64,10 +65,31 @@ class NotesSerializer(TrackingSerializerMixin, serializers.ModelSerializer):  # 
         fields = ["username", "tracking_data"]
 
 
+class PhoneSerializer(TrackingSerializerMixin, serializers.ModelSerializer):  # type: ignore[misc]  # no types
+    """A login by a number, which is a signup for whom nobody knows."""
+
+    class Meta:
+        model = User
+        fields = ["username"]
+        extra_kwargs: Final[Mapping[str, Any]] = {"username": {"validators": []}}
+
+    def create(self, validated_data: Any) -> Any:
+        """Return who has the number."""
+        return User.objects.get_or_create(**validated_data)[0]
+
+
 class Signup(generics.CreateAPIView):  # type: ignore[misc]  # comes without types
     """A signup view."""
 
     serializer_class = SignupSerializer
+
+
+class ByKey(BaseAuthentication):  # type: ignore[misc]  # comes without types
+    """A key, which is no user's."""
+
+    def authenticate(self, request: Any) -> tuple[None, str]:  # noqa: ARG002  its signature
+        """Let everybody in."""
+        return None, "key"
 
 
 class Change(generics.UpdateAPIView):  # type: ignore[misc]  # comes without types
@@ -128,6 +150,8 @@ urlpatterns = [
     path("signup/", Signup.as_view()),
     path("strict/", Signup.as_view(serializer_class=StrictSerializer)),
     path("notes/", Signup.as_view(serializer_class=NotesSerializer)),
+    path("by-key/", Signup.as_view(authentication_classes=[ByKey])),
+    path("phone/", Signup.as_view(serializer_class=PhoneSerializer)),
     path("nested/", Nested.as_view()),
     path("change/<int:pk>/", Change.as_view()),
     path("pipeline/<int:is_new>/", log_in_by_pipeline),
@@ -272,6 +296,25 @@ def test_user_whom_somebody_logged_in_creates_is_not_reported(client: Client) ->
 
     assert User.objects.count() == 2
     assert not Customer.objects.exists()
+
+
+def test_program_with_a_key_reports_with_what_it_sends_along(client: Client) -> None:
+    """A telephone's app has a key, too: its users sign up, so those of any program with one are customers."""
+    send(client, "/by-key/", username="alex", tracking_data=VALUE)
+    send(Client(), "/by-key/", username="bo")
+
+    assert tracking() == [ATTRIBUTED, {}]
+
+
+def test_serializer_that_finds_somebody_known_reports_new_users_alone(client: Client) -> None:
+    """Who was there before did not sign up by the link of today, though `create` returns them."""
+    known = User.objects.create_user("alex")
+
+    for username in ("alex", "bo"):
+        send(client, "/phone/", username=username, tracking_data=VALUE)
+
+    assert Customer.objects.get().user_pk != str(known.pk)
+    assert tracking() == [ATTRIBUTED]
 
 
 @pytest.mark.parametrize("address", ["/signup/", "/nested/"])

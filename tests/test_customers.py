@@ -184,10 +184,8 @@ def serve(rf: RequestFactory, path: str) -> Any:
     """Return a request as the middleware leaves it."""
     request: Any = rf.get(path)
     request.track360 = attribution.Touches(request)
-    names = ("tracking_data",)
-    request.track360.landing = attribution.capture(
-        request.META["QUERY_STRING"].encode(), names, datetime.now(UTC)
-    )
+    request.track360.query = request.META["QUERY_STRING"].encode()
+    request.track360.is_landing = True
     return request
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
@@ -244,7 +246,7 @@ def test_resolver_that_tells_nothing_breaks_no_page(
 
 
 @pytest.fixture
-def sites(two_hosts: None, db: None, settings: HostSettings) -> None:
+def sites(two_hosts: None, db: None, settings: HostSettings) -> Iterator[None]:
     """Let Django's current site tell the brand."""
     configure(settings, BRAND_RESOLVER="site")
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, hosts.SITES]
@@ -258,6 +260,10 @@ def sites(two_hosts: None, db: None, settings: HostSettings) -> None:
     Site.objects.clear_cache()
     Site.objects.create(pk=7, domain="Blue.example:8000", name="blue")
     Site.objects.create(pk=8, domain="unknown.example", name="unknown")
+    yield
+    # The admin found the app's pages when it was installed, and forgets nothing by itself.
+    if admin.site.is_registered(Site):
+        admin.site.unregister(Site)
 
 
 @pytest.mark.usefixtures("sites")

@@ -17,16 +17,19 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models import Model
+from django.db.models.signals import post_init
 from django.test import AsyncClient, Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as HostSettings
 
+from tests.host.people import Player, Trader
+from tests.houses import Houses, host_of, open_houses
 from tests.rows import overdue
 from tests.test_flows import TRACKING_DATA, land, sign_up, sign_up_by_allauth
 from tests.test_middleware import configure
-from track360_django import activities, attribution, delivery, signup, wakeup
+from track360_django import activities, attribution, customers, delivery, signup, wakeup
 from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer
 from track360_django.signals import customer_signed_up
@@ -43,6 +46,13 @@ ATTRIBUTED = {"tracking_data": TRACKING_DATA}
 def _hash_passwords_fast(settings: HostSettings) -> None:
     """Spend no time on passwords that protect nothing."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def houses(settings: HostSettings) -> Iterator[Houses]:
+    """Open three brands."""
+    with open_houses(settings) as opened:
+        yield opened
 
 
 def join(client: Client, path: str = "join", username: str = "alex", **form: str) -> None:
@@ -205,6 +215,72 @@ def test_activity_that_came_before_its_customers_signup_is_delivered_after_it(
     assert Customer.objects.get().user_pk == str(User.objects.get().pk)
 
 
+# Proxies and children of the user model.
+
+
+@pytest.fixture
+def traders() -> None:
+    """Make the table of the user model's child, until the test is rolled back."""
+    table = connection.ops.quote_name(Trader._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {table} (user_ptr_id integer PRIMARY KEY, desk varchar(20) NOT NULL)")
+
+
+@pytest.mark.usefixtures("traders")
+@pytest.mark.parametrize("path", ["join-as-player", "join-as-trader"], ids=["proxy", "child"])
+def test_sign_up_through_a_class_below_the_user_model_makes_one_customer(client: Client, path: str) -> None:
+    """Django tells of a user who is saved as the class that the host wrote; it is a user all the same."""
+    land(client)
+
+    join(client, path)
+
+    customer = Customer.objects.get()
+    assert (customer.status, customer.source, customer.tracking) == ("pending", "auth", ATTRIBUTED)
+    assert customer.user_pk == str(User.objects.get().pk)
+
+
+def test_class_that_is_made_after_the_start_is_heard(rf: RequestFactory) -> None:
+    """A proxy in a module that is imported late is no other user model."""
+    late: Any = type(
+        "LatePlayer",
+        (User,),
+        {"__module__": __name__, "Meta": type("Meta", (), {"proxy": True, "app_label": "people"})},
+    )
+
+    with request_that_never_ends(rf):
+        late.objects.create(username="alex")
+
+    assert Customer.objects.count() == 1
+
+
+@pytest.mark.usefixtures("traders")
+def test_child_that_a_known_user_gets_is_no_signup(client: Client) -> None:
+    """Who has been there does not sign up by the link of today when the host adds a row to them."""
+    user = User.objects.create_user("alex")
+    land(client)
+
+    join(client, "become-trader")
+
+    assert User.objects.get().pk == user.pk
+    assert not Customer.objects.exists()
+
+
+def test_activation_through_a_proxy_releases(client: Client, settings: HostSettings) -> None:
+    """Whoever is saved as a player is activated as a user."""
+    configure(settings, REPORT_ON="activation")
+    land(client)
+    join(client, "join-as-player", asleep="yes")
+    held = Customer.objects.get()
+    player = Player.objects.get()
+    player.is_active = True
+
+    player.save()
+
+    assert (held.status, held.reason) == ("held", "inactive")
+    released = Customer.objects.get()
+    assert (released.status, released.tracking) == ("pending", ATTRIBUTED)
+
+
 # Those who are no customers.
 
 
@@ -251,6 +327,73 @@ def test_user_made_by_somebody_who_is_logged_in_is_no_customer(client: Client) -
 
     assert User.objects.filter(username="alex").exists()
     assert not Customer.objects.exists()
+
+
+def test_user_whom_a_logged_in_person_invites_is_no_customer_of_their_link(client: Client) -> None:
+    """A package that announces whom somebody else makes, over an API for instance, announces no signup of theirs."""
+    client.force_login(User.objects.create_user("boss"))
+    land(client)
+
+    join(client, "invite")
+
+    assert User.objects.filter(username="alex").exists()
+    assert not Customer.objects.exists()
+
+
+def test_own_signal_in_the_request_of_another_person_credits_nobody(client: Client) -> None:
+    """The host says that it is a signup, and the link was clicked by somebody else."""
+    User.objects.create_user("alex")
+    client.force_login(User.objects.create_user("boss"))
+    land(client)
+
+    client.get("/host/announce/?username=alex")
+
+    customer = Customer.objects.get()
+    assert (customer.source, customer.tracking) == ("customer_signed_up", {})
+
+
+def test_own_signal_after_the_login_of_the_new_user_is_attributed(client: Client) -> None:
+    """Who was logged in before the signal is sent is the visitor."""
+    user = User.objects.create_user("alex")
+    land(client)
+    client.force_login(user)
+
+    client.get("/host/announce/?username=alex")
+
+    assert Customer.objects.get().tracking == ATTRIBUTED
+
+
+@pytest.mark.parametrize("mark", ["hijack_history", "loginas_from_user"])
+@pytest.mark.parametrize("path", ["report", "report-visitor", "announce"])
+def test_session_that_a_colleague_has_taken_over_credits_nobody(client: Client, path: str, mark: str) -> None:
+    """Staff who act as a customer click links as themselves; so django-hijack and django-loginas mark a session."""
+    client.force_login(User.objects.create_user("alex"))
+    session = client.session
+    session[mark] = ["1"]
+    session.save()
+    land(client, "clicked-by-staff")
+
+    client.get(f"/host/{path}/?username=alex")
+
+    assert Customer.objects.get().tracking == {}
+
+
+@pytest.mark.parametrize("mark", ["is_hijacked", "is_impersonate"])
+def test_user_as_whom_a_colleague_acts_credits_nobody(rf: RequestFactory, mark: str) -> None:
+    """The middlewares of django-hijack and django-impersonate mark the user of such a request."""
+    request = rf.get("/")
+    user = request.user = User.objects.create_user("alex")
+    touches = attribution.Touches(request)
+    landing = attribution.capture(b"tracking_data=clicked-by-staff", ("tracking_data",), datetime.now(UTC))
+    assert landing is not None
+    touches.land(landing)
+    setattr(request, "track360", touches)  # noqa: B010  what the middleware sets
+
+    setattr(user, mark, True)
+    customers.report(user, request=request)
+
+    assert touches.last is not None
+    assert Customer.objects.get().tracking == {}
 
 
 def test_user_made_outside_a_request_is_no_customer() -> None:
@@ -582,6 +725,23 @@ def test_unverified_user_nobody_parked_is_not_delivered(
     assert (customer.status, customer.reason) == ("held", "unverified")
 
 
+def test_package_whose_table_is_not_there_costs_no_signup(
+    client: Client, settings: HostSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A package that can't be asked knows nothing, and its query ruins nobody's transaction."""
+    configure(settings, REPORT_ON="activation")
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {EmailAddress._meta.db_table} RENAME TO away")
+    land(client)
+
+    join(client)
+
+    customer = Customer.objects.get()
+    assert (customer.status, customer.tracking) == ("pending", ATTRIBUTED)
+    assert "allauth.account can't be asked" in caplog.text
+
+
 def test_verification_that_is_optional_holds_nobody(client: Client, settings: HostSettings) -> None:
     """Who is let in at once is a customer at once."""
     configure(settings, REPORT_ON="activation")
@@ -604,7 +764,196 @@ def test_activation_of_one_brand_holds_nobody_of_another(client: Client, setting
     assert sorted(found) == [("careful", "held", "inactive"), ("quick", "pending", "")]
 
 
+def test_activation_between_the_look_and_the_parking_is_not_missed(
+    client: Client, settings: HostSettings
+) -> None:
+    """A link in a mail may be opened before the request of the signup has ended."""
+    configure(settings, REPORT_ON="activation")
+    activated: list[int] = []
+
+    def activate_meanwhile(instance: User, **_: Any) -> None:
+        # The look at the end of the request has just read the user.
+        if not activated and instance.pk and attribution.current() is None:
+            activated.append(instance.pk)
+            other = User.objects.get(pk=instance.pk)
+            other.is_active = True
+            other.save()
+
+    post_init.connect(activate_meanwhile, sender=User)
+    try:
+        join(client, "join-inactive")
+    finally:
+        post_init.disconnect(activate_meanwhile, sender=User)
+
+    assert activated
+    assert Customer.objects.get().status == "pending"
+
+
+def test_signal_does_not_hold_again_who_was_reported_by_a_call(settings: HostSettings) -> None:
+    """`customers.report` reports whomever it is given, and a signal that comes later takes nobody back."""
+    configure(settings, REPORT_ON="activation")
+    user = User.objects.create_user("alex", is_active=False)
+    customers.report(user)
+
+    customer_signed_up.send(sender=User, user=user)
+
+    assert Customer.objects.get().status == "pending"
+
+
+def test_signup_that_waits_without_a_request_takes_the_row_of_an_early_activity(
+    settings: HostSettings,
+) -> None:
+    """Somebody whose id was active first, and who signs up in a task, waits like everybody else."""
+    configure(settings, REPORT_ON="activation", CUSTOMER_ID="username")
+    activities.report("Deposit", customer="alex", value=5, currency="USD", eventid="1")
+    user = User.objects.create_user("alex", is_active=False)
+
+    customer_signed_up.send(sender=User, user=user)
+    held = Customer.objects.get()
+    user.is_active = True
+    user.save()
+
+    assert (held.status, held.reason, held.user_pk) == ("held", "inactive", str(user.pk))
+    assert (held.source, held.due_at) == ("customer_signed_up", None)
+    assert Customer.objects.get().status == "pending"
+
+
+def test_activation_before_its_signup_is_announced_is_not_missed(settings: HostSettings) -> None:
+    """A task may announce a user as it read them a while ago."""
+    configure(settings, REPORT_ON="activation")
+    user = User.objects.create_user("alex", is_active=False)
+    User.objects.update(is_active=True)
+
+    customer_signed_up.send(sender=User, user=user)
+
+    assert Customer.objects.get().status == "pending"
+
+
+# Brands.
+
+
+def test_brand_that_is_on_in_a_project_that_is_off_hears_of_signups(houses: Houses) -> None:
+    """A brand looks a setting up in its own dict first, `ENABLED` like any other."""
+    houses.configure(ENABLED=False)
+    houses.change("red", ENABLED=True)
+    for name in ("red", "blue"):
+        client = Client(headers=host_of(name))
+        land(client)
+        join(client, username=name)
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.tracking) == ("red", ATTRIBUTED)
+
+
+def test_brand_that_is_off_hears_of_no_signup_and_no_activation(houses: Houses) -> None:
+    """Off, nothing is written down by itself, whoever notices it; on again, reconciliation finds who was activated."""
+    houses.configure(REPORT_ON="activation")
+    join(Client(headers=host_of("red")), "join-inactive")
+    houses.change("red", ENABLED=False)
+
+    join(Client(headers=host_of("red")), username="bo")
+    alex = User.objects.get(username="alex")
+    alex.is_active = True
+    alex.save()
+    while_off = list(Customer.objects.values_list("user_pk", "status"))
+    houses.change("red", ENABLED=True)
+
+    assert while_off == [(str(alex.pk), "held")]
+    assert signup.release_unnoticed() == 1
+
+
+def test_signal_with_a_request_of_its_own_is_that_requests_brands(houses: Houses, rf: RequestFactory) -> None:
+    """A request that our middleware has not seen has a brand, too; its policy and its customer are the same one's."""
+    houses.change("blue", REPORT_ON="activation")
+    user = User.objects.create_user("alex", is_active=False)
+
+    user_signed_up.send(sender=User, request=rf.get("/", headers=host_of("blue")), user=user)
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.status, customer.reason) == ("blue", "held", "inactive")
+
+
+@pytest.mark.parametrize("is_active", [True, False], ids=["due", "waiting"])
+def test_own_signal_may_name_the_brand(houses: Houses, *, is_active: bool) -> None:
+    """A task that announces a signup has no request that tells the brand."""
+    houses.change("blue", REPORT_ON="activation")
+    user = User.objects.create_user("alex", is_active=is_active)
+
+    customer_signed_up.send(sender=User, user=user, brand="blue")
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.status) == ("blue", "pending" if is_active else "held")
+
+
+def test_own_signal_of_a_brand_that_is_not_there_is_told(
+    houses: Houses, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A misspelt brand costs the report, not the host's task."""
+    customer_signed_up.send(sender=User, user=User.objects.create_user("alex"), brand="bleu")
+
+    assert not Customer.objects.exists()
+    assert "brand is none of this host's" in caplog.text
+
+
+def test_resolver_that_fails_first_costs_no_attribution(houses: Houses) -> None:
+    """Only a memory that can't be read is given up; any other error leaves what the browser remembers."""
+
+    def resolve(request: Any) -> str:
+        # A landing is told by its path, a signup once the view knows.
+        return "red" if request.path == "/" else str(request.house)
+
+    houses.configure(BRAND_RESOLVER=resolve)
+    client = Client()
+    land(client)
+
+    join(client, "join-by-code-of-house", house="red")
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.tracking) == ("red", ATTRIBUTED)
+
+
+def test_staff_are_recognised_after_a_resolver_failed_once(houses: Houses, admin_client: Client) -> None:
+    """Who is logged in can be read, whatever else failed."""
+    asked: list[object] = []
+
+    def resolve(request: object) -> str:
+        asked.append(request)
+        if len(asked) == 1:
+            raise TimeoutError
+        return "red"
+
+    houses.configure(BRAND_RESOLVER=resolve)
+
+    join(admin_client, "invite")
+
+    assert asked
+    assert not Customer.objects.exists()
+
+
 # Announced signups.
+
+
+def test_own_signal_without_a_user_breaks_no_page(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A mistake of the host's is told, and reports nobody."""
+    assert client.get("/host/announce-nobody/").status_code == 200
+    assert "without a user" in caplog.text
+    assert not Customer.objects.exists()
+
+
+def test_fault_at_an_activation_is_told_as_one(
+    client: Client, settings: HostSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is told to report somebody who is written down."""
+    configure(settings, REPORT_ON="activation")
+    join(client, "join-inactive")
+    user = User.objects.get()
+    user.is_active = True
+    settings.DATABASE_ROUTERS = ["tests.test_signup.LoseCustomers"]
+
+    user.save()
+
+    assert "activation of user" in caplog.text
+    assert "signup of user" not in caplog.text
 
 
 def test_sign_up_by_allauth_makes_one_customer(client: Client) -> None:
@@ -851,6 +1200,17 @@ class LoseUsers:
     def _choose(self, model: type[Model]) -> str | None:
         if model is User and attribution.current() is None:
             message = "mr-secret has no shard"
+            raise LookupError(message)
+        return None
+
+
+class LoseCustomers:
+    """A host's router that fails where customers are."""
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str | None:
+        """Fail for customers."""
+        if model is Customer:
+            message = "no shard"
             raise LookupError(message)
         return None
 

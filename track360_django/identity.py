@@ -21,6 +21,15 @@ from track360_django.paths import PathOrFunction, follow, with_relations
 logger = logging.getLogger(__name__)
 
 REGTIME = "regtime"
+# Why somebody is not reported by themselves.
+NO_USER: Final = "no_user"
+STAFF: Final = "staff"
+GUEST: Final = "guest"
+INACTIVE: Final = "inactive"
+UNVERIFIED: Final = "unverified"
+# Of these, for whom time brings nothing, and who waits for their activation.
+NEVER: Final = (NO_USER, STAFF, GUEST)
+WAITING: Final = (INACTIVE, UNVERIFIED)
 PAGE: Final = 1000
 
 
@@ -87,9 +96,10 @@ def _may_be_in_column(customer_id: str, path: str) -> bool:
         return False
 
 
-def user_of(customer: Customer) -> Any | None:
-    """Return the user behind a customer, None when there is none (any more)."""
-    return all_users().filter(pk=customer.user_pk).first() if customer.user_pk else None
+def user_of(customer: Customer, *, using: str | None = None) -> Any | None:
+    """Return the user behind a customer, None when there is none (any more) where users are, or in a database of them."""
+    users = all_users() if using is None else all_users().using(using)
+    return users.filter(pk=customer.user_pk).first() if customer.user_pk else None
 
 
 def users_of(customers: Iterable[Customer], brand: str) -> dict[str, Any]:
@@ -126,17 +136,17 @@ def why_not_a_customer(user: Any | None, brand: str) -> str | None:
     `REPORT_ON="activation"` waits for `is_active` and, where a package lets nobody in before an address is confirmed,
     for that.
     """
-    return "no_user" if user is None else why_not_customers([user], brand).get(str(user.pk))
+    return NO_USER if user is None else why_not_customers([user], brand).get(str(user.pk))
 
 
 def why_not_customers(users: Collection[Any], brand: str) -> dict[str, str]:
     """Return why some users are not reported automatically, by their primary key as text; customers are left out."""
-    reasons = {user.pk: "staff" for user in users if _is_staff(user)}
-    reasons = dict.fromkeys(standing.guests_among(users), "guest") | reasons
+    reasons = {user.pk: STAFF for user in users if _is_staff(user)}
+    reasons = dict.fromkeys(standing.guests_among(users), GUEST) | reasons
     if conf.for_brand(brand).REPORT_ON == "activation":
         inactive = {user.pk for user in users if not getattr(user, "is_active", True)}
         unverified = standing.unverified_among([user for user in users if user.pk not in reasons])
-        reasons = dict.fromkeys(unverified, "unverified") | dict.fromkeys(inactive, "inactive") | reasons
+        reasons = dict.fromkeys(unverified, UNVERIFIED) | dict.fromkeys(inactive, INACTIVE) | reasons
     return {str(pk): reason for pk, reason in reasons.items()}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 # Sent by the host, for a signup that no known auth package announces.
-# Arguments: user; request (optional: without it the request being served is used).
+# Arguments: user; request (optional: without it the request being served is used); brand (optional: the request's).
 customer_signed_up = Signal()
 
 # Sent by us, after the commit that settled the record.

@@ -1,7 +1,7 @@
 """
-What installed auth packages know of users beside `is_active`: who is a guest, and whom nobody has verified yet.
+What is known of users beside `is_active`: who is a guest, whom nobody has verified yet, and whose request it is.
 
-Packages are found by the full path of their module, for labels collide. One that can't be asked knows nothing.
+Auth packages are found by the full path of their module, for labels collide. One that can't be asked knows nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from django.apps import apps
-from django.db import router
+from django.contrib.auth import get_user_model
+from django.db import router, transaction
 from django.db.models import Model, QuerySet
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,64 @@ Pks = set[Any]
 Ask = Callable[[Collection[Any]], Pks]
 # What asks a package, None when it has nothing to say.
 Question = Callable[[], Ask | None]
+
+# What says in a session, or of its user, that somebody else uses it: django-hijack, django-loginas, django-impersonate.
+HIJACKED_SESSION: Final = ("hijack_history", "loginas_from_user")
+HIJACKED_USER: Final = ("is_hijacked", "is_impersonate")
+
+
+def is_own(request: Any, user: Any = None) -> bool:
+    """
+    Tell whether a request is made by somebody themselves: nobody is logged in, or a guest is, or they are.
+
+    Not theirs: what another person does who is logged in, and a session that a colleague has taken over. Who can't be
+    read, since the store of the sessions is down, counts as nobody.
+    """
+    visitor = _visitor(request)
+    if visitor is None:
+        return True
+    if _is_taken_over(request, visitor):
+        return False
+    return visitor.pk == getattr(user, "pk", user) or bool(guests_among([visitor]))
+
+
+def is_hijacked(request: Any) -> bool:
+    """Tell whether a colleague uses the session of somebody else."""
+    visitor = _visitor(request)
+    return visitor is not None and _is_taken_over(request, visitor)
+
+
+def is_of_staff(request: Any) -> bool:
+    """Tell whether a colleague makes a request, as themselves or as somebody else."""
+    visitor = _visitor(request)
+    if visitor is None:
+        return False
+    is_staff = getattr(visitor, "is_staff", False) or getattr(visitor, "is_superuser", False)
+    return bool(is_staff) or _is_taken_over(request, visitor)
+
+
+def _visitor(request: Any) -> Any | None:
+    """Return who is logged in."""
+    try:
+        with _savepoint():
+            visitor = getattr(request, "user", None)
+            return visitor if getattr(visitor, "is_authenticated", False) else None
+    except Exception as error:  # noqa: BLE001  whatever the store of the sessions raises, it costs nobody a signup
+        logger.warning("track360: who is logged in can't be read (%s): nobody is.", type(error).__name__)
+        return None
+
+
+def _is_taken_over(request: Any, visitor: Any) -> bool:
+    if any(getattr(visitor, name, False) for name in HIJACKED_USER):
+        return True
+    # Whoever is logged in has been read from the session, or needs none.
+    session = getattr(request, "session", None)
+    return session is not None and any(session.get(name) for name in HIJACKED_SESSION)
+
+
+def _savepoint() -> Any:
+    """Return what keeps a query that fails from ruining the host's transaction."""
+    return transaction.atomic(using=router.db_for_write(get_user_model()))
 
 
 def guests_among(users: Collection[Any]) -> Pks:
@@ -38,22 +97,26 @@ def _asked(packages: Mapping[str, Question], users: Collection[Any]) -> Pks:
     found: Pks = set()
     for app, question in packages.items():
         if users and apps.is_installed(app):
-            ask = _ready(app, question)
-            found |= ask(users) if ask is not None else set()
+            found |= _answer(app, question, users)
     return found
 
 
-def _ready(app: str, question: Question) -> Ask | None:
-    """Return what asks a package, None for one that has nothing to say, or is built otherwise than it was."""
+def _answer(app: str, question: Question, users: Collection[Any]) -> Pks:
+    """Return what a package says; nobody for one that has nothing to say, or is built otherwise than it was."""
     try:
-        return question()
+        ask = question()
+        if ask is None:
+            return set()
+        with _savepoint():
+            return ask(users)
     except Exception as error:  # noqa: BLE001  whatever is wrong with the package, it costs nobody a signup
         logger.warning(
-            "track360: %s can't be asked whom it has verified (%s): its users count as verified.",
+            "track360: %s can't be asked whom it has verified, or made up (%s): its users count as verified, and as no "
+            "guests.",
             app,
             type(error).__name__,
         )
-        return None
+        return set()
 
 
 def _guest_user() -> Ask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from allauth.account.signals import user_signed_up
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -12,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.template import RequestContext, Template
 
+from tests.host.people import Player, Trader
 from track360_django import activities, attribution, customers
 from track360_django.signals import customer_signed_up
 
@@ -100,6 +102,51 @@ def join_inactive(request: HttpRequest) -> HttpResponse:
     """Sign somebody up who has to confirm an address first."""
     _create(request, is_active=False)
     return HttpResponse("look into your mail")
+
+
+def join_as_player(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up through a proxy of the user model."""
+    Player.objects.create(username=request.POST["username"], is_active="asleep" not in request.POST)
+    return HttpResponse("welcome")
+
+
+def join_as_trader(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up through a child of the user model."""
+    Trader.objects.create(username=request.POST["username"])
+    return HttpResponse("welcome")
+
+
+def become_trader(request: HttpRequest) -> HttpResponse:
+    """Add the child of a user who has been there."""
+    user = User.objects.get(username=request.POST["username"])
+    Trader.objects.create(user_ptr=user, username=user.username)
+    return HttpResponse("welcome")
+
+
+def invite(request: HttpRequest) -> HttpResponse:
+    """Make a user, as a package does that announces it, whoever asks."""
+    user_signed_up.send(sender=User, request=request, user=_create(request))
+    return HttpResponse("invited")
+
+
+def join_by_code_of_house(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up whose brand is known when the user is there, and announce it then."""
+    user = _create(request)
+    setattr(request, "house", request.POST["house"])  # noqa: B010  what a host's own middleware might set
+    user_signed_up.send(sender=User, request=request, user=user)
+    return HttpResponse("welcome")
+
+
+def announce_nobody(request: HttpRequest) -> HttpResponse:
+    """Announce a signup, and forget to say whose."""
+    customer_signed_up.send(sender=User, instance=None)
+    return HttpResponse("announced")
+
+
+def join_elsewhere(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up in another database."""
+    User.objects.using("other").create(username=request.POST["username"])
+    return HttpResponse("welcome")
 
 
 async def async_join(request: HttpRequest) -> HttpResponse:

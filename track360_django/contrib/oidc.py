@@ -31,5 +31,5 @@ class TrackingBackendMixin(OIDCAuthenticationBackend):  # type: ignore[misc]  # 
         """Create a user, and report them."""
         user = super().create_user(claims)
         # Called for a bearer token, without `authenticate`, a backend has no request of its own.
-        signup.announce(user, request=getattr(self, "request", None), source=SOURCE)
+        signup.announce(user, request=getattr(self, "request", None), source=SOURCE, is_login=True)
         return user

@@ -63,8 +63,10 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
         is_signup = self.instance is None and signup.is_signup(request)
         if is_signup:
             self._land(attribution.of(request))
-        user = super().save(*args, **kwargs)
-        if is_signup and isinstance(user, get_user_model()):
+        with signup.created() as created:
+            user = super().save(*args, **kwargs)
+        # `create` may have found somebody who was there.
+        if is_signup and isinstance(user, get_user_model()) and user in created:
             signup.announce(user, request=request, source=SOURCE)
         return user
 

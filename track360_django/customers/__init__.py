@@ -13,7 +13,7 @@ from track360_django.customers.finding import (
     release_reported,
 )
 from track360_django.customers.many import OnError, Registration, Reported, preview_many, report_many
-from track360_django.customers.reporting import hold, report, tell_unattributed, update
+from track360_django.customers.reporting import hold, hold_unserved, report, tell_unattributed, update
 
 __all__ = [
     "FIND_BATCH",
@@ -25,6 +25,7 @@ __all__ = [
     "find",
     "find_many",
     "hold",
+    "hold_unserved",
     "id_of",
     "of",
     "of_many",

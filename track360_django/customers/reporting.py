@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 
-from track360_django import attribution, brands, conf, outbox, wakeup
+from track360_django import attribution, brands, outbox, standing, wakeup
 from track360_django.attribution import Touches
 from track360_django.clock import from_now
 from track360_django.customers.building import build, id_of, wire_fields
@@ -60,7 +60,7 @@ def _request_of(user: Any, request: Any) -> Any:
     if request is not None:
         return request
     touches = attribution.current()
-    return touches.request if touches is not None and _is_served(user, touches) else None
+    return touches.request if touches is not None and standing.is_own(touches.request, user) else None
 
 
 def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
@@ -72,7 +72,7 @@ def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
     brand: str,
 ) -> Customer:
     touches = attribution.of(request)
-    if request is None and not _is_served(user, touches):
+    if touches is not None and not _is_theirs(user, touches, is_given=request is not None):
         touches = None
     if touches is not None and not brands.is_of(touches, brand):
         # What a visitor followed to one brand is nothing to another.
@@ -162,28 +162,40 @@ def _update(user: Any, brand: str, fields: Mapping[str, FieldValue], using: str)
     return outbox.read_customer(customer.brand, customer.customer_id, using=using)
 
 
-def hold(user: Any, touches: Touches, *, using: str) -> Customer:
+def hold(user: Any, touches: Touches, *, brand: str, using: str) -> Customer:
     """
     Write a user down as a customer without reporting them yet: the safety net of a signup that is under way.
 
     A signup source claims the row with `report`, the end of the request releases it; failing both, it releases
     itself after a minute.
     """
-    brand = conf.brand_of(touches.request)
-    customer = build(user, brand, touches, None, "auth", {})
+    theirs = touches if brands.is_of(touches, brand) else None
+    customer = build(user, brand, theirs, None, "auth", {})
     customer.status = Status.HELD
     customer.due_at = from_now(outbox.SAFETY_NET)
     stored = outbox.add_customer(customer, using=using)
-    _note_signup(touches, stored, customer)
+    _note_signup(theirs, stored, customer)
     if stored.source == PLACEHOLDER and stored.status == Status.HELD:
         missing = missing_of(stored, customer, is_explicit=False)
         outbox.claim_placeholder(stored.pk, using=using, source=customer.source, **missing)
     return stored
 
 
-def _is_served(user: Any, touches: Touches | None) -> bool:
-    """Tell whether the request being served can be this person's: staff's clicks are not their customers'."""
-    visitor = getattr(touches.request, "user", None) if touches else None
-    return not getattr(visitor, "is_authenticated", False) or getattr(visitor, "pk", None) == getattr(
-        user, "pk", user
-    )
+def hold_unserved(user: Any, reason: str, *, brand: str, source: str, using: str) -> Customer:
+    """Write a user down as a customer who waits, of whom no request tells what brought them."""
+    customer = build(user, brand, None, None, source, {})
+    customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
+    stored = outbox.add_customer(customer, using=using)
+    if stored.source == PLACEHOLDER:
+        missing = missing_of(stored, customer, is_explicit=False)
+        outbox.claim_placeholder(stored.pk, using=using, source=source, **missing)
+    # Who was released already stays so.
+    outbox.park_customer(stored.pk, using=using, reason=reason)
+    return stored
+
+
+def _is_theirs(user: Any, touches: Touches, *, is_given: bool) -> bool:
+    """Tell whether touches can be this person's: staff's clicks are not their customers', whoever they act as."""
+    if is_given:
+        return not standing.is_hijacked(touches.request)
+    return standing.is_own(touches.request, user)

@@ -97,12 +97,6 @@ def name_source(pk: int, source: str, *, using: str) -> None:
     Customer.objects.using(using).filter(pk=pk, status=Status.HELD).update(source=source)
 
 
-def hold_customer(pk: int, *, using: str, reason: str) -> None:
-    """Hold a customer who was added in this transaction; one whom a worker may have seen stays as it is."""
-    added = Customer.objects.using(using).filter(pk=pk, status=Status.PENDING, attempts=0, accepted_version=0)
-    added.update(status=Status.HELD, due_at=None, reason=reason)
-
-
 def park_customer(pk: int, *, using: str, reason: str) -> None:
     """Keep a held customer until somebody reports it."""
     Customer.objects.using(using).filter(pk=pk, status=Status.HELD).update(due_at=None, reason=reason)

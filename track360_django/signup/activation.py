@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from django.db import router, transaction
+from django.db import router
 from django.db.models import QuerySet
 
 from track360_django import conf, customers, databases, identity, outbox, wakeup
 from track360_django.models import Customer, Status
 
-# Why a customer waits for their activation, as `identity` says it.
-WAITING: Final = ("inactive", "unverified")
 PAGE: Final = 1000
 
 
 def is_activation_awaited() -> bool:
     """Tell whether any brand reports customers when they are activated; a user who is saved costs nothing else."""
-    return any(conf.for_brand(brand).REPORT_ON == "activation" for brand in conf.brands())
+    return any(conf.for_brand(brand).REPORT_ON == "activation" for brand in _brands_on())
+
+
+def _brands_on() -> list[str]:
+    return [brand for brand in conf.brands() if conf.for_brand(brand).ENABLED]
 
 
 def release_activated(user: Any) -> None:
@@ -59,17 +61,19 @@ def _activated_among_waiting(using: str) -> Iterator[Customer]:
 
 
 def _waiting(using: str) -> QuerySet[Customer]:
-    # What a brand waits for that is not configured any more is not known.
-    rows = Customer.objects.using(using).filter(brand__in=conf.brands())
-    return rows.filter(status=Status.HELD, reason__in=WAITING)
+    # What a brand waits for that is not configured any more is not known; one that is off hears of nothing.
+    rows = Customer.objects.using(using).filter(brand__in=_brands_on())
+    return rows.filter(status=Status.HELD, reason__in=identity.WAITING)
 
 
-def hold_unserved(user: Any, reason: str, *, source: str) -> None:
+def hold_unserved(user: Any, reason: str, *, brand: str, source: str) -> None:
     """Write down that somebody signed up and waits, of whom no request tells what brought them."""
     using = router.db_for_write(Customer)
-    with transaction.atomic(using=using, savepoint=False):
-        customer = customers.report(user, source=source)
-        outbox.hold_customer(customer.pk, using=using, reason=reason)
+    waiting = customers.hold_unserved(user, reason, brand=brand, source=source, using=using)
+    now = identity.user_of(waiting, using=user._state.db)
+    if identity.why_not_a_customer(now, brand) is None:
+        # They were activated meanwhile, by somebody who found nobody waiting.
+        _release(waiting, using)
 
 
 def _release(waiting: Customer, using: str) -> bool:

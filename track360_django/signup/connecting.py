@@ -6,15 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from django.contrib.auth import get_user_model
-from django.db.models.signals import post_save
 from django.utils.module_loading import import_string
 
-from track360_django import attribution, conf, customers, identity
+from track360_django import attribution, conf, customers, identity, standing
 from track360_django.signals import customer_signed_up
-from track360_django.signup import net
-from track360_django.signup.activation import WAITING, hold_unserved, release_activated
-from track360_django.signup.guarding import guarded
+from track360_django.signup import net, users
+from track360_django.signup.activation import hold_unserved, release_activated
+from track360_django.signup.guarding import ACTIVATION, guarded
 from track360_django.signup.sources import installed
 
 logger = logging.getLogger(__name__)
@@ -25,7 +23,7 @@ OWN: Final = "customer_signed_up"
 
 def connect() -> None:
     """Connect the safety net, our own signal, and every known auth package that is installed."""
-    post_save.connect(net.on_user_saved, sender=get_user_model(), dispatch_uid="track360.safety_net")
+    users.connect()
     customer_signed_up.connect(_on_signup(OWN), weak=False, dispatch_uid=f"track360.{OWN}")
     for source in installed():
         for path in source.signups:
@@ -49,13 +47,18 @@ def _connect(path: str, receiver: Callable[..., None]) -> None:
 
 
 def _on_signup(source: str) -> Callable[..., None]:
-    def on_signup(*, user: Any, request: Any = None, **_: Any) -> None:
-        announce(user, request=request, source=source)
+    def on_signup(*, user: Any = None, request: Any = None, brand: Any = None, **_: Any) -> None:
+        if user is None:
+            logger.error("track360: a signal of %s came without a user; nobody was reported.", source)
+        # A brand that another package speaks of is not one of ours.
+        announce(user, request=request, source=source, brand=brand if source == OWN else None)
 
     return on_signup
 
 
-def announce(user: Any, *, request: Any = None, source: str) -> None:
+def announce(
+    user: Any, *, request: Any = None, source: str, brand: str | None = None, is_login: bool = False
+) -> None:
     """
     Report a user who is known to sign up, as the signal of an auth package does; an error is logged, never raised.
 
@@ -63,47 +66,46 @@ def announce(user: Any, *, request: Any = None, source: str) -> None:
         user: Who signs up; staff, guests and None are left out, and whoever waits for an activation is held.
         request: The visitor's; without one, the request being served in this context.
         source: Which signup source it is, for the admin.
+        brand: Whose customer they are, of a host with several; without it, the request's brand.
+        is_login: The request logs the new user in: nobody else whom it finds logged in makes them, but one of the
+            staff.
     """
-    guarded(lambda: _report(user, request, source), user, attribution.of(request))
+    if user is not None:
+        guarded(
+            lambda: _report(user, request, source, brand, is_login=is_login), user, attribution.of(request)
+        )
 
 
 def _on_activation() -> Callable[..., None]:
     # Whose request it is says nothing: a colleague's, or a mail program's.
     def on_activation(*, user: Any = None, email_address: Any = None, **_: Any) -> None:
-        guarded(lambda: _release(email_address.user if user is None else user), user)
+        guarded(
+            lambda: release_activated(email_address.user if user is None else user), user, what=ACTIVATION
+        )
 
     return on_activation
 
 
-def _release(user: Any) -> None:
-    if conf.settings.ENABLED:
-        release_activated(user)
-
-
-def _report(user: Any, request: Any, source: str) -> None:
+def _report(user: Any, request: Any, source: str, named: str | None, *, is_login: bool) -> None:
     touches = attribution.of(request)
-    brand = conf.brand_of(touches and touches.request)
+    asked = request if request is not None else touches and touches.request
+    brand = conf.named_brand(named) if named else conf.brand_of(asked)
     if not conf.for_brand(brand).ENABLED:
         return
-    # Once the session could not be read, nobody can be recognised as logged in.
-    is_blind = touches is not None and touches.is_blind
-    if not is_blind and _is_colleagues(request if request is not None else touches and touches.request, user):
+    if _is_anothers(asked, user, is_login=is_login):
         if source != OWN:
             return
-        # The host says that it is a signup, and the touches are the colleague's.
+        # The host says that it is a signup, and the touches are somebody else's.
         request = touches = None
     reason = identity.why_not_a_customer(user, brand)
     if reason is None:
-        customers.report(user, request=request, source=source)
-    elif reason in WAITING and touches is not None:
-        net.hold(user, touches, source=source)
-    elif reason in WAITING:
-        hold_unserved(user, reason, source=source)
+        customers.report(user, request=request, source=source, brand=brand)
+    elif reason in identity.WAITING and touches is not None:
+        net.hold(user, touches, brand=brand, source=source)
+    elif reason in identity.WAITING:
+        hold_unserved(user, reason, brand=brand, source=source)
 
 
-def _is_colleagues(request: Any, user: Any) -> bool:
-    """Tell whether it is one of the staff who makes a user of somebody else."""
-    visitor = getattr(request, "user", None)
-    if not getattr(visitor, "is_authenticated", False) or getattr(visitor, "pk", None) == user.pk:
-        return False
-    return bool(getattr(visitor, "is_staff", False) or getattr(visitor, "is_superuser", False))
+def _is_anothers(request: Any, user: Any, *, is_login: bool) -> bool:
+    """Tell whether it is somebody else, who is logged in, who makes the user."""
+    return standing.is_of_staff(request) if is_login else not standing.is_own(request, user)

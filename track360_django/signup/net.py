@@ -8,28 +8,38 @@ releases it.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from django.db import router
 
 from track360_django import attribution, conf, customers, identity, outbox, standing, wakeup
-from track360_django.models import Customer
+from track360_django.models import Customer, Status
 from track360_django.signup.activation import is_activation_awaited, release_activated
-from track360_django.signup.guarding import describe, guarded
+from track360_django.signup.guarding import ACTIVATION, describe, guarded
 from track360_django.signup.sources import is_wanted
 
 logger = logging.getLogger(__name__)
 
+# In which databases the users are whose rows a request holds.
+_places: Final[WeakKeyDictionary[attribution.Touches, dict[int, str]]] = WeakKeyDictionary()
 
-def on_user_saved(*, instance: Any, created: bool, raw: bool, update_fields: Any = None, **_: Any) -> None:
+
+def on_user_saved(user: Any, *, is_new: bool, is_raw: bool, update_fields: Collection[str] | None) -> None:
     """Hear that a user was saved: a signup, an activation, or neither."""
-    if raw or not conf.settings.ENABLED:
+    if is_raw:
         return
     touches = attribution.current()
-    if created and touches is not None and is_wanted("auth"):
-        guarded(lambda: _hold_if_signup(instance, touches), instance, touches)
-    elif not created and (update_fields is None or "is_active" in update_fields) and is_activation_awaited():
-        guarded(lambda: release_activated(instance), instance)
+    if is_new:
+        if touches is not None and is_wanted("auth") and _is_any_on():
+            guarded(lambda: _hold_if_signup(user, touches), user, touches)
+    elif (update_fields is None or "is_active" in update_fields) and is_activation_awaited():
+        guarded(lambda: release_activated(user), user, what=ACTIVATION)
+
+
+def _is_any_on() -> bool:
+    return any(conf.for_brand(brand).ENABLED for brand in conf.brands())
 
 
 def is_signup(request: Any) -> bool:
@@ -41,33 +51,36 @@ def is_signup(request: Any) -> bool:
     match = getattr(request, "resolver_match", None)
     if match is not None and "admin" in match.app_names:
         return False
-    visitor = getattr(request, "user", None)
-    return not getattr(visitor, "is_authenticated", False) or bool(standing.guests_among([visitor]))
+    return standing.is_own(request)
 
 
 def _hold_if_signup(user: Any, touches: attribution.Touches) -> None:
-    # Once the session could not be read, nobody can be recognised as logged in.
-    if touches.is_blind or is_signup(touches.request):
-        hold(user, touches)
+    if not is_signup(touches.request):
+        return
+    brand = conf.brand_of(touches.request)
+    if conf.for_brand(brand).ENABLED:
+        hold(user, touches, brand=brand)
 
 
-def hold(user: Any, touches: attribution.Touches, *, source: str = "auth") -> None:
-    """Write somebody down who signs up, with the touches of now, until the request ends; colleagues not."""
-    reason = identity.why_not_a_customer(user, conf.brand_of(touches.request))
-    if reason in {"staff", "guest"}:
+def hold(user: Any, touches: attribution.Touches, *, brand: str, source: str = "auth") -> None:
+    """Write somebody down who signs up, with the touch of now, until the request ends; colleagues not."""
+    if identity.why_not_a_customer(user, brand) in identity.NEVER:
         return
     using = router.db_for_write(Customer)
-    customer = customers.hold(user, touches, using=using)
+    customer = customers.hold(user, touches, brand=brand, using=using)
     if source != customer.source:
         outbox.name_source(customer.pk, source, using=using)
     touches.held = (*touches.held, (using, customer.pk))
+    if user._state.db is not None:
+        _places.setdefault(touches, {})[customer.pk] = user._state.db
 
 
 def release(touches: attribution.Touches) -> None:
     """Release at the end of a request what the safety net wrote during it and no signup source claimed."""
+    places = _places.pop(touches, {})
     for using, pk in touches.held:
         try:
-            _release(pk, using, touches.request)
+            _release(pk, using, touches.request, places.get(pk))
         except Exception as error:  # noqa: BLE001  the page is served: nothing of ours may break it now
             logger.error(  # noqa: TRY400  see describe
                 "track360: a signup was not released (%s); it releases itself within a minute.",
@@ -75,16 +88,24 @@ def release(touches: attribution.Touches) -> None:
             )
 
 
-def _release(pk: int, using: str, request: Any) -> None:
-    customer = Customer.objects.using(using).filter(pk=pk, status="held").first()
+def _release(pk: int, using: str, request: Any, place: str | None) -> None:
+    customer = Customer.objects.using(using).filter(pk=pk, status=Status.HELD).first()
     if customer is None:
         # Claimed by a signup source, or rolled back with its user.
         return
-    reason = identity.why_not_a_customer(identity.user_of(customer), customer.brand)
-    if reason in {"staff", "guest", "no_user"}:
+    reason = _why_not(customer, place)
+    if reason in identity.NEVER:
         outbox.drop_customer(pk, using=using)
-    elif reason is not None:
+        return
+    if reason is not None:
         outbox.park_customer(pk, using=using, reason=reason)
-    elif outbox.release_customer(pk, using=using):
+        # Who was activated between the look and the parking was not found waiting.
+        reason = _why_not(customer, place)
+    if reason is None and outbox.release_customer(pk, using=using):
         customers.tell_unattributed(customer, request)
         wakeup.after_commit(using=using)
+
+
+def _why_not(customer: Customer, place: str | None) -> str | None:
+    # Where they were created: another database may have somebody else under this key, or nobody.
+    return identity.why_not_a_customer(identity.user_of(customer, using=place), customer.brand)
