@@ -75,7 +75,7 @@ class TrackingSerializerMixin(Serializer):  # type: ignore[misc]  # DRF comes wi
         sent = getattr(self, "initial_data", None)
         if touches is None or not isinstance(sent, Mapping):
             return
-        fields = {name: value for name, value in sent.items() if isinstance(value, str)}
+        fields = attribution.texts_of(sent, attribution.names_of_fields(touches.settings))
         landing = attribution.landing_of(fields, touches.settings, datetime.now(UTC))
         if landing is not None:
             touches.land(landing)
