@@ -22,7 +22,7 @@ from track360_django.attribution.remembering import (
     write_session,
 )
 from track360_django.attribution.touch import Landing, Memory, Touch
-from track360_django.attribution.touches import Touches, carry, current, of, serving
+from track360_django.attribution.touches import Held, Touches, carry, current, of, serving
 from track360_django.conf import CARRY_PARAM
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "SCRIPT_COOKIE",
     "SESSION_KEY",
     "TIME_FIELD",
+    "Held",
     "Landing",
     "Memory",
     "Touch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from track360_django.conf import Settings
 
 
+class Held(NamedTuple):
+    """A customer's row that waits for the end of a request: in which database, which row, in which one its user is."""
+
+    using: str
+    pk: int
+    place: str | None
+
+
 class Touches:
     """
     The touches seen so far by the visitor of one request: `request.track360`.
@@ -41,8 +49,8 @@ class Touches:
     # The query string, where it may hold a parameter of ours, and whether a person opens a page with it.
     query: bytes = b""
     is_landing: bool = False
-    # Customer rows that the safety net wrote during this request: (database alias, pk).
-    held: tuple[tuple[str, int], ...] = ()
+    # Customer rows that the safety net wrote during this request, and where their users are: aliases of databases.
+    held: tuple[Held, ...] = ()
     # Customer rows that a report made of this visitor's signup: (database alias, pk).
     signed_up: tuple[tuple[str, int], ...] = ()
     # The session could not be read.

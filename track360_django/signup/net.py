@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from django.db import router
 
@@ -21,9 +20,6 @@ from track360_django.signup.guarding import ACTIVATION, describe, guarded
 from track360_django.signup.sources import is_wanted
 
 logger = logging.getLogger(__name__)
-
-# In which databases the users are whose rows a request holds.
-_places: Final[WeakKeyDictionary[attribution.Touches, dict[int, str]]] = WeakKeyDictionary()
 
 
 def on_user_saved(user: Any, *, is_new: bool, is_raw: bool, update_fields: Collection[str] | None) -> None:
@@ -70,17 +66,14 @@ def hold(user: Any, touches: attribution.Touches, *, brand: str, source: str = "
     customer = customers.hold(user, touches, brand=brand, using=using)
     if source != customer.source:
         outbox.name_source(customer.pk, source, using=using)
-    touches.held = (*touches.held, (using, customer.pk))
-    if user._state.db is not None:
-        _places.setdefault(touches, {})[customer.pk] = user._state.db
+    touches.held = (*touches.held, attribution.Held(using, customer.pk, user._state.db))
 
 
 def release(touches: attribution.Touches) -> None:
     """Release at the end of a request what the safety net wrote during it and no signup source claimed."""
-    places = _places.pop(touches, {})
-    for using, pk in touches.held:
+    for held in touches.held:
         try:
-            _release(pk, using, touches.request, places.get(pk))
+            _release(held, touches.request)
         except Exception as error:  # noqa: BLE001  the page is served: nothing of ours may break it now
             logger.error(  # noqa: TRY400  see describe
                 "track360: a signup was not released (%s); it releases itself within a minute.",
@@ -88,7 +81,8 @@ def release(touches: attribution.Touches) -> None:
             )
 
 
-def _release(pk: int, using: str, request: Any, place: str | None) -> None:
+def _release(held: attribution.Held, request: Any) -> None:
+    using, pk, place = held
     customer = Customer.objects.using(using).filter(pk=pk, status=Status.HELD).first()
     if customer is None:
         # Claimed by a signup source, or rolled back with its user.
