@@ -191,6 +191,19 @@ def test_visitor_of_nobodys_host_is_remembered_for_nobody(alex: User) -> None:
     assert Customer.objects.get().tracking == {}
 
 
+@pytest.mark.usefixtures("houses")
+@pytest.mark.parametrize("path", ["join-for", "join-announced-for"])
+def test_signup_whose_brand_is_named_is_of_no_other(path: str) -> None:
+    """The safety net takes the request's brand; who names another one knows better, and it is one customer."""
+    client = Client(headers=host_of("red"))
+    client.get("/host/page/?tracking_data=link-of-red")
+
+    client.post(f"/host/{path}/", {"username": "alex", "brand": "blue"})
+
+    customer = Customer.objects.get()
+    assert (customer.brand, customer.tracking, customer.status) == ("blue", {}, "pending")
+
+
 # Updates.
 
 

@@ -195,3 +195,49 @@ def test_brand_may_be_asked_of_the_database_under_asgi(settings: HostSettings) -
 
     customer = Customer.objects.get()
     assert (customer.brand, customer.tracking) == ("blue", {"tracking_data": "a"})
+
+
+class ReadEarly:
+    """A middleware of the host's own that looks at the touches before anybody has told the brand."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        """Look."""
+        assert request.track360.last is None
+        return self.get_response(request)
+
+
+def test_touches_that_were_read_too_early_are_read_again(settings: HostSettings) -> None:
+    """What nobody's browser remembers is not the brand's memory, once it is known whose request it is."""
+    settings.TRACK360 = {
+        **settings.TRACK360,
+        "BRAND_RESOLVER": lambda request: request.tenant,
+        "BRANDS": {"red": {}, "blue": {}},
+    }
+    tells = "tests.test_capture_by_brand.TellTenant"
+    plain = settings.MIDDLEWARE
+    settings.MIDDLEWARE = [*plain, tells]
+    client = Client()
+    client.get("/host/page/?tracking_data=a")
+
+    settings.MIDDLEWARE = [*plain, "tests.test_capture_by_brand.ReadEarly", tells]
+    client.handler.load_middleware()
+
+    assert join(client, "alex").tracking == {"tracking_data": "a"}
+
+
+def test_brand_that_is_off_remembers_nothing(settings: HostSettings) -> None:
+    """Neither a landing nor a form leaves anything at a brand that is switched off."""
+    brands = settings.TRACK360["BRANDS"]
+    off = {**brands["red"], "ENABLED": False, "CONSENT": lambda _: True}
+    settings.TRACK360 = {**settings.TRACK360, "BRANDS": {**brands, "red": off}}
+    client = Client(headers=RED)
+
+    answers = [
+        client.get("/host/page/?tracking_data=a"),
+        client.post("/host/agree/", {"tracking_data": "a"}),
+    ]
+
+    assert not any(answer.cookies for answer in answers)

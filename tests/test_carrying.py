@@ -121,11 +121,12 @@ def test_older_value_of_a_script_does_not_displace_a_newer_link(browser: Browser
 @pytest.mark.parametrize("path", ["join-json/", "join-json-stream/"])
 def test_time_of_a_json_body_may_be_a_number(browser: Browser, path: str) -> None:
     """Seconds are a number in JSON, and an old value is as old as it says."""
-    long_ago = int((datetime.now(UTC) - timedelta(days=31)).timestamp())
+    long_ago = (datetime.now(UTC) - timedelta(days=31)).timestamp()
 
-    customer = join(browser, path, {"tracking_data": VALUE, "t360_at": long_ago}, content_type=JSON)
+    for at in (int(long_ago), long_ago):
+        customer = join(browser, path, {"tracking_data": VALUE, "t360_at": at}, content_type=JSON)
 
-    assert (customer.tracking, customer.unattributed_reason) == ({}, "expired")
+        assert (customer.tracking, customer.unattributed_reason) == ({}, "expired")
 
 
 @pytest.mark.parametrize("at", ["", "x", "-1e9", "9" * 400, "99999999999", "1e3", "٣", "\x00"])
@@ -200,6 +201,13 @@ def test_signup_by_a_form_without_an_action_is_attributed(browser: Browser, sett
 
     assert tracked(customer) == VALUE
     assert "track360" not in browser.cookies
+
+
+def test_address_of_a_form_displaces_no_newer_link(browser: Browser) -> None:
+    """When the page of a form was opened, nobody knows: what has a time counts."""
+    get(browser, "/host/page/?tracking_data=newer")
+
+    assert tracked(join(browser, path="join/?tracking_data=of-an-old-tab")) == "newer"
 
 
 def test_body_that_nobody_reads_is_not_read_by_us(client: Client) -> None:
@@ -455,6 +463,14 @@ async def agree_later(_: HttpRequest) -> bool:
     return True
 
 
+class AgreeLater:
+    """The same, behind an object."""
+
+    async def __call__(self, _: HttpRequest) -> bool:
+        """Agree."""
+        return True
+
+
 NO_FUNCTION = "yes"
 
 
@@ -462,13 +478,14 @@ NO_FUNCTION = "yes"
     "consent",
     [
         agree_later,
+        AgreeLater(),
         False,
         ["yes"],
         "tests.test_carrying.NO_FUNCTION",
         "tests.test_carrying.nowhere",
         lambda request: request.COOKIES["agreed"] == "yes",
     ],
-    ids=["async", "false", "list", "no-function", "nowhere", "raises"],
+    ids=["async", "async-behind", "false", "list", "no-function", "nowhere", "raises"],
 )
 def test_consent_that_nobody_gave_stores_nothing_and_costs_no_customer(
     browser: Browser, settings: HostSettings, consent: Any
@@ -555,8 +572,12 @@ def test_form_that_was_open_since_before_the_signup_brings_nothing_back(
     assert remembered(client) == NOTHING
 
 
-def test_signup_whose_page_fails_clears_the_session_too(client: Client, settings: HostSettings) -> None:
+@pytest.mark.parametrize("saves_every_request", [False, True])
+def test_signup_whose_page_fails_clears_the_session_too(
+    client: Client, settings: HostSettings, *, saves_every_request: bool
+) -> None:
     """The customer is written down, so the touch is used, whatever the page says."""
+    settings.SESSION_SAVE_EVERY_REQUEST = saves_every_request
     configure(settings, STORAGE=("session",))
     client.raise_request_exception = False
     client.get(f"/host/page/?tracking_data={VALUE}")
@@ -607,6 +628,16 @@ def test_cookie_of_the_script_is_erased_too(client: Client) -> None:
     client.post("/host/join/", {"username": "alex"})
 
     assert client.cookies["track360_js"].value == ""
+
+
+def test_cookie_of_the_script_is_erased_where_it_lies(client: Client, settings: HostSettings) -> None:
+    """Without a domain of its own, the script's cookie is this host's, whatever the session's is."""
+    settings.SESSION_COOKIE_DOMAIN = ".example.com"
+    client.cookies["track360_js"] = "anything"
+
+    answer = client.post("/host/join/", {"username": "alex"})
+
+    assert answer.cookies["track360_js"]["domain"] == ""
 
 
 def test_host_can_forget_a_visitor(browser: Browser) -> None:

@@ -287,6 +287,20 @@ def test_known_visitor_is_remembered_while_the_session_store_is_down(
     assert last_value(browser) == "a"
 
 
+def test_known_visitor_stays_logged_in_while_the_cache_of_sessions_is_down(
+    client: Client, settings: HostSettings
+) -> None:
+    """A session in a cache that can't be written is left to the visitor: its cookie is not taken away."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    settings.CACHES = {"default": {"BACKEND": "tests.host.broken_cache.BrokenCache"}}
+    client.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
+
+    answer = client.get("/host/page/?tracking_data=a")
+
+    assert (answer.status_code, answer.content) == (200, b"page")
+    assert settings.SESSION_COOKIE_NAME not in answer.cookies
+
+
 def test_session_that_is_deleted_meanwhile_costs_neither_page_nor_touch(
     browser: Browser, settings: HostSettings
 ) -> None:

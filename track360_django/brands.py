@@ -99,12 +99,18 @@ def _named(name: Any, owner: Any) -> str | BrandError:
     return brand
 
 
+# In the place of a request: none, also not the one being served.
+NOBODYS: Final = object()
+
+
 class _Served:
     """The brand of the request being served, asked for when it is needed, once."""
 
     def __init__(self, request: Any) -> None:
         touches = attribution.current()
         self._request = request if request is not None or touches is None else touches.request
+        if request is NOBODYS:
+            self._request = None
         self._certain: list[str | None] = []
 
     def certain(self) -> str | None:
@@ -236,7 +242,8 @@ def of_report(user: Any, request: Any, using: str, *, named: Any = None) -> str:
         BrandError: Nobody can tell.
     """
     if named or request is None or isinstance(user, Customer):
-        return of(user, using, named=named)
+        # Not the one being served either: it is somebody else's.
+        return of(user, using, named=named, request=NOBODYS)
     here = conf.find_brand(request)
     if here is not None and _is_of_before(user, using):
         raise gone(conf.DEFAULT_BRAND)

@@ -64,7 +64,7 @@ class ReportingQuerySet(QuerySet[M]):
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 
     def _declared(self) -> list[ModelActivity]:
-        return list(declarations_of(self.model)) if conf.settings.ENABLED else []
+        return list(declarations_of(self.model)) if conf.brands_on() else []
 
     def _alias(self) -> str:
         self._for_write = True

@@ -94,8 +94,10 @@ def _enter(request: HttpRequest) -> attribution.Touches:
 def _note_query(touches: attribution.Touches, query_string: str) -> None:
     """Note what the URL says; it is read later, for whose it is may be told by a middleware behind this one."""
     request = touches.request
-    touches.is_landing = attribution.is_document(request.META, request.method)
-    if touches.is_landing or request.method in _WITH_BODY:
+    is_landing = attribution.is_document(request.META, request.method)
+    if is_landing:
+        touches.is_landing = True
+    if is_landing or request.method in _WITH_BODY:
         # WSGI hands bytes over as latin-1 text, ASGI as UTF-8 text.
         encoding = "latin-1" if hasattr(request, "environ") else "utf-8"
         touches.query = query_string.encode(encoding, "replace")
@@ -179,7 +181,7 @@ def _remember(touches: attribution.Touches, response: HttpResponseBase) -> None:
     request = touches.request
     try:
         settings = touches.settings
-        if not attribution.may_remember(request, settings):
+        if not settings.ENABLED or not attribution.may_remember(request, settings):
             return
         memory = _recall(touches)
         if memory == touches.remembered:

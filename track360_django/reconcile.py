@@ -83,10 +83,10 @@ class Reconciliation:
 def _problem_of_users(found: Unreported) -> str:
     named = ", ".join(found.pks) + (", …" if found.count > len(found.pks) else "")
     several = len(conf.brands()) > 1
-    command = "track360 backfill users" + (" --brand NAME" if several else "")
+    way = "customers.report(user, brand=…)" if several else "track360 backfill users"
     return (
         f"{found.count} unreported users (primary keys: {named}) joined since then and are customers of no brand: their "
-        f"signups were not noticed, or could not be written down (see the log). `{command}` reports them."
+        f"signups were not noticed, or could not be written down (see the log). `{way}` reports them."
     )
 
 

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.db.models import Model, QuerySet
+from django.utils.functional import LazyObject, empty
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,12 @@ def is_of_staff(request: Any) -> bool:
 def _visitor(request: Any) -> Any | None:
     """Return who is logged in."""
     try:
-        with _savepoint():
-            visitor = getattr(request, "user", None)
-            return visitor if getattr(visitor, "is_authenticated", False) else None
+        visitor = getattr(request, "user", None)
+        if isinstance(visitor, LazyObject) and visitor._wrapped is empty:  # noqa: SLF001  Django says it nowhere else
+            # To find out is a query.
+            with _savepoint():
+                return visitor if visitor.is_authenticated else None
+        return visitor if getattr(visitor, "is_authenticated", False) else None
     except Exception as error:  # noqa: BLE001  whatever the store of the sessions raises, it costs nobody a signup
         logger.warning("track360: who is logged in can't be read (%s): nobody is.", type(error).__name__)
         return None
@@ -73,9 +77,14 @@ def _visitor(request: Any) -> Any | None:
 def _is_taken_over(request: Any, visitor: Any) -> bool:
     if any(getattr(visitor, name, False) for name in HIJACKED_USER):
         return True
-    # Whoever is logged in has been read from the session, or needs none.
     session = getattr(request, "session", None)
-    return session is not None and any(session.get(name) for name in HIJACKED_SESSION)
+    try:
+        return session is not None and any(session.get(name) for name in HIJACKED_SESSION)
+    except Exception as error:  # noqa: BLE001  who is logged in by a token needs no session, which may be down
+        logger.warning(
+            "track360: a session can't be read (%s): nobody has taken it over.", type(error).__name__
+        )
+        return False
 
 
 def _savepoint() -> Any:

@@ -60,7 +60,7 @@ def daily() -> None:
     """Compile the declared day's totals: days that are over, and those of the window again for what came late."""
     from track360_django import daily as compiler  # noqa: PLC0415  see the module's docstring
 
-    if conf.settings.ENABLED:
+    if conf.brands_on():
         compiler.report_windows()
 
 
@@ -69,7 +69,7 @@ def reconcile() -> None:
     """Report rows of the last days that nobody announced: `bulk_create`, raw SQL, a process that died too early."""
     from track360_django import reconcile as reconciliation  # noqa: PLC0415  see the module's docstring
 
-    if conf.settings.ENABLED:
+    if conf.brands_on():
         reconciliation.fill()
 
 

@@ -42,7 +42,7 @@ def find(since: datetime, until: datetime | None = None) -> Unreported:
     themselves, nor where no column of the user says when they joined.
     """
     found = Unreported()
-    if conf.settings.SIGNUP_SOURCES and any(conf.for_brand(brand).ENABLED for brand in conf.brands()):
+    if conf.settings.SIGNUP_SOURCES and conf.brands_on():
         for page in _pages(since, until):
             for user in _unknown_among(page):
                 found.add(user)

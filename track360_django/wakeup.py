@@ -126,7 +126,7 @@ def reset() -> None:
 
 
 def _may_publish() -> bool:
-    return conf.settings.ENABLED and _breaker.is_closed()
+    return bool(conf.brands_on()) and _breaker.is_closed()
 
 
 def _publish(app: Celery) -> None:

@@ -22,6 +22,8 @@ urlpatterns = [
     path("host/join/", views.join),
     path("host/join-and-fail/", views.join_and_fail),
     path("host/join-by-code/", views.join_by_code),
+    path("host/join-for/", views.join_for),
+    path("host/join-announced-for/", views.join_announced_for),
     path("host/join-as-staff/", views.join_as_staff),
     path("host/join-and-be-promoted/", views.join_and_be_promoted),
     path("host/join-inactive/", views.join_inactive),

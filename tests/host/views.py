@@ -84,6 +84,18 @@ def join_by_code(request: HttpRequest) -> HttpResponse:
     return HttpResponse("welcome")
 
 
+def join_for(request: HttpRequest) -> HttpResponse:
+    """Sign somebody up at a brand that the form names."""
+    customers.report(_create(request), request=request, brand=request.POST["brand"])
+    return HttpResponse("welcome")
+
+
+def join_announced_for(request: HttpRequest) -> HttpResponse:
+    """Announce a signup at a brand that the form names."""
+    customer_signed_up.send(sender=User, user=_create(request), request=request, brand=request.POST["brand"])
+    return HttpResponse("welcome")
+
+
 def join_as_staff(request: HttpRequest) -> HttpResponse:
     """Make a colleague."""
     _create(request, is_staff=True)

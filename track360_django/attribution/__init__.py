@@ -5,7 +5,6 @@ from track360_django.attribution.capturing import (
     capture,
     has_parameter,
     is_document,
-    landing_in,
     landing_of,
 )
 from track360_django.attribution.carried import HEADER, names_of_fields, says_own_page, texts_of, watch
@@ -17,7 +16,6 @@ from track360_django.attribution.remembering import (
     may_remember,
     parse_state,
     reads_session,
-    window_of,
     write_cookie,
     write_session,
 )
@@ -43,7 +41,6 @@ __all__ = [
     "erase",
     "has_parameter",
     "is_document",
-    "landing_in",
     "landing_of",
     "may_remember",
     "names_of_fields",
@@ -54,7 +51,6 @@ __all__ = [
     "serving",
     "texts_of",
     "watch",
-    "window_of",
     "write_cookie",
     "write_session",
 ]

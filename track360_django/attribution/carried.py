@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -133,8 +134,8 @@ def texts_of(found: Mapping[Any, Any], names: Iterable[str]) -> dict[str, str]:
     """Return the fields with these names that hold a text; the time may be a number."""
     texts = {name: found.get(name) for name in names}
     at = texts.get(TIME_FIELD)
-    if isinstance(at, int) and not isinstance(at, bool):
-        texts[TIME_FIELD] = str(at)
+    if isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
+        texts[TIME_FIELD] = str(int(at))
     return {name: value for name, value in texts.items() if isinstance(value, str) and value}
 
 

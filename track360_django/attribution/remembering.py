@@ -7,6 +7,7 @@ What the browser brings back is checked again, whoever signed it.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,10 @@ def may_remember(request: HttpRequest, settings: Settings) -> bool:
     except Exception as error:  # noqa: BLE001  the host's function may raise anything
         kind = type(error).__name__
         logger.error("track360: CONSENT raised %s; the visitor is not remembered.", kind)  # noqa: TRY400  it may quote them
+        return False
+    if inspect.iscoroutine(answer):
+        answer.close()
+        logger.error("track360: CONSENT is async, and nobody waits for it; the visitor is not remembered.")
         return False
     return bool(answer)
 
@@ -185,15 +190,11 @@ def write_session(
     a session that nobody has touched.
     """
     session, key = request.session, session_key(settings)
-    will_be_saved = session.modified and response.status_code < 500
-    if will_be_saved or django_settings.SESSION_SAVE_EVERY_REQUEST:
+    will_be_saved = session.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
+    if will_be_saved and response.status_code < 500:
         _change(session, key, state)
     elif session.session_key:
-        # A fresh one: what another request of this visitor wrote meanwhile stays.
-        fresh = type(session)(session.session_key)
-        if _change(fresh, key, state):
-            fresh.save()
-            _send_key(fresh, session.session_key, response)
+        _refresh(request, response, key, state)
     elif state is not None and response.status_code < 500:
         _begin(request, response, key, state)
 
@@ -206,6 +207,24 @@ def _change(session: SessionBase, key: str, state: dict[str, Any] | None) -> boo
     return True
 
 
+def _refresh(
+    request: HttpRequest, response: HttpResponseBase, key: str, state: dict[str, Any] | None
+) -> None:
+    """Change a fresh copy of the visitor's session: what another request of theirs wrote meanwhile stays."""
+    session = request.session
+    fresh = type(session)(session.session_key)
+    if not _change(fresh, key, state):
+        return
+    fresh.save()
+    if hasattr(session, "_session_cache"):
+        # Whoever changes and saves the one that the page has read leaves ours as it is.
+        is_hosts = session.modified
+        _change(session, key, state)
+        session.modified = is_hosts
+    if fresh.session_key != session.session_key:
+        _hand_over(request, fresh, response)
+
+
 def _begin(request: HttpRequest, response: HttpResponseBase, key: str, state: dict[str, Any]) -> None:
     """Begin a session for a visitor who has none."""
     session = request.session
@@ -213,18 +232,22 @@ def _begin(request: HttpRequest, response: HttpResponseBase, key: str, state: di
         session[key] = state
         session.save()
     except Exception:
-        request.session = type(session)(None)
+        request.session = type(session)(request.COOKIES.get(django_settings.SESSION_COOKIE_NAME))
         raise
-    if SESSION_MIDDLEWARE in django_settings.MIDDLEWARE:
-        # Else it would be saved twice. A middleware of the host's own may have another idea of the cookie.
-        _send_key(session, None, response)
-        session.modified = False
+    _hand_over(request, session, response)
 
 
-def _send_key(session: SessionBase, known: str | None, response: HttpResponseBase) -> None:
-    """Set the session's cookie, as Django does, if the browser knows another one."""
-    if session.session_key == known:
+def _hand_over(request: HttpRequest, session: SessionBase, response: HttpResponseBase) -> None:
+    """
+    Set the cookie of a session that was saved a moment ago, so that Django's own middleware does not save it again.
+
+    A middleware of the host's own may have another idea of the cookie: it saves, and sets its own.
+    """
+    request.session = session
+    if SESSION_MIDDLEWARE not in django_settings.MIDDLEWARE:
+        session.modified = True
         return
+    session.modified = False
     max_age = None if session.get_expire_at_browser_close() else session.get_expiry_age()
     response.set_cookie(
         django_settings.SESSION_COOKIE_NAME,
@@ -249,7 +272,7 @@ def erase(request: HttpRequest, response: HttpResponseBase, settings: Settings) 
             response.delete_cookie(
                 name,
                 path=settings.COOKIE_PATH if name != SCRIPT_COOKIE else "/",
-                domain=_domain_of(settings),
+                domain=_domain_of(settings) if name != SCRIPT_COOKIE else settings.COOKIE_DOMAIN or None,
                 samesite=settings.COOKIE_SAMESITE,  # type: ignore[arg-type]  # a wrong word is a check error
             )
     if reads_session(request, settings):

@@ -19,7 +19,7 @@ from track360_django.attribution.remembering import (
     session_key,
     window_of,
 )
-from track360_django.attribution.touch import Landing, Memory, Touch
+from track360_django.attribution.touch import EXPIRED, Landing, Memory, Touch
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -78,8 +78,10 @@ class Touches:
             return self._settings
         settings = conf.for_request(self.request)
         if settings.brand or not conf.settings.BRANDS:
-            # What tells the brand may be known later, by another middleware.
+            # What tells the brand may be known later, by another middleware: what was read as nobody's is read again.
             self._settings = settings
+            if conf.settings.BRANDS and not (self.is_forgotten or self.is_blind):
+                self._recalled = self._carried = None
         return settings
 
     @property
@@ -113,9 +115,10 @@ class Touches:
     @property
     def memory(self) -> Memory:
         """Both touches: what the browser remembers, what this request carries in its header or body, and its URL."""
+        settings = self.settings
         if self._recalled is None:
-            self._recall(self._stored_session())
-        return self._combined()
+            self._recall(self._stored_session(settings), settings)
+        return self._combined(settings)
 
     @property
     def carries_news(self) -> bool:
@@ -143,16 +146,16 @@ class Touches:
 
     async def aload(self) -> Memory:
         """Read what is remembered without blocking the event loop; afterwards the attributes are plain reads."""
+        # Functions of the host, for the brand here and for promo codes below, may ask the database.
+        settings = await sync_to_async(lambda: self.settings)() if conf.settings.BRANDS else self.settings
         if self._recalled is None:
-            # Functions of the host, for the brand here and for promo codes below, may ask the database.
-            settings = await sync_to_async(lambda: self.settings)() if conf.settings.BRANDS else self.settings
             state = None
-            if self._from_cookie().last is None and reads_session(self.request, settings):
+            if self._from_cookie(settings).last is None and reads_session(self.request, settings):
                 state = await self.request.session.aget(session_key(settings))
-            self._recall(state)
+            self._recall(state, settings)
         if self.query or self.has_body:
-            return await sync_to_async(self._combined)()
-        return self._combined()
+            return await sync_to_async(self._combined)(settings)
+        return self._combined(settings)
 
     def as_fields(self) -> dict[str, str]:
         """
@@ -179,49 +182,56 @@ class Touches:
         """Go on with what this request brought itself, for want of the rest."""
         self._recalled = Memory()
 
-    def carried(self) -> tuple[Landing, ...]:
-        """Return what a request carries that opens no page: in its URL, its header, its body as far as it was read."""
-        fields = carried.fields_of(self.request, self.settings) if self.has_body else {}
+    def carried(self, settings: Settings) -> tuple[Landing, ...]:
+        """Return what this request carries beside its URL: in the header, and in the body as far as it was read."""
+        fields = carried.fields_of(self.request, settings) if self.has_body else {}
         if self._carried is None or fields != self._fields:
             # The host may read the body later, and a function for promo codes should be asked once.
-            self._carried, self._fields = tuple(self._read_carried(fields)), fields
+            self._carried, self._fields = tuple(self._read_carried(fields, settings)), fields
         return self._carried
 
-    def _read_carried(self, fields: dict[str, str]) -> Iterator[Landing]:
+    def _read_carried(self, fields: dict[str, str], settings: Settings) -> Iterator[Landing]:
+        if not settings.ENABLED:
+            return
         now = datetime.now(UTC)
-        if not self.is_landing and (found := self._read_query()):
-            # A form without an action is sent to the address of its page.
-            yield found
         raw = self.request.META.get(carried.META_KEY)
-        if raw and (header := landing_in_header(raw, self.settings, now)):
+        if raw and (header := landing_in_header(raw, settings, now)):
             yield header
-        if fields and (body := landing_of(fields, self.settings, now)):
+        if fields and (body := landing_of(fields, settings, now)):
             yield body
 
     def token(self, max_age: timedelta | None = None) -> str:
         """Return a carry token; see `attribution.carry`."""
         return carrying.token_of(self.memory, self.settings, datetime.now(UTC), max_age)
 
-    def _from_cookie(self) -> Memory:
-        return parse_state(read_cookie(self.request, self.settings), self.settings)
+    def _from_cookie(self, settings: Settings) -> Memory:
+        return parse_state(read_cookie(self.request, settings), settings)
 
-    def _stored_session(self) -> object:
-        settings = self.settings
-        if self._from_cookie().last is None and reads_session(self.request, settings):
+    def _stored_session(self, settings: Settings) -> object:
+        if self._from_cookie(settings).last is None and reads_session(self.request, settings):
             return self.request.session.get(session_key(settings))
         return None
 
-    def _recall(self, session_state: object) -> None:
+    def _recall(self, session_state: object, settings: Settings) -> None:
         """Take the cookie's memory, and where it has none, the session's."""
-        cookie = self._from_cookie()
-        session = parse_state(session_state, self.settings)
+        cookie = self._from_cookie(settings)
+        session = parse_state(session_state, settings)
         self._recalled = session if cookie.last is None and (session.last or not cookie.lost) else cookie
 
-    def _combined(self) -> Memory:
+    def _combined(self, settings: Settings) -> Memory:
         memory = self._recalled or Memory()
-        window, now = window_of(self.settings), datetime.now(UTC)
-        for landing in (*((self.landing,) if self.landing else ()), *self.carried()):
+        window, now = window_of(settings), datetime.now(UTC)
+        for landing in (*((self.landing,) if self.landing else ()), *self.carried(settings)):
             memory = memory.with_landing(landing, window, now)
+        if (
+            memory.last is None
+            and memory.lost != EXPIRED
+            and not self.is_landing
+            and (own := self._read_query())
+        ):
+            # A form without an action is sent to the address of its page. When that was opened, nobody knows, so it
+            # displaces nothing that has a time.
+            memory = memory.with_landing(own, window, now)
         if memory.last is not None:
             # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
             self.is_private = True

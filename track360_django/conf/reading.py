@@ -200,6 +200,11 @@ def is_own(brand: str, name: str) -> bool:
     return isinstance(own, Mapping) and name in own
 
 
+def brands_on() -> list[str]:
+    """Return the names of the brands that are switched on."""
+    return [brand for brand in brands() if for_brand(brand).ENABLED]
+
+
 def brands() -> tuple[str, ...]:
     """Return the names of the brands that are configured; one host, one brand: `("default",)`."""
     return tuple(settings.BRANDS) or (DEFAULT_BRAND,)

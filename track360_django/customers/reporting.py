@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 
@@ -15,6 +15,9 @@ from track360_django.customers.completing import PLACEHOLDER, complete, lock, mi
 from track360_django.models import Customer, Status
 from track360_django.payloads import FieldValue
 from track360_django.signals import attribution_dropped
+
+# The signup source of a row that the safety net wrote, and nobody has claimed.
+SAFETY_NET: Final = "auth"
 
 
 def report(
@@ -80,6 +83,7 @@ def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
     customer = build(user, brand, touches, tracking, source, fields)
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using, savepoint=False):
+        _drop_held_elsewhere(user, brand)
         stored = outbox.add_customer(customer, using=using)
         is_new = _is_untouched(stored) and stored.source == source
         is_new |= complete(stored, customer, is_explicit=bool(tracking))
@@ -89,6 +93,17 @@ def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
         if is_new:
             tell_unattributed(written, touches and touches.request)
         return written
+
+
+def _drop_held_elsewhere(user: Any, brand: str) -> None:
+    """Take back what the safety net wrote in this request for another brand: whoever knows better says whose it is."""
+    touches = attribution.current()
+    if touches is None or not touches.held or not brands.are_named():
+        return
+    for using, pk, _ in touches.held:
+        rows = Customer.objects.using(using).filter(pk=pk, status=Status.HELD, source=SAFETY_NET)
+        if rows.filter(user_pk=str(getattr(user, "pk", ""))).exclude(brand=brand).exists():
+            outbox.drop_customer(pk, using=using)
 
 
 def _is_untouched(customer: Customer) -> bool:
@@ -170,7 +185,8 @@ def hold(user: Any, touches: Touches, *, brand: str, using: str) -> Customer:
     itself after a minute.
     """
     theirs = touches if brands.is_of(touches, brand) else None
-    customer = build(user, brand, theirs, None, "auth", {})
+    _drop_held_elsewhere(user, brand)
+    customer = build(user, brand, theirs, None, SAFETY_NET, {})
     customer.status = Status.HELD
     customer.due_at = from_now(outbox.SAFETY_NET)
     stored = outbox.add_customer(customer, using=using)
@@ -183,6 +199,7 @@ def hold(user: Any, touches: Touches, *, brand: str, using: str) -> Customer:
 
 def hold_unserved(user: Any, reason: str, *, brand: str, source: str, using: str) -> Customer:
     """Write a user down as a customer who waits, of whom no request tells what brought them."""
+    _drop_held_elsewhere(user, brand)
     customer = build(user, brand, None, None, source, {})
     customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
     stored = outbox.add_customer(customer, using=using)

@@ -114,7 +114,7 @@ def _on_saved(
     update_fields: frozenset[str] | None = None,
     **_: Any,
 ) -> None:
-    if raw or not conf.settings.ENABLED:
+    if raw or not conf.brands_on():
         return
     row: Model | None = None
     for declaration in declarations_of(sender):
@@ -131,7 +131,7 @@ def _on_saved(
 
 
 def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
-    if not conf.settings.ENABLED:
+    if not conf.brands_on():
         return
     for declaration in declarations_of(sender):
         # A parent's own row is announced by itself: it may stay, without its child.

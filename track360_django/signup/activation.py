@@ -20,11 +20,7 @@ PAGE: Final = 1000
 
 def is_activation_awaited() -> bool:
     """Tell whether any brand reports customers when they are activated; a user who is saved costs nothing else."""
-    return any(conf.for_brand(brand).REPORT_ON == "activation" for brand in _brands_on())
-
-
-def _brands_on() -> list[str]:
-    return [brand for brand in conf.brands() if conf.for_brand(brand).ENABLED]
+    return any(conf.for_brand(brand).REPORT_ON == "activation" for brand in conf.brands_on())
 
 
 def release_activated(user: Any) -> None:
@@ -62,7 +58,7 @@ def _activated_among_waiting(using: str) -> Iterator[Customer]:
 
 def _waiting(using: str) -> QuerySet[Customer]:
     # What a brand waits for that is not configured any more is not known; one that is off hears of nothing.
-    rows = Customer.objects.using(using).filter(brand__in=_brands_on())
+    rows = Customer.objects.using(using).filter(brand__in=conf.brands_on())
     return rows.filter(status=Status.HELD, reason__in=identity.WAITING)
 
 

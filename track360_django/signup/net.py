@@ -28,14 +28,10 @@ def on_user_saved(user: Any, *, is_new: bool, is_raw: bool, update_fields: Colle
         return
     touches = attribution.current()
     if is_new:
-        if touches is not None and is_wanted("auth") and _is_any_on():
+        if touches is not None and is_wanted("auth") and conf.brands_on():
             guarded(lambda: _hold_if_signup(user, touches), user, touches)
     elif (update_fields is None or "is_active" in update_fields) and is_activation_awaited():
         guarded(lambda: release_activated(user), user, what=ACTIVATION)
-
-
-def _is_any_on() -> bool:
-    return any(conf.for_brand(brand).ENABLED for brand in conf.brands())
 
 
 def is_signup(request: Any) -> bool:
