@@ -601,7 +601,7 @@ def test_signup_that_was_not_written_down_is_seen_by_reconciliation(settings: Ho
 
     assert "unreported users: 1 joined, and are customers of no brand\n" in told
     assert f"1 unreported users (primary keys: {missed.pk})" in told
-    assert "track360 backfill users --brand NAME" in told
+    assert "customers.report(user, brand=…)" in told
     assert (code, found["unreported_users"]) == (1, {"count": 1, "pks": [str(missed.pk)]})
 
     call_command("track360", "backfill", "users", "--brand", "red", stdout=StringIO())
