@@ -16,7 +16,7 @@ from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django import Settings as HostSettings
 
-from tests.test_attribution import READABLE, UNREADABLE
+from tests.attribution.test_touch import READABLE, UNREADABLE
 from track360_django import attribution, signals
 from track360_django.middleware import TrackingMiddleware
 

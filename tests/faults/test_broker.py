@@ -1,4 +1,4 @@
-"""What the broker does wrong, beside `tests/test_wakeup.py`: it forgets its hints, repeats them, or is not there."""
+"""What the broker does wrong, beside `tests/outbox/test_wakeup.py`: it forgets its hints, repeats them, or is not there."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ django.setup()
 from django.db.models.signals import post_save
 from tests.ledger.models import Payment
 post_save.connect(lambda **_: os.kill(os.getpid(), signal.SIGKILL), sender=Payment, weak=False)
-from tests import test_ledger
+from tests.reconcile import test_ledger
 test_ledger.declare()
 Payment.objects.create(player="p-0", amount=1, status="paid")
 """

@@ -21,9 +21,9 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from example_project.cashier.models import Account, Deposit
 from example_project.settings import database_from_url
+from tests.flows.test_journeys import land
 from tests.host.replica import ALIAS
 from tests.rows import make_activities, make_customer, overdue
-from tests.test_flows import land
 from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, due, lanes, outbox, retention
 from track360_django.insertion import insert_missing

@@ -544,7 +544,7 @@ class DayOfBlue(DayOfBoth):
     """The same of one brand."""
 
     brand = "blue"
-    source = "tests.test_brands.DayOfBoth"
+    source = "tests.brands.test_assignment.DayOfBoth"
 
 
 @pytest.mark.usefixtures("houses")

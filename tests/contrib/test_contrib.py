@@ -26,7 +26,7 @@ from track360_django.contrib.rest_framework import TrackingField, TrackingSerial
 from track360_django.contrib.social_auth import report_customer
 from track360_django.models import Customer
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.test_contrib")]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.contrib.test_contrib")]
 
 VALUE: Final = "2001_1000_abcdefg"
 ATTRIBUTED: Final = {"tracking_data": VALUE}
@@ -320,7 +320,9 @@ def test_serializer_that_finds_somebody_known_reports_new_users_alone(client: Cl
 @pytest.mark.parametrize("address", ["/signup/", "/nested/"])
 def test_resolver_that_fails_costs_no_signup(client: Client, settings: HostSettings, address: str) -> None:
     """An error of a setting is logged; the user is there."""
-    configure(settings, BRAND_RESOLVER="tests.test_contrib.lead_astray", BRANDS={"one": {}, "two": {}})
+    configure(
+        settings, BRAND_RESOLVER="tests.contrib.test_contrib.lead_astray", BRANDS={"one": {}, "two": {}}
+    )
 
     send(
         client,

@@ -22,10 +22,10 @@ from pytest_django import Settings
 
 from example_project.cashier.models import Account, Bonus, Deposit
 from example_project.cashier.track360 import BonusActivity
+from tests.pages import ROOT
 from track360_django import activities, checks, presets, products
 from track360_django.checks import middlewares
 
-ROOT = Path(__file__).parent.parent
 RIGHT: Mapping[str, Any] = {"BASE_URL": "https://partners.example.com", "BRAND_TOKEN": "b1f4e7a2-secret"}
 TRACKING = "track360_django.middleware.TrackingMiddleware"
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"

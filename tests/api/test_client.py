@@ -35,13 +35,13 @@ from tests.misbehaving import (
     answer_and_leave,
     endlessly,
 )
+from tests.pages import ROOT
 from track360_django import __version__
 from track360_django.answers import Answer, Verdict, classify, explain, parse_retry_after
 from track360_django.client import MAX_EXCERPT_CHARACTERS, Client
 from track360_django.origin import find_problem, is_loopback
 from track360_django.redaction import redact
 
-ROOT = Path(__file__).parent.parent
 CUSTOMERS = "/tracking/events/customers"
 TOKEN = "b1f4e7a2-secret"
 PERSON = {

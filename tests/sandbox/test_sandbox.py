@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +21,7 @@ from django.test import Client
 from django.urls import clear_url_caches, include, path, set_urlconf
 from pytest_django import Settings
 
+from tests.pages import ROOT
 from track360_django.sandbox import views
 from track360_django.sandbox.checks import check_debug
 from track360_django.sandbox.connection import shut
@@ -33,7 +33,6 @@ from track360_django.sandbox.store import fingerprint
 
 urlpatterns = [path("somewhere/", include("track360_django.sandbox.urls"))]
 
-ROOT = Path(__file__).parent.parent
 TOKEN = "b1f4e7a2"
 CUSTOMERS = "/tracking/events/customers"
 ACTIVITIES = "/tracking/events/activities"

@@ -133,7 +133,7 @@ def test_day_is_reported_as_the_guide_shows_it(ledger: Days) -> None:
         }
     ]
     activity = Activity.objects.get()
-    assert (activity.source, activity.source_pk) == ("tests.test_daily.PlayerDay", "2025-07-21")
+    assert (activity.source, activity.source_pk) == ("tests.daily.test_daily.PlayerDay", "2025-07-21")
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import RequestFactory
 from pytest_django import Settings
 
+from tests.pages import ROOT
 from track360_django import conf
 
-ROOT = Path(__file__).parent.parent
 # DESIGN, "The public face": names that hosts rely on, and the defaults that were promised with them.
 PROMISED: Mapping[str, Any] = {
     "ENABLED": True,

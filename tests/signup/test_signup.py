@@ -24,10 +24,10 @@ from django.urls import reverse
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as HostSettings
 
+from tests.flows.test_journeys import TRACKING_DATA, land, sign_up, sign_up_by_allauth
 from tests.host.people import Player, Trader
 from tests.houses import Houses, host_of, open_houses
 from tests.rows import overdue
-from tests.test_flows import TRACKING_DATA, land, sign_up, sign_up_by_allauth
 from tests.test_middleware import configure
 from track360_django import activities, attribution, customers, delivery, signup, wakeup
 from track360_django.models import Activity, Customer
@@ -521,7 +521,7 @@ def test_replica_that_lags_behind_loses_no_signup(
     client: Client, settings: HostSettings, track360_sandbox: SandboxServer
 ) -> None:
     """A user is looked for where they were written a moment ago."""
-    settings.DATABASE_ROUTERS = ["tests.test_signup.ReadFromReplica"]
+    settings.DATABASE_ROUTERS = ["tests.signup.test_signup.ReadFromReplica"]
 
     join(client)
     delivery.drain()
@@ -948,7 +948,7 @@ def test_fault_at_an_activation_is_told_as_one(
     join(client, "join-inactive")
     user = User.objects.get()
     user.is_active = True
-    settings.DATABASE_ROUTERS = ["tests.test_signup.LoseCustomers"]
+    settings.DATABASE_ROUTERS = ["tests.signup.test_signup.LoseCustomers"]
 
     user.save()
 
@@ -1175,7 +1175,7 @@ def test_fault_at_the_release_costs_no_page(
     client: Client, settings: HostSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An error after the view is logged without a name, and the row still releases itself."""
-    settings.DATABASE_ROUTERS = ["tests.test_signup.LoseUsers"]
+    settings.DATABASE_ROUTERS = ["tests.signup.test_signup.LoseUsers"]
 
     join(client, username="mr-secret")
 

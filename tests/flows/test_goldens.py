@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +13,7 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from example_project.accounts.models import Profile
+from tests.pages import ROOT
 from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, products
 from track360_django.models import Activity
@@ -226,7 +226,7 @@ def test_total_of_a_day_is_the_guides_with_an_eventid(
 
 # Each kind of record, grouped and not, in three currencies: tests/goldens has one array for each kind, one record on a
 # line, in the order of `every_shape`. They are the contract with Track360: change a line by hand, or not at all.
-GOLDENS: Final = Path(__file__).parent / "goldens"
+GOLDENS: Final = ROOT / "tests" / "goldens"
 CURRENCIES: Final = ("JPY", "USD", "BHD")
 # As it was agreed -> who did it, so that a day's total of one is none of another.
 GROUPINGS: Final[Mapping[str, Any]] = {

@@ -165,7 +165,7 @@ class TellTenant:
 
 def test_brand_may_be_told_by_a_middleware_behind_ours(settings: HostSettings) -> None:
     """Whose landing it is, is asked when it has been told."""
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.test_capture_by_brand.TellTenant"]
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "tests.attribution.test_capture_by_brand.TellTenant"]
     settings.TRACK360 = {
         **settings.TRACK360,
         "BRAND_RESOLVER": lambda request: request.tenant,
@@ -216,13 +216,13 @@ def test_touches_that_were_read_too_early_are_read_again(settings: HostSettings)
         "BRAND_RESOLVER": lambda request: request.tenant,
         "BRANDS": {"red": {}, "blue": {}},
     }
-    tells = "tests.test_capture_by_brand.TellTenant"
+    tells = "tests.attribution.test_capture_by_brand.TellTenant"
     plain = settings.MIDDLEWARE
     settings.MIDDLEWARE = [*plain, tells]
     client = Client()
     client.get("/host/page/?tracking_data=a")
 
-    settings.MIDDLEWARE = [*plain, "tests.test_capture_by_brand.ReadEarly", tells]
+    settings.MIDDLEWARE = [*plain, "tests.attribution.test_capture_by_brand.ReadEarly", tells]
     client.handler.load_middleware()
 
     assert join(client, "alex").tracking == {"tracking_data": "a"}
