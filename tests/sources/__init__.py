@@ -3,7 +3,7 @@ Real auth packages in real hosts: `python -m tests.sources djoser` serves one an
 
 Each host has a process of its own, for app labels collide. In it every server (a threaded WSGI server, uvicorn) and
 every session backend has its turn, and the same stories are told to each; the rows they leave are printed as JSON.
-`test_matrix.py` starts the processes and says what has to be in the rows.
+`stories.py` starts the processes; the tests say what has to be in the rows.
 
 To add a host:
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.sources.test_matrix import ATTRIBUTED, told
+from tests.sources.stories import ATTRIBUTED, told
 
 pytestmark = pytest.mark.standalone
 
