@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgiref.sync import async_to_sync, iscoroutinefunction
+from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.models import User
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,9 @@ from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django import Settings as HostSettings
 
-from tests.attribution.test_touch import READABLE, UNREADABLE
+from tests.configuration import configure
+from tests.tracking_values import READABLE, UNREADABLE
+from tests.visits import NOTHING, Browser, get, last_value, remembered
 from track360_django import attribution, signals
 from track360_django.middleware import TrackingMiddleware
 
@@ -26,40 +28,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.host.urls")]
 
 MIDDLEWARE = "track360_django.middleware.TrackingMiddleware"
-NOTHING = {"first": None, "last": None}
-
-# Get a URL, tell the status and the body; of a WSGI or an ASGI server.
-Browser = Client | AsyncClient
-
-
-def get(browser: Browser, url: str, **extra: Any) -> Any:
-    """Open a page, in whichever way the browser's server works."""
-    if isinstance(browser, AsyncClient):
-        return async_to_sync(browser.get)(url, **extra)
-    return browser.get(url, **extra)
 
 
 def request_of(answer: Any) -> Any:
     """Return the request that an answer belongs to."""
     return getattr(answer, "wsgi_request", None) or answer.asgi_request
-
-
-def remembered(browser: Browser) -> dict[str, Any]:
-    """Return what the browser's next request remembers."""
-    path = "/host/async-touches/" if isinstance(browser, AsyncClient) else "/host/touches/"
-    found: dict[str, Any] = get(browser, path).json()
-    return found
-
-
-def last_value(browser: Browser) -> str | None:
-    """Return the value of the last touch."""
-    last = remembered(browser)["last"]
-    return last["tracking_data"] if last else None
-
-
-def configure(settings: HostSettings, **changes: Any) -> None:
-    """Change some of the host's `TRACK360`."""
-    settings.TRACK360 = {**settings.TRACK360, **changes}
 
 
 @pytest.fixture(params=[Client, AsyncClient], ids=["wsgi", "asgi"])

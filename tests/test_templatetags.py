@@ -14,6 +14,7 @@ from django.template import Context, Engine
 from django.test import AsyncClient, Client, RequestFactory
 from pytest_django import Settings as HostSettings
 
+from tests.configuration import configure
 from track360_django.models import Customer
 from track360_django.templatetags.track360 import hidden_inputs
 
@@ -32,11 +33,6 @@ def cache_is_empty() -> None:
 def fields_of(answer: Any) -> dict[str, str]:
     """Return the hidden fields of a page."""
     return {name: html.unescape(value) for name, value in FIELD.findall(answer.content.decode())}
-
-
-def configure(settings: HostSettings, **changes: Any) -> None:
-    """Change some of the host's `TRACK360`."""
-    settings.TRACK360 = {**settings.TRACK360, **changes}
 
 
 def test_form_holds_what_the_signup_will_be_credited_to(client: Client) -> None:

@@ -17,6 +17,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 from pytest_django import Settings as HostSettings
 
+from tests.configuration import configure
 from track360_django import views
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.host.urls")]
@@ -61,11 +62,6 @@ def last_value(browser: Browser) -> str | None:
     get: Any = async_to_sync(browser.get) if isinstance(browser, AsyncClient) else browser.get
     last = get(path).json()["last"]
     return last["tracking_data"] if last else None
-
-
-def configure(settings: HostSettings, **changes: Any) -> None:
-    """Change some of the host's `TRACK360`."""
-    settings.TRACK360 = {**settings.TRACK360, **changes}
 
 
 # What is remembered.

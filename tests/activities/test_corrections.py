@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
-from tests.test_middleware import configure
+from tests.configuration import configure
 from track360_django import activities, customers, delivery, outbox
 from track360_django.clock import Now
 from track360_django.exceptions import PayloadError

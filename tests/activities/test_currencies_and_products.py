@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
-from tests.test_middleware import configure
+from tests.configuration import configure
 from track360_django import activities, delivery, drafts, products
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity

@@ -21,7 +21,7 @@ from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
 from example_project.cashier.track360 import DepositActivity
-from tests.test_middleware import configure
+from tests.configuration import configure
 from track360_django import activities, customers, delivery, signals
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer

@@ -12,7 +12,8 @@ import pytest
 from django.test import AsyncClient, Client
 from pytest_django import Settings as HostSettings
 
-from tests.test_middleware import Browser, configure, get, last_value
+from tests.configuration import configure
+from tests.visits import Browser, get, last_value
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.host.caching")]
 

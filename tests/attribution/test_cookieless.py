@@ -15,7 +15,8 @@ from django.http import HttpRequest
 from django.test import AsyncClient, Client, RequestFactory
 from pytest_django import Settings as HostSettings
 
-from tests.test_middleware import NOTHING, Browser, configure, get, last_value, remembered
+from tests.configuration import configure
+from tests.visits import NOTHING, Browser, get, last_value, remembered
 from track360_django import attribution, signals
 from track360_django.models import Customer
 

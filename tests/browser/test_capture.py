@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from tests.attribution.test_touch import READABLE, UNREADABLE
 from tests.browser.chromium import Chromium, Tab
 from tests.browser.shore import POLICY, SCRIPT, Site
+from tests.tracking_values import READABLE, UNREADABLE
 
 pytestmark = pytest.mark.standalone
 

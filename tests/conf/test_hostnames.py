@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from pytest_django import Settings as HostSettings
 
-from tests.test_middleware import configure
+from tests.configuration import configure
 from track360_django import attribution, conf, hosts
 from track360_django.conf import BrandError
 from track360_django.exceptions import PayloadError

@@ -19,8 +19,8 @@ from rest_framework import generics, serializers, views
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.response import Response
 
+from tests.configuration import configure
 from tests.pages import ROOT
-from tests.test_middleware import configure
 from track360_django.contrib.oidc import TrackingBackendMixin
 from track360_django.contrib.rest_framework import TrackingField, TrackingSerializerMixin
 from track360_django.contrib.social_auth import report_customer

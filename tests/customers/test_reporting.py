@@ -17,7 +17,7 @@ from django.test import RequestFactory
 from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
-from tests.test_middleware import configure
+from tests.configuration import configure
 from track360_django import activities, attribution, customers, delivery
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,72 +20,21 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
-from example_project.games.track360 import CustomerDay
+from tests.configuration import configure
+from tests.daily.player_days import DAY, Days, PlayerDay, bodies, deliver, report, row
 from tests.pages import page
-from tests.test_middleware import configure
 from track360_django import activities, clock, customers, daily, signals, tasks
 from track360_django.daily.writer import CHUNK, Writer
 from track360_django.models import Activity, Customer, Status
 
 if TYPE_CHECKING:
     from tests.conftest import SpawnHost
-    from track360_django.sandbox.server import SandboxServer
     from track360_django.testing import Outbox
 
 pytestmark = pytest.mark.django_db
 
-Days = dict[date, Any]
 
-DAY = date(2025, 7, 21)
 ALEX = "12386a7c-d843-4b12-9ad3-3ae295d49c27"
-
-
-class PlayerDay(activities.DailyActivity):
-    """A declaration whose rows a test writes down by the day; a function among them is called."""
-
-    eventname = "DailyStats"
-    _ledger: ClassVar[Days] = {}
-
-    def rows(self, day: date) -> Iterable[Mapping[str, Any]]:
-        """Return what the test says."""
-        found: Any = self._ledger.get(day, [])
-        rows: Iterable[Mapping[str, Any]] = found() if callable(found) else found
-        return rows
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_agreed(settings: HostSettings) -> Iterator[None]:
-    """Begin without what the example project agreed and declares: that is tried by itself."""
-    configure(settings, EVENTS=(), PRODUCT_FIELD="")
-    activities.unregister_daily(CustomerDay)
-    yield
-    activities.register_daily(CustomerDay)
-
-
-@pytest.fixture
-def ledger() -> Iterator[Days]:
-    """Return what the declared ledger says, by the day."""
-    PlayerDay._ledger = {}
-    activities.register_daily(PlayerDay)
-    yield PlayerDay._ledger
-    activities.unregister_daily(PlayerDay)
-
-
-def row(customer: Any = "c-1", currency: Any = "USD", **values: Any) -> dict[str, Any]:
-    """Return a row of the ledger."""
-    return {"customer": customer, "currency": currency, **values}
-
-
-def report(day: date = DAY) -> dict[str, int]:
-    """Compile a day; return how many totals became what."""
-    (declaration,) = activities.daily_declarations()
-    counts = daily.report_day(declaration, day).counts
-    return {kind: count for kind, count in counts.items() if count}
-
-
-def bodies() -> list[dict[str, Any]]:
-    """Return the bodies of all activities, in the order of their ids."""
-    return [json.loads(body) for body in Activity.objects.order_by("eventid").values_list("body", flat=True)]
 
 
 def kpis() -> dict[str, Any]:
@@ -93,21 +42,6 @@ def kpis() -> dict[str, Any]:
     (body,) = bodies()
     usual = ("eventname", "eventid", "createtime", "customerid", "Currency")
     return {name: value for name, value in body.items() if name not in usual}
-
-
-@pytest.fixture
-def track360_sandbox(track360_sandbox: SandboxServer) -> SandboxServer:
-    """Return the sandbox as it is agreed for corrections: a later body takes the place of the first."""
-    track360_sandbox.store._on_conflict = "replace"
-    return track360_sandbox
-
-
-def deliver(outbox: Outbox) -> None:
-    """Deliver, so that what is written is sent, and must not change any more by itself."""
-    for customer in outbox.customers:
-        customers.report(customer.customer_id)
-    outbox.deliver()
-    assert not outbox.activities.exclude(status__in=(Status.DELIVERED, Status.DEAD)).exists()
 
 
 # What a day's total is.
@@ -133,7 +67,7 @@ def test_day_is_reported_as_the_guide_shows_it(ledger: Days) -> None:
         }
     ]
     activity = Activity.objects.get()
-    assert (activity.source, activity.source_pk) == ("tests.daily.test_daily.PlayerDay", "2025-07-21")
+    assert (activity.source, activity.source_pk) == ("tests.daily.player_days.PlayerDay", "2025-07-21")
 
 
 @pytest.mark.parametrize(

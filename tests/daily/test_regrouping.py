@@ -12,26 +12,13 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from pytest_django import Settings as HostSettings
 
-from tests.daily.test_daily import (
-    DAY,
-    Days,
-    PlayerDay,
-    bodies,
-    deliver,
-    ledger,
-    nothing_is_agreed,
-    report,
-    row,
-    track360_sandbox,
-)
-from tests.test_middleware import configure
+from tests.configuration import configure
+from tests.daily.player_days import DAY, Days, PlayerDay, bodies, deliver, report, row
 from track360_django import activities, clock, daily, tasks
 from track360_django.models import Activity, Status
 
 if TYPE_CHECKING:
     from track360_django.testing import Outbox
-
-__all__ = ["ledger", "nothing_is_agreed", "track360_sandbox"]
 
 pytestmark = pytest.mark.django_db
 
@@ -253,14 +240,14 @@ def test_moved_declaration_is_told_of_and_changes_nothing(
         assert report() == {"unchanged": 1, "foreign": 3, "refused": 1}
     assert list(Activity.objects.exclude(customer=None).order_by("pk").values()) == before
     assert held() == ["DailyStats-2025-07-21-c-3-Casino-USD"]
-    with pytest.raises(CommandError, match=r'source = "tests\.daily\.test_daily\.PlayerDay"'):
+    with pytest.raises(CommandError, match=r'source = "tests\.daily\.player_days\.PlayerDay"'):
         call_command("track360", "daily", "--date", "2025-07-21", stdout=StringIO())
     caplog.clear()
     daily.report_days([(PlayerDay(), DAY), (PlayerDay(), DAY)])
     told = [record for record in caplog.records if record.levelname == "WARNING"]
     assert ["PlayerDay" in record.getMessage() for record in told] == [True]
 
-    monkeypatch.setattr(PlayerDay, "source", "tests.daily.test_daily.PlayerDay")
+    monkeypatch.setattr(PlayerDay, "source", "tests.daily.player_days.PlayerDay")
     assert report() == {"unchanged": 1, "changed": 3, "new": 1}
     assert paid() == 24
 

@@ -21,10 +21,10 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from example_project.cashier.models import Account, Deposit
 from example_project.settings import database_from_url
-from tests.flows.test_journeys import land
+from tests.configuration import configure
 from tests.host.replica import ALIAS
+from tests.journeys import land
 from tests.rows import make_activities, make_customer, overdue
-from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, due, lanes, outbox, retention
 from track360_django.insertion import insert_missing
 from track360_django.models import Activity, Customer, Status

@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from example_project.accounts.models import Profile
+from tests.configuration import configure
 from tests.pages import ROOT
-from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, products
 from track360_django.models import Activity
 from track360_django.sandbox.server import SandboxServer

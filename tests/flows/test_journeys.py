@@ -14,43 +14,18 @@ from django.urls import reverse
 from example_project.accounts.models import Profile
 from example_project.cashier import provider
 from example_project.cashier.models import Deposit
+from tests.journeys import PASSWORD, TRACKING_DATA, land, sign_up, sign_up_by_allauth
 from track360_django import delivery
 from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.django_db
 
-TRACKING_DATA = "2001_1000_abcdefg"
-PASSWORD = "a-long-and-unlikely-password"
-
 
 @pytest.fixture(autouse=True)
 def fast_passwords(settings: LazySettings) -> None:
     """Hash passwords quickly: what they cost is not what is tried here."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-def land(client: Client, tracking_data: str = TRACKING_DATA) -> None:
-    """Open the landing page with tracking data, then two pages without."""
-    landing = client.get("/", {"tracking_data": tracking_data})
-    pages = [client.get(reverse(name)) for name in ("games", "promotions")]
-    assert [page.status_code for page in (landing, *pages)] == [200, 200, 200]
-
-
-def sign_up(client: Client, username: str = "alex") -> User:
-    """Become a customer by Django's own form."""
-    form = {"username": username, "password1": PASSWORD, "password2": PASSWORD}
-    person = {"first_name": "Alex", "last_name": "Taylor", "country": "US"}
-    assert client.post(reverse("signup"), {**form, **person}).status_code == 302
-    return User.objects.get(username=username)
-
-
-def sign_up_by_allauth(client: Client, username: str = "alex") -> User:
-    """Become a customer by django-allauth's form."""
-    form = {"username": username, "email": f"{username}@example.com"}
-    answer = client.post(reverse("account_signup"), {**form, "password1": PASSWORD, "password2": PASSWORD})
-    assert answer.status_code == 302
-    return User.objects.get(username=username)
 
 
 def deposit(client: Client, amount: str = "250.00") -> Deposit:

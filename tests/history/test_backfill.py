@@ -20,8 +20,8 @@ from pytest_django import Settings
 
 from example_project.cashier.models import Account, Deposit
 from example_project.cashier.track360 import DepositActivity
+from tests.configuration import configure
 from tests.conftest import SpawnHost
-from tests.test_middleware import configure
 from track360_django import activities, customers, delivery
 from track360_django.models import Activity, Customer, Status
 from track360_django.sandbox.server import SandboxServer

@@ -26,9 +26,9 @@ from pytest_django import Settings
 
 from example_project.cashier.models import Account, Deposit
 from example_project.processes import Process
+from tests.configuration import configure
 from tests.conftest import SpawnHost
 from tests.pages import ROOT
-from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, retention
 from track360_django.management.track360.importing import lines, run
 from track360_django.management.track360.importing.entries import Entry

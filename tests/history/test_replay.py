@@ -16,8 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
+from tests.configuration import configure
 from tests.rows import make_activities, make_customer, make_customers
-from tests.test_middleware import configure
 from track360_django import customers, delivery, outbox, retention
 from track360_django.management.track360 import replay
 from track360_django.models import Activity, Customer, Status

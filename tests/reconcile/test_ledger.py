@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.management import call_command
 from django.db import connections, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from example_project.settings import database_from_url
 from tests.ledger.models import CardPayment, Payment, Voucher
+from tests.ledger.paid import Paid, declare
 from track360_django import activities, customers, reconcile, tasks
 from track360_django.models import Activity
 
@@ -42,24 +42,10 @@ django.setup()
 from django.db.models.signals import post_save
 from tests.ledger.models import Payment
 post_save.connect(lambda **_: os.kill(os.getpid(), signal.SIGKILL), sender=Payment, weak=False)
-from tests.reconcile import test_ledger
-test_ledger.declare()
+from tests.ledger.paid import declare
+declare()
 Payment.objects.create(player="p-0", amount=1, status="paid")
 """
-
-
-class Paid(activities.ModelActivity):
-    """A payment that was paid."""
-
-    eventname = "Payment"
-    when = Q(status="paid")
-    customer = "player"
-    value, currency, createtime = "amount", "currency", "paid_at"
-
-
-def declare() -> None:
-    """Declare payments, in this process."""
-    activities.register(Payment)(Paid)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,8 +18,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
+from tests.configuration import configure
 from tests.ledger.models import Payment
-from tests.test_middleware import configure
 from track360_django import activities, balance, customers, delivery, reconcile, tasks, unreported
 from track360_django.declarations import writing
 from track360_django.models import Activity, Customer

@@ -24,11 +24,11 @@ from django.urls import reverse
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from pytest_django import Settings as HostSettings
 
-from tests.flows.test_journeys import TRACKING_DATA, land, sign_up, sign_up_by_allauth
+from tests.configuration import configure
 from tests.host.people import Player, Trader
 from tests.houses import Houses, host_of, open_houses
+from tests.journeys import TRACKING_DATA, land, sign_up, sign_up_by_allauth
 from tests.rows import overdue
-from tests.test_middleware import configure
 from track360_django import activities, attribution, customers, delivery, signup, wakeup
 from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer

@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
 from example_project.accounts.models import Profile
-from tests.test_middleware import configure
+from tests.configuration import configure
 from track360_django import activities, customers, delivery, identity
 from track360_django.conf import DEFAULT_BRAND
 from track360_django.models import Customer

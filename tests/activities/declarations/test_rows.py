@@ -17,8 +17,8 @@ from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
 from pytest_django import Settings as HostSettings
 
+from tests.configuration import configure
 from tests.ledger.models import CardPayment, Payment, Ticket, Voucher
-from tests.test_middleware import configure
 from track360_django import activities, customers, delivery, reconcile
 from track360_django.models import Activity
 from track360_django.sandbox.server import SandboxServer
