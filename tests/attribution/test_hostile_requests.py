@@ -6,6 +6,7 @@ Each request is sent twice, byte by byte the same: to the host with our middlewa
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 from typing import Final
@@ -138,8 +139,12 @@ def server(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def differs(settings: HostSettings, server: str) -> Callable[[Request], str]:
-    """Return a function that sends a request to the host with us and without us, and tells what differs."""
+def differs(
+    settings: HostSettings, server: str, caplog: pytest.LogCaptureFixture
+) -> Callable[[Request], str]:
+    """Return a function that sends a request to the host with us and without us, and returns what differs."""
+    # Django logs each error with a traceback that has the whole body in it, and pytest keeps them all.
+    caplog.set_level(logging.CRITICAL, logger="django.request")
     send: Callable[..., Answer] = over_wsgi if server == "wsgi" else over_asgi
     host: type[WSGIHandler | ASGIHandler] = WSGIHandler if server == "wsgi" else ASGIHandler
     settings.DEBUG = False
