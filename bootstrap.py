@@ -19,9 +19,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 PROJECT = Path(__file__).resolve().parent
 # Lies in every environment that is ours: marks it, and is the lock between two starts at the same time.
@@ -166,8 +166,10 @@ def prepare(venv: Path, extra: str) -> None:
             say(f"Adding to {shown(venv)} what `manage.py {extra}` needs: once, less than a minute.")
         else:
             say(f"Preparing {shown(venv)} for `manage.py {extra}`: once, about a minute.")
-            make(venv)
-        install(venv, ["--editable", f"{PROJECT}[{','.join(sorted(extras))}]"])
+        with removed_if_refused(venv, is_new=not is_kept):
+            if not is_kept:
+                make(venv)
+            install(venv, ["--editable", f"{PROJECT}[{','.join(sorted(extras))}]"])
         finished = {"identity": identity(venv), "requirements": requirements(), "extras": sorted(extras)}
         (venv / STAMP).write_text(json.dumps(finished))
 
@@ -175,19 +177,52 @@ def prepare(venv: Path, extra: str) -> None:
 @contextlib.contextmanager
 def locked(venv: Path) -> Iterator[None]:
     """Hold the environment for one process; the kernel lets go when that process ends, however it ends."""
-    try:
-        venv.mkdir(parents=True, exist_ok=True)
-        lock = (venv / MARK).open("a")
-    except OSError as error:
-        way_out = "Name a folder of yours: `TRACK360_VENV=~/track360-venv python3 manage.py …`."
-        stop(f"Can't write the environment's folder {venv} ({error.strerror}).\n{way_out}")
-    with lock:
+    lock = open_lock(venv)
+    is_waiting = False
+    while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"Another start is preparing {shown(venv)}: waiting for it.")
+            if not is_waiting:
+                say(f"Another start is preparing {shown(venv)}: waiting for it.")
+            is_waiting = True
             fcntl.flock(lock, fcntl.LOCK_EX)
+        if is_same_file(lock, venv / MARK):
+            break
+        # The other start could not make it, and removed the folder.
+        lock.close()
+        lock = open_lock(venv)
+    with lock:
         yield
+
+
+def open_lock(venv: Path) -> TextIO:
+    """Open the file that is the lock of an environment, or end with a reason."""
+    try:
+        venv.mkdir(parents=True, exist_ok=True)
+        return (venv / MARK).open("a")
+    except OSError as error:
+        way_out = "Name a folder of yours: `TRACK360_VENV=~/track360-venv python3 manage.py …`."
+        stop(f"Can't write the environment's folder {venv} ({error.strerror}).\n{way_out}")
+
+
+def is_same_file(opened: TextIO, path: Path) -> bool:
+    """Return whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(opened.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def removed_if_refused(venv: Path, *, is_new: bool) -> Iterator[None]:
+    """Leave no folder behind when a new environment can't be made; the caller holds its lock."""
+    try:
+        yield
+    except SystemExit:
+        if is_new:
+            shutil.rmtree(venv, ignore_errors=True)
+        raise
 
 
 def make(venv: Path) -> None:
@@ -207,14 +242,29 @@ def make(venv: Path) -> None:
         )
 
 
-def make_named(venv: Path, requirements: Sequence[str]) -> None:
-    """Make or complete an environment of any name with any requirements."""
+def make_named(venv: Path, *steps: Sequence[str], stamp: Mapping[str, Any] | None = None) -> None:
+    """
+    Make or complete an environment of any name with any requirements, asked for one step after the other.
+
+    With a stamp it is noted there when all is done, and an environment that has this stamp is left as it is.
+    """
     if not is_ours(venv):
         stop(f"{venv} holds something else: name a folder that is new or empty.")
     with locked(venv):
-        if not is_usable(venv):
-            make(venv)
-        install(venv, requirements)
+        is_whole = is_usable(venv)
+        found = read_stamp(venv)
+        if stamp is not None:
+            if is_whole and found == stamp:
+                return
+            (venv / STAMP).unlink(missing_ok=True)
+        # One that has never been finished is as good as none.
+        with removed_if_refused(venv, is_new=not is_whole or (stamp is not None and not found)):
+            if not is_whole:
+                make(venv)
+            for requirements in steps:
+                install(venv, requirements)
+        if stamp is not None:
+            (venv / STAMP).write_text(json.dumps(stamp))
 
 
 def install(venv: Path, requirements: Sequence[str]) -> None:

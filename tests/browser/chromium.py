@@ -43,28 +43,47 @@ LAUNCHER: Final = (
 
 def find() -> Path:
     """
-    Return the browser's program, fetched if need be.
+    Return the browser's program, fetched if need be; where another process is fetching it, wait for that.
 
     Raises:
-        ServerError: There is none, and this machine's package client can't fetch one.
+        ServerError: There is none, and this machine's package client can't fetch one; nothing is left behind.
     """
     for name in PROGRAMS:
         if found := shutil.which(name):
             return Path(found)
-    FOLDER.mkdir(exist_ok=True)
-    with (FOLDER / ".lock").open("w") as lock:
-        # Several runs of the suite may begin at the same time.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        program = FOLDER / "root" / "usr" / "lib" / "chromium" / PACKAGE
-        if not program.exists():
-            _fetch(FOLDER)
+    program = FOLDER / "root" / "usr" / "lib" / "chromium" / PACKAGE
+    if not program.exists():
+        try:
+            _fetch_once(program)
+        except OSError as error:
+            message = f"can't write {FOLDER} ({error.strerror}): install the package {PACKAGE}, or chromium"
+            raise ServerError(message) from error
     return program
+
+
+def _fetch_once(program: Path) -> None:
+    """Fetch the browser, unless another process does or has done."""
+    while not program.exists():
+        FOLDER.mkdir(exist_ok=True)
+        path = FOLDER / ".lock"
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                # The other process could not fetch it, and removed the folder.
+                continue
+            if program.exists():
+                return
+            try:
+                _fetch(FOLDER)
+            except BaseException:
+                shutil.rmtree(FOLDER, ignore_errors=True)
+                raise
 
 
 def _fetch(folder: Path) -> None:
     """Download the packages that this machine lacks, and unpack them; nothing is installed."""
     if not shutil.which("apt-get"):
-        message = "no Chromium is installed, and there is no apt-get to fetch one"
+        message = f"no Chromium is installed, and there is no apt-get to fetch {PACKAGE}: install Chromium or Google Chrome"
         raise ServerError(message)
     downloads, unpacked = folder / "downloads", folder / "unpacked"
     for each in (downloads, unpacked):
@@ -78,11 +97,11 @@ def _fetch(folder: Path) -> None:
     names = [line.split()[1] for line in (planned or "").splitlines() if line.startswith("Inst ")]
     download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", "--quiet", *names]
     if not names or _run(download, downloads) is None:
-        message = f"apt-get could not fetch {PACKAGE}: run `apt-get update` as root, or install it"
+        message = f"apt-get could not fetch {PACKAGE}: run `apt-get update` as root and start again, or install Chromium"
         raise ServerError(message)
     for package in downloads.glob("*.deb"):
         if _run(["dpkg", "--extract", str(package), str(unpacked)], folder) is None:
-            message = f"dpkg could not unpack {package.name}"
+            message = f"dpkg could not unpack {package.name}: is there room on the disk? Or install Chromium"
             raise ServerError(message)
     shutil.rmtree(downloads)
     unpacked.rename(folder / "root")

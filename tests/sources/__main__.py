@@ -1,4 +1,8 @@
-"""`python -m tests.sources <host>`: tell every story under every server and session backend; print the rows as JSON."""
+"""
+`python -m tests.sources <host>`: tell every story under every server and session backend; print the rows as JSON.
+
+Without a host: read names of hosts, and run each in a fork of this process (see `warm.py`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 
+from tests.sources import warm
 from tests.sources.host import Host, Row
 
 BACKENDS: Final = ("db", "cache", "signed_cookies")
@@ -38,12 +43,13 @@ def tell(host: Host) -> dict[str, dict[str, list[Row]]]:
 
     told: dict[str, dict[str, list[Row]]] = {}
     for server, serve in SERVERS.items():
-        for backend in BACKENDS:
-            # Read when the middleware is made, which is when an application is.
-            settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{backend}"
-            with serve() as url:
+        with serve() as served:
+            for backend in BACKENDS:
+                # Read when the middleware is made, which is when an application is.
+                settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{backend}"
+                served.renew()
                 told[f"{server} {backend}"] = {
-                    story: _tell_one(function, url, f"{server}-{backend}-{story}".replace("_", "-"))
+                    story: _tell_one(function, served.url, f"{server}-{backend}-{story}".replace("_", "-"))
                     for story, function in host.stories().items()
                 }
     return told
@@ -149,4 +155,7 @@ class _OursAlone(dict[str, None]):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    if sys.argv[1:]:
+        main(sys.argv[1])
+    else:
+        warm.serve(main)

@@ -52,11 +52,20 @@ def python_for(environment: str) -> Path:
     if not environment:
         return Path(sys.executable)
     venv = folder_of(environment)
-    stamp = {"identity": bootstrap.identity(venv), "requirements": _fingerprint(environment)}
-    if bootstrap.read_stamp(venv) != stamp or not bootstrap.is_usable(venv):
-        _make(venv, environment)
-        (venv / bootstrap.STAMP).write_text(json.dumps(stamp))
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            # Where another process is making it, this waits.
+            bootstrap.make_named(venv, *REQUIREMENTS[environment], stamp=stamp_of(venv, environment))
+    except SystemExit as error:
+        raise MissingEnvironmentError(said.getvalue()) from error
     return bootstrap.python_of(venv)
+
+
+def stamp_of(venv: Path, environment: str) -> dict[str, object]:
+    """Return what is noted in an environment that is finished as this project asks for it now."""
+    asked = json.dumps([REQUIREMENTS[environment], bootstrap.requirements()])
+    return {"identity": bootstrap.identity(venv), "requirements": hashlib.sha256(asked.encode()).hexdigest()}
 
 
 def folder_of(environment: str) -> Path:
@@ -65,18 +74,3 @@ def folder_of(environment: str) -> Path:
     if bootstrap.is_ours(venv) and bootstrap.is_writable(venv):
         return venv
     return bootstrap.cache_folder().with_name(f"{bootstrap.cache_folder().name}-sources-{environment}")
-
-
-def _fingerprint(environment: str) -> str:
-    asked = json.dumps([REQUIREMENTS[environment], bootstrap.requirements()])
-    return hashlib.sha256(asked.encode()).hexdigest()
-
-
-def _make(venv: Path, environment: str) -> None:
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            for requirements in REQUIREMENTS[environment]:
-                bootstrap.make_named(venv, requirements)
-    except SystemExit as error:
-        raise MissingEnvironmentError(said.getvalue()) from error

@@ -145,7 +145,7 @@ class IdentityProvider:
             "access_token": access_token,
             "token_type": "Bearer",
             "expires_in": LIFETIME_SECONDS,
-            "id_token": jwt.encode(claims, _key(), algorithm="RS256", headers={"kid": KEY_ID}),
+            "id_token": jwt.encode(claims, make_key(), algorithm="RS256", headers={"kid": KEY_ID}),
         }
 
     def person_of(self, authorization: str) -> Person | None:
@@ -154,7 +154,8 @@ class IdentityProvider:
 
 
 @cache
-def _key() -> Any:
+def make_key() -> Any:
+    """Return the key that all providers of this process, and of its forks, sign with."""
     from cryptography.hazmat.primitives.asymmetric import rsa
 
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -163,7 +164,7 @@ def _key() -> Any:
 def _keys() -> dict[str, Any]:
     import jwt
 
-    public: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(_key().public_key(), as_dict=True)
+    public: dict[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(make_key().public_key(), as_dict=True)
     return {"keys": [public | {"kid": KEY_ID, "alg": "RS256", "use": "sig"}]}
 
 

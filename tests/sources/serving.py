@@ -1,4 +1,8 @@
-"""The servers that a host runs under, in this process: a threaded one for WSGI, uvicorn for ASGI."""
+"""
+The servers that a host runs under, in this process: a threaded one for WSGI, uvicorn for ASGI.
+
+Each serves one application after the other on one port: middleware reads its settings when an application is made.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,19 @@ from django.core.wsgi import get_wsgi_application
 LOOPBACK: Final = "127.0.0.1"
 
 
+class Served:
+    """A host that is being served at `url`."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.application: Any = None
+        self.url = ""
+
+    def renew(self) -> None:
+        """Serve a new application from the next request on."""
+        self.application = self._make()
+
+
 class _ThreadedServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
@@ -26,15 +43,19 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 @contextlib.contextmanager
-def serve_wsgi() -> Iterator[str]:
-    """Serve the host by threads, each request in one of its own; yield the address."""
-    server = make_server(
-        LOOPBACK, 0, get_wsgi_application(), server_class=_ThreadedServer, handler_class=_QuietHandler
-    )
+def serve_wsgi() -> Iterator[Served]:
+    """Serve the host by threads, each request in one of its own."""
+    served = Served(get_wsgi_application)
+
+    def application(environ: Any, start_response: Any) -> Any:
+        return served.application(environ, start_response)
+
+    server = make_server(LOOPBACK, 0, application, server_class=_ThreadedServer, handler_class=_QuietHandler)
+    served.url = f"http://{LOOPBACK}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://{LOOPBACK}:{server.server_port}"
+        yield served
     finally:
         server.shutdown()
         thread.join()
@@ -42,25 +63,32 @@ def serve_wsgi() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serve_asgi() -> Iterator[str]:
-    """Serve the host by uvicorn's event loop; yield the address."""
+def serve_asgi() -> Iterator[Served]:
+    """Serve the host by uvicorn's event loop."""
+    served = Served(get_asgi_application)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await served.application(scope, receive, send)
+
     config = uvicorn.Config(
-        get_asgi_application(),
+        application,
         host=LOOPBACK,
         port=0,
         lifespan="off",
         log_config=None,
         access_log=False,
         ws="none",
-        timeout_graceful_shutdown=1,
+        interface="asgi3",
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield f"http://{LOOPBACK}:{_port_of(server, thread)}"
+        served.url = f"http://{LOOPBACK}:{_port_of(server, thread)}"
+        yield served
     finally:
-        server.should_exit = True
+        # All answers have been read: nothing is left to wait for.
+        server.should_exit = server.force_exit = True
         thread.join()
 
 
@@ -74,7 +102,7 @@ def _port_of(server: uvicorn.Server, thread: threading.Thread) -> int:
     return port
 
 
-SERVERS: Final[dict[str, Callable[[], contextlib.AbstractContextManager[str]]]] = {
+SERVERS: Final[dict[str, Callable[[], contextlib.AbstractContextManager[Served]]]] = {
     "wsgi": serve_wsgi,
     "asgi": serve_asgi,
 }

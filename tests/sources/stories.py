@@ -1,37 +1,94 @@
-"""The stories of each host, told once in a process of their own."""
+"""
+The stories of each host, told once in a run of the suite, in a process of the host's own.
+
+Several processes of one run meet in a folder: who asks for a host that another one is running waits for its stories.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import importlib
 import json
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.pages import ROOT
 from tests.sources.environments import MissingEnvironmentError, python_for
 from tests.sources.host import VALUE, Host
+from tests.sources.warm import WarmProcess
 
 ATTRIBUTED: Final = {"tracking_data": VALUE}
 
 Row = dict[str, Any]
+Stories = dict[str, dict[str, list[Row]]]
+
+
+class Storyteller:
+    """
+    Runs the hosts that tests ask for.
+
+    Args:
+        folder: Where the stories are kept; processes of one run share it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: dict[Path, WarmProcess] = {}
+
+    def close(self) -> None:
+        """End the processes that hosts are forked from."""
+        for process in self._processes.values():
+            process.close()
+
+    def told(self, host: str) -> Stories:
+        """Return the rows of each story of a host, by server and session backend."""
+        python = _python_of(host)
+        with (self._folder / f"{host}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = self._folder / f"{host}.json"
+            if not kept.exists():
+                self._tell(host, python).rename(kept)
+        stories: Stories = json.loads(kept.read_text().splitlines()[-1])["told"]
+        assert len(stories) == 6, stories.keys()
+        return stories
+
+    def _tell(self, host: str, python: Path) -> Path:
+        if python not in self._processes:
+            self._processes[python] = WarmProcess(python)
+        log = self._folder / f"{host}.log"
+        code = self._processes[python].run(host, log)
+        assert code == 0, f"{host} ended with code {code}:\n{log.read_text()[-4000:] if log.exists() else ''}"
+        return log
+
+
+_storytellers: Final[list[Storyteller]] = []
+
+
+@contextmanager
+def telling(folder: Path) -> Iterator[None]:
+    """Run hosts in this process of the suite, until the end of a `with` block."""
+    folder.mkdir(exist_ok=True)
+    storyteller = Storyteller(folder)
+    _storytellers.append(storyteller)
+    try:
+        yield
+    finally:
+        _storytellers.remove(storyteller)
+        storyteller.close()
 
 
 @functools.cache
-def told(host: str) -> dict[str, dict[str, list[Row]]]:
-    """Return the rows of each story of a host, by server and session backend, told once in a process of their own."""
-    command = [_python_of(host), "-m", "tests.sources", host]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    stories: dict[str, dict[str, list[Row]]] = json.loads(done.stdout.splitlines()[-1])["told"]
-    assert len(stories) == 6, stories.keys()
-    return stories
+def told(host: str) -> Stories:
+    """Return the rows of each story of a host, by server and session backend, told once in a process of its own."""
+    return _storytellers[-1].told(host)
 
 
-def _python_of(name: str) -> str:
+def _python_of(name: str) -> Path:
     host: Host = importlib.import_module(f"tests.sources.hosts.{name}").Site()
     try:
         python = python_for(host.environment)
@@ -41,4 +98,4 @@ def _python_of(name: str) -> str:
         missing = [app for app in (*host.apps, "uvicorn") if find_spec(app.partition(".")[0]) is None]
         if missing:
             pytest.skip(f"{name}: {', '.join(missing)} is not installed here: pip install -e '.[test]'")
-    return str(python)
+    return python

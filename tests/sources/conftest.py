@@ -1,0 +1,19 @@
+"""Fixtures of the tests of real auth packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sources import stories
+
+
+@pytest.fixture(scope="session", autouse=True)
+def storyteller(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run the hosts; processes of one run of the suite meet in its folder, so that each host runs once in it."""
+    meeting: Path | None = pytestconfig.getoption("suite_folder", default=None)
+    folder = meeting / "sources" if meeting else tmp_path_factory.mktemp("sources")
+    with stories.telling(folder):
+        yield
