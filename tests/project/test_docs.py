@@ -19,6 +19,7 @@ from urllib.parse import unquote
 import pytest
 from django.dispatch import Signal
 
+from tests.forking import WarmProcess
 from tests.pages import DOCS, PAGES, ROOT, Block, Page, page
 from track360_django import activities, answers, conf, policy, signals, tasks
 from track360_django.answers import Verdict
@@ -388,8 +389,10 @@ def test_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
 @pytest.mark.standalone
 def test_tutorial_ends_with_the_delivered_deposit(tmp_path: Path) -> None:
     """Followed step by step, the tutorial prints what it shows and delivers the deposit."""
-    with SandboxServer(token="sandbox-token") as sandbox:
-        reader = Reader(tmp_path, sandbox)
+    folder = tmp_path / "mybrand"
+    folder.mkdir()
+    with SandboxServer(token="sandbox-token") as sandbox, WarmProcess() as python:
+        reader = Reader(folder, sandbox, python)
         for block in TUTORIAL.blocks():
             reader.follow(block)
 
@@ -405,9 +408,10 @@ def test_tutorial_ends_with_the_delivered_deposit(tmp_path: Path) -> None:
 class Reader:
     """Follows the tutorial in an empty folder; the sandbox and the browser are ours, all else is as printed."""
 
-    def __init__(self, folder: Path, sandbox: SandboxServer) -> None:
+    def __init__(self, folder: Path, sandbox: SandboxServer, python: WarmProcess) -> None:
         self._folder = folder
         self._sandbox = sandbox
+        self._python = python
         self.compared = 0
 
     def follow(self, block: Block) -> None:
@@ -428,7 +432,7 @@ class Reader:
     def _type(self, command: str, output: str) -> None:
         match command.split():
             case ["django-admin", *arguments]:
-                _python(self._folder, "-m", "django", *arguments, ".")
+                self._run("-m", "django", *arguments, ".")
             case ["python", "manage.py", "runserver"]:
                 self._manage("shell", "-c", VISIT)
             case ["python", "manage.py", "track360", "sandbox"]:
@@ -442,7 +446,16 @@ class Reader:
                 self._sandbox.fail(**json.loads(re.findall("'({.*})'", command)[0]))
 
     def _manage(self, *arguments: str) -> str:
-        return _python(self._folder, "manage.py", *arguments, TRACK360_BASE_URL=self._sandbox.url)
+        return self._run("manage.py", *arguments)
+
+    def _run(self, *arguments: str) -> str:
+        output, errors = (self._folder.with_name(name) for name in ("output", "errors"))
+        environment = _without_this_run(TRACK360_BASE_URL=self._sandbox.url)
+        code = self._python.run(
+            *arguments, output=output, errors=errors, folder=self._folder, environment=environment
+        )
+        assert code == 0, output.read_text() + errors.read_text()
+        return output.read_text()
 
 
 # What the reader does in a browser.
@@ -458,12 +471,10 @@ assert browser.post("/signup/", form).content == b"Welcome, alex."
 
 def _python(folder: Path, *arguments: str, **environment: str) -> str:
     """Run Python in a folder without this suite's settings, and return what it printed."""
-    of_this_run = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "CELERY_BROKER_URL"}
-    inherited = {name: value for name, value in os.environ.items() if name not in of_this_run}
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**inherited, **environment},
+        env=_without_this_run(**environment),
         capture_output=True,
         text=True,
         timeout=120,
@@ -471,6 +482,12 @@ def _python(folder: Path, *arguments: str, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def _without_this_run(**variables: str) -> dict[str, str]:
+    """Return the environment without this suite's settings, and with other variables."""
+    of_this_run = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "CELERY_BROKER_URL"}
+    return {name: value for name, value in os.environ.items() if name not in of_this_run} | variables
 
 
 def _timeless(text: str) -> list[str]:

@@ -1,8 +1,4 @@
-"""
-`python -m tests.sources <host>`: tell every story under every server and session backend; print the rows as JSON.
-
-Without a host: read names of hosts, and run each in a fork of this process (see `warm.py`).
-"""
+"""`python -m tests.sources <host>`: tell every story under every server and session backend; print the rows as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +14,6 @@ from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 
-from tests.sources import warm
 from tests.sources.host import Host, Row
 
 BACKENDS: Final = ("db", "cache", "signed_cookies")
@@ -155,7 +150,4 @@ class _OursAlone(dict[str, None]):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        main(sys.argv[1])
-    else:
-        warm.serve(main)
+    main(sys.argv[1])

@@ -18,11 +18,23 @@ from typing import Any, Final
 
 import pytest
 
+from tests.forking import DJANGO, WarmProcess
 from tests.sources.environments import MissingEnvironmentError, python_for
 from tests.sources.host import VALUE, Host
-from tests.sources.warm import WarmProcess
 
 ATTRIBUTED: Final = {"tracking_data": VALUE}
+
+# What all hosts import before they have settings.
+SHARED: Final = (
+    *DJANGO,
+    "kombu.transport.memory",
+    "tests.sources.serving",
+    "tests.sources.shared_key",
+    "tests.sources.social",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+)
 
 Row = dict[str, Any]
 Stories = dict[str, dict[str, list[Row]]]
@@ -59,11 +71,11 @@ class Storyteller:
 
     def _tell(self, host: str, python: Path) -> Path:
         if python not in self._processes:
-            self._processes[python] = WarmProcess(python)
-        log = self._folder / f"{host}.log"
-        code = self._processes[python].run(host, log)
-        assert code == 0, f"{host} ended with code {code}:\n{log.read_text()[-4000:] if log.exists() else ''}"
-        return log
+            self._processes[python] = WarmProcess(SHARED, python=python)
+        output, errors = (self._folder / f"{host}.{suffix}" for suffix in ("output", "errors"))
+        code = self._processes[python].run("-m", "tests.sources", host, output=output, errors=errors)
+        assert code == 0, f"{host} ended with code {code}:\n{errors.read_text()[-4000:]}"
+        return output
 
 
 _storytellers: Final[list[Storyteller]] = []
