@@ -198,12 +198,16 @@ def locked(venv: Path) -> Iterator[None]:
 
 def open_lock(venv: Path) -> TextIO:
     """Open the file that is the lock of an environment, or end with a reason."""
-    try:
-        venv.mkdir(parents=True, exist_ok=True)
-        return (venv / MARK).open("a")
-    except OSError as error:
-        way_out = "Name a folder of yours: `TRACK360_VENV=~/track360-venv python3 manage.py …`."
-        stop(f"Can't write the environment's folder {venv} ({error.strerror}).\n{way_out}")
+    while True:
+        try:
+            venv.mkdir(parents=True, exist_ok=True)
+            return (venv / MARK).open("a")
+        except FileNotFoundError:
+            # Another start has removed the folder in between.
+            continue
+        except OSError as error:
+            way_out = "Name a folder of yours: `TRACK360_VENV=~/track360-venv python3 manage.py …`."
+            stop(f"Can't write the environment's folder {venv} ({error.strerror}).\n{way_out}")
 
 
 def is_same_file(opened: TextIO, path: Path) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bootstrap import is_same_file
 from example_project.processes import Process, ServerError, dying_with_parent, private_directory
 from tests.pages import ROOT
 
@@ -32,6 +33,8 @@ POLL_SECONDS: Final = 0.01
 USER_AGENT: Final = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 )
+# A Chromium with windows shows a page of its own for an error that has no content; the one without shows nothing.
+EMPTY_REFUSAL: Final = "net::ERR_HTTP_RESPONSE_CODE_FAILURE"
 # The browser reads commands from file 3 and writes answers to file 4; ours may have any numbers.
 LAUNCHER: Final = (
     "import os, sys\n"
@@ -41,9 +44,12 @@ LAUNCHER: Final = (
 )
 
 
-def find() -> Path:
+def find(folder: Path = FOLDER) -> Path:
     """
     Return the browser's program, fetched if need be; where another process is fetching it, wait for that.
+
+    Args:
+        folder: Where a fetched one is, or will be.
 
     Raises:
         ServerError: There is none, and this machine's package client can't fetch one; nothing is left behind.
@@ -51,33 +57,38 @@ def find() -> Path:
     for name in PROGRAMS:
         if found := shutil.which(name):
             return Path(found)
-    program = FOLDER / "root" / "usr" / "lib" / "chromium" / PACKAGE
+    program = folder / "root" / "usr" / "lib" / "chromium" / PACKAGE
     if not program.exists():
         try:
-            _fetch_once(program)
+            _fetch_once(program, folder)
         except OSError as error:
-            message = f"can't write {FOLDER} ({error.strerror}): install the package {PACKAGE}, or chromium"
+            message = f"can't write {folder} ({error.strerror}): install the package {PACKAGE}, or chromium"
             raise ServerError(message) from error
     return program
 
 
-def _fetch_once(program: Path) -> None:
+def _fetch_once(program: Path, folder: Path) -> None:
     """Fetch the browser, unless another process does or has done."""
+    path = folder / ".lock"
     while not program.exists():
-        FOLDER.mkdir(exist_ok=True)
-        path = FOLDER / ".lock"
-        with path.open("w") as lock:
+        folder.mkdir(exist_ok=True)
+        try:
+            lock = path.open("w")
+        except FileNotFoundError:
+            # Another process that could not fetch it has removed the folder.
+            continue
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not path.exists() or not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-                # The other process could not fetch it, and removed the folder.
-                continue
-            if program.exists():
-                return
-            try:
-                _fetch(FOLDER)
-            except BaseException:
-                shutil.rmtree(FOLDER, ignore_errors=True)
-                raise
+            if is_same_file(lock, path) and not program.exists():
+                _fetch_or_remove(folder)
+
+
+def _fetch_or_remove(folder: Path) -> None:
+    try:
+        _fetch(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _fetch(folder: Path) -> None:
@@ -113,7 +124,7 @@ def _run(command: list[str], folder: Path) -> str | None:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False
         )
-    except subprocess.TimeoutExpired:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
 
@@ -211,7 +222,7 @@ class Chromium:
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         tab = Tab(self, session)
-        for domain in ("Page", "Runtime"):
+        for domain in ("Network", "Page", "Runtime"):
             tab.call(f"{domain}.enable")
         return tab
 
@@ -263,11 +274,16 @@ class Chromium:
             seen = len(self._events)
             self._events.append(self._read())
 
+    def pending(self, session: str, method: str) -> list[dict[str, Any]]:
+        """Return the events of a kind that came so far."""
+        mine = [event for event in self._events if event.get("sessionId") == session]
+        return [event["params"] for event in mine if event.get("method") == method]
+
     def events(self, session: str, method: str) -> list[dict[str, Any]]:
         """Return the events of a kind that came so far, and forget all others of the tab."""
-        mine = [event for event in self._events if event.get("sessionId") == session]
+        found = self.pending(session, method)
         self._events = [event for event in self._events if event.get("sessionId") != session]
-        return [event["params"] for event in mine if event.get("method") == method]
+        return found
 
     def _read(self) -> dict[str, Any]:
         deadline = time.monotonic() + ANSWER_SECONDS
@@ -318,10 +334,20 @@ class Tab:
         return answer["result"].get("value")
 
     def go(self, program: str) -> None:
-        """Run JavaScript that leads to another page, and wait for that."""
+        """
+        Run JavaScript that leads to another page, and wait for that.
+
+        Raises:
+            ServerError: The browser shows a page of its own instead, for no answer came; says why.
+        """
         self._browser.events(self._session, "Page.loadEventFired")
         self.run(program)
         self._browser.wait_for(self._session, "Page.loadEventFired")
+        for failed in self._browser.pending(self._session, "Network.loadingFailed"):
+            is_of_page = failed["type"] == "Document" and not failed.get("canceled")
+            if is_of_page and failed["errorText"] != EMPTY_REFUSAL:
+                message = f"{program}: {failed['errorText']}"
+                raise ServerError(message)
 
     def cookies(self) -> dict[str, dict[str, Any]]:
         """Return the visitor's cookies of all sites by their names, those that no script may read too."""

@@ -62,6 +62,8 @@ class Site:
     headers: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    # What the origin answered to each request that was handed on, in the order of the answers.
+    answered: list[int] = field(default_factory=list)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         """Return the address of a page, under any name that leads to this machine."""
@@ -151,6 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.request(self.command, self.path, body, dict(self.headers.items()))
             answer = connection.getresponse()
             content = answer.read()
+            self.server.site.answered.append(answer.status)
             self.send_response(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() not in {

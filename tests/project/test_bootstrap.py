@@ -52,10 +52,13 @@ print(sys.prefix)
 """
 
 
-# An installer that installs nothing, takes a moment, and notes what it was asked: most tests need no more.
+# An installer that installs nothing, and notes what it was asked: most tests need no more.
 UV = """#!/bin/sh
-echo "$*" >> "$(dirname "$0")/asked"
-sleep 0.2
+echo "$*" >> "${0%/*}/asked"
+"""
+# The same, which goes on when somebody says so.
+SLOW_UV = f"""{UV}
+until [ -e "${{0%/*}}/go" ]; do sleep 0.01; done
 """
 STEERING = ("TRACK360_VENV", "TRACK360_BOOTSTRAP", "TMPDIR")
 
@@ -245,20 +248,30 @@ def test_variables_of_another_environment_have_no_say(project: Path, tmp_path: P
     assert not elsewhere.exists()
 
 
-def test_two_starts_at_once_prepare_once(project: Path) -> None:
+def test_two_starts_at_once_prepare_once(project: Path, tmp_path: Path) -> None:
     """The second start waits for the first and finds the work done."""
-    starts = [
-        subprocess.Popen(
-            command(), cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        for _ in range(2)
-    ]
+    (tmp_path / "bin" / "uv").write_text(SLOW_UV)
+    logs = [tmp_path / "first", tmp_path / "second"]
+    starts = []
+    for log in logs:
+        with log.open("w") as said:
+            starts.append(
+                subprocess.Popen(
+                    command(), cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=said
+                )
+            )
 
-    outputs = [process.communicate() for process in starts]
+    # Whoever begins last waits: only then may the first be done.
+    while not any("waiting for it" in log.read_text() for log in logs):
+        assert all(process.poll() is None for process in starts), [log.read_text() for log in logs]
+        time.sleep(0.01)
+    (tmp_path / "bin" / "go").touch()
+    outputs = [process.communicate()[0] for process in starts]
 
-    assert [process.returncode for process in starts] == [0, 0], outputs
-    assert {stdout.decode().strip() for stdout, _ in outputs} == {str(project / ".venv")}
-    assert sum(b"Preparing" in stderr for _, stderr in outputs) == 1
+    assert [process.returncode for process in starts] == [0, 0], [log.read_text() for log in logs]
+    assert {stdout.decode().strip() for stdout in outputs} == {str(project / ".venv")}
+    assert sum("Preparing" in log.read_text() for log in logs) == 1
+    assert len((tmp_path / "bin" / "asked").read_text().splitlines()) == 1
 
 
 def test_waiting_start_says_what_it_waits_for(project: Path) -> None:
@@ -285,7 +298,72 @@ def test_failed_installation_shows_the_reason(project: Path) -> None:
     assert done.returncode == 1
     assert "Could not install" in done.stderr
     assert "the reason" in done.stderr
+    assert "Then start again." in done.stderr
+    assert not (project / ".venv").exists()
+
+
+def test_failed_addition_leaves_the_environment_that_was_there(project: Path) -> None:
+    """What can't be added takes nothing away: only a folder that is new is removed."""
+    start(project, "demo")
+    uv = project.parent / "bin" / "uv"
+    uv.write_text("#!/bin/sh\nexit 2\n")
+    (project / "backend.py").write_text("raise RuntimeError('the reason')")
+
+    done = start(project, "test")
+
+    assert done.returncode == 1
+    assert bootstrap.is_usable(project / ".venv")
     assert not (project / ".venv" / bootstrap.STAMP).exists()
+
+
+def test_waiting_start_makes_what_the_other_could_not(project: Path) -> None:
+    """A start that waited for one that failed, and removed its folder, begins with a folder of its own."""
+    venv = project / ".venv"
+    venv.mkdir()
+    with (venv / bootstrap.MARK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            command(), cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"Another start is preparing .venv")
+        shutil.rmtree(venv)
+
+    stdout, stderr = process.communicate()
+
+    assert stdout.decode().strip() == str(venv), stderr
+    assert stamp_of(venv)["extras"] == ["demo"]
+
+
+NAMED = """
+import sys
+import bootstrap
+bootstrap.make_named(bootstrap.PROJECT / "named", ["one"], ["two"], stamp={"asked": sys.argv[1]})
+"""
+
+
+def test_named_environment_is_made_once_for_each_stamp(project: Path) -> None:
+    """An environment of another name is finished with its stamp, step by step, and completed when that changes."""
+    (project / "start.py").write_text(NAMED)
+
+    for asked in ("first", "first", "second"):
+        assert start(project, asked).returncode == 0
+
+    requests = (project.parent / "bin" / "asked").read_text().splitlines()
+    assert [request.rpartition(" ")[2] for request in requests] == ["one", "two"] * 2
+    assert stamp_of(project / "named") == {"asked": "second"}
+
+
+def test_named_environment_that_can_not_be_finished_is_removed(project: Path) -> None:
+    """Without a registry it says which one was asked, and leaves no folder behind."""
+    (project / "start.py").write_text(NAMED)
+    (project.parent / "bin" / "uv").write_text("#!/bin/sh\nexit 2\n")
+
+    done = start(project, "first", PIP_NO_INDEX="1")
+
+    assert done.returncode == 1
+    assert "If the package registry did not answer" in done.stderr
+    assert not (project / "named").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
