@@ -50,7 +50,8 @@ def files_of_package() -> set[str]:
     return {
         path.relative_to(ROOT).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        # Another process of the suite may be writing there just now.
+        if path.parent.name != "__pycache__" and path.is_file()
     }
 
 
