@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,17 @@ def over_wsgi(request: Request, handler: Any = None) -> Answer:
 def over_asgi(request: Request, handler: Any = None, *, hangs_up: bool = False) -> Answer:
     """Send a request to the host as an ASGI server does; a client that hangs up never sends the rest."""
     return async_to_sync(_over_asgi)(request, handler or ASGIHandler(), hangs_up=hangs_up)
+
+
+def each_over_asgi(requests: Sequence[Request], handler: Any) -> list[Answer]:
+    """Send requests one after the other to a host on one event loop, each in a task of its own, as servers do."""
+
+    async def send() -> list[Answer]:
+        return [
+            await asyncio.create_task(_over_asgi(request, handler, hangs_up=False)) for request in requests
+        ]
+
+    return async_to_sync(send)()
 
 
 async def _over_asgi(request: Request, handler: Any, *, hangs_up: bool) -> Answer:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import pytest
 from django.core.handlers.asgi import ASGIHandler
@@ -17,7 +17,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from pytest_django import Settings as HostSettings
 
 from tests.host.hostile import PATHS
-from tests.wires import Answer, Request, over_asgi, over_wsgi
+from tests.wires import Answer, Request, each_over_asgi, over_asgi, over_wsgi
 
 pytestmark = [
     pytest.mark.django_db,
@@ -139,29 +139,35 @@ def server(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def differs(
+def differences(
     settings: HostSettings, server: str, caplog: pytest.LogCaptureFixture
-) -> Callable[[Request], str]:
-    """Return a function that sends a request to the host with us and without us, and returns what differs."""
+) -> Callable[[Sequence[Request]], list[str]]:
+    """Return a function that sends requests to the host with us and without us, and returns what differs."""
     # Django logs each error with a traceback that has the whole body in it, and pytest keeps them all.
     caplog.set_level(logging.CRITICAL, logger="django.request")
-    send: Callable[..., Answer] = over_wsgi if server == "wsgi" else over_asgi
-    host: type[WSGIHandler | ASGIHandler] = WSGIHandler if server == "wsgi" else ASGIHandler
     settings.DEBUG = False
     assert TRACKING in settings.MIDDLEWARE
+    host: type[WSGIHandler | ASGIHandler] = WSGIHandler if server == "wsgi" else ASGIHandler
     with_us = host()
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != TRACKING]
     without_us = host()
 
-    def compare(request: Request) -> str:
-        answers = send(request, with_us), send(request, without_us)
-        return "" if answers[0] == answers[1] else f"{str(request)[:300]}\n{answers[0]}\n{answers[1]}"
+    def send(requests: Sequence[Request], handler: Any) -> list[Answer]:
+        if server == "asgi":
+            return each_over_asgi(requests, handler)
+        return [over_wsgi(request, handler) for request in requests]
+
+    def compare(requests: Sequence[Request]) -> list[str]:
+        answers = zip(requests, send(requests, with_us), send(requests, without_us), strict=True)
+        return [f"{str(request)[:300]}\n{ours}\n{bare}" for request, ours, bare in answers if ours != bare]
 
     return compare
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_view_sees_the_same_body(differs: Callable[[Request], str], server: str, name: str) -> None:
+def test_view_sees_the_same_body(
+    differences: Callable[[Sequence[Request]], list[str]], server: str, name: str
+) -> None:
     """Whoever reads first, and however much: the view's own look at the body is as it is without us."""
     # ASGI, which is slower, takes a third of the pages with each body, and all of them with any three.
     begin = list(BODIES).index(name) % 3
@@ -169,50 +175,57 @@ def test_view_sees_the_same_body(differs: Callable[[Request], str], server: str,
     content_type, body, length = BODIES[name]
     headers = {"Content-Type": content_type} if content_type else {}
 
-    found = [
-        differs(Request(path=path, method="POST", headers=headers, body=body, length=length))
-        for path in paths
-    ]
+    found = differences(
+        [Request(path=path, method="POST", headers=headers, body=body, length=length) for path in paths]
+    )
 
-    assert not any(found), "\n".join(filter(None, found))
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_header_of_a_stranger_changes_nothing(differs: Callable[[Request], str], name: str) -> None:
+def test_header_of_a_stranger_changes_nothing(
+    differences: Callable[[Sequence[Request]], list[str]], name: str
+) -> None:
     """A header is read or not; the page is the same, on a landing, a plain page and a signup."""
-    found = [
-        differs(Request(path=path, method=method, query=query, headers={name: value}))
-        for value in HEADERS[name]
-        for path, method, query in (
-            ("/hostile/query-cookies-session-host/", "GET", b"tracking_data=a"),
-            ("/hostile/query-cookies-session-host/", "GET", b""),
-            ("/hostile/join/", "POST", b""),
-        )
-    ]
+    found = differences(
+        [
+            Request(path=path, method=method, query=query, headers={name: value})
+            for value in HEADERS[name]
+            for path, method, query in (
+                ("/hostile/query-cookies-session-host/", "GET", b"tracking_data=a"),
+                ("/hostile/query-cookies-session-host/", "GET", b""),
+                ("/hostile/join/", "POST", b""),
+            )
+        ]
+    )
 
-    assert not any(found), "\n".join(filter(None, found))
+    assert not found, "\n".join(found)
 
 
-def test_query_of_a_stranger_changes_nothing(differs: Callable[[Request], str]) -> None:
+def test_query_of_a_stranger_changes_nothing(differences: Callable[[Sequence[Request]], list[str]]) -> None:
     """A query string of raw bytes is answered as it is without us, by whoever reads it and whoever does not."""
-    found = [
-        differs(Request(path=path, query=name + b"=" + value, method=method))
-        for name, path, method in (
-            (b"tracking_data", "/hostile/query-cookies-session-host/", "GET"),
-            (b"t360", "/hostile/query-cookies-session-host/", "GET"),
-            (b"tracking%5Fdata", "/hostile/untouched/", "GET"),
-            (b"tracking_data", "/hostile/join/", "POST"),
-        )
-        for value in VALUES
-    ]
+    found = differences(
+        [
+            Request(path=path, query=name + b"=" + value, method=method)
+            for name, path, method in (
+                (b"tracking_data", "/hostile/query-cookies-session-host/", "GET"),
+                (b"t360", "/hostile/query-cookies-session-host/", "GET"),
+                (b"tracking%5Fdata", "/hostile/untouched/", "GET"),
+                (b"tracking_data", "/hostile/join/", "POST"),
+            )
+            for value in VALUES
+        ]
+    )
 
-    assert not any(found), "\n".join(filter(None, found))
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "get", "\u00e9"])
-def test_method_of_a_stranger_changes_nothing(differs: Callable[[Request], str], method: str) -> None:
+def test_method_of_a_stranger_changes_nothing(
+    differences: Callable[[Sequence[Request]], list[str]], method: str
+) -> None:
     """A method that nobody knows is the view's to answer."""
-    assert not differs(Request(method=method, query=b"tracking_data=a"))
+    assert not differences([Request(method=method, query=b"tracking_data=a")])
 
 
 @pytest.mark.parametrize("content_type", [JSON, FORM, PARTS])
@@ -249,10 +262,12 @@ def random_request(dice: random.Random) -> Request:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_request_by_chance_is_answered_as_without_us(differs: Callable[[Request], str], seed: int) -> None:
+def test_request_by_chance_is_answered_as_without_us(
+    differences: Callable[[Sequence[Request]], list[str]], seed: int
+) -> None:
     """Fifty requests of each seed, with anything anywhere, are answered as they are without us."""
     dice = random.Random(seed)
 
-    found = [differs(random_request(dice)) for _ in range(50)]
+    found = differences([random_request(dice) for _ in range(50)])
 
-    assert not any(found), "\n".join(filter(None, found))
+    assert not found, "\n".join(found)

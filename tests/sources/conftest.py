@@ -11,9 +11,9 @@ from tests.sources import stories
 
 
 @pytest.fixture(scope="session", autouse=True)
-def storyteller(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run the hosts; processes of one run of the suite meet in its folder, so that each host runs once in it."""
+def storyteller(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Run the hosts, and return the folder where the processes of one run of the suite meet: each host runs once in it."""
     meeting: Path | None = pytestconfig.getoption("suite_folder", default=None)
     folder = meeting / "sources" if meeting else tmp_path_factory.mktemp("sources")
     with stories.telling(folder):
-        yield
+        yield folder
