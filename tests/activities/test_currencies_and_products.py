@@ -230,7 +230,9 @@ def test_shape_comes_before_the_hosts_last_word(settings: HostSettings) -> None:
 
 
 @pytest.mark.parametrize(
-    "product", [True, 1.5, ["Casino"], object(), "x" * 101, "nul\x00", Decimal(1)], ids=repr
+    "product",
+    [True, 1.5, ["Casino"], object(), "x" * 101, "nul\x00", Decimal(1)],
+    ids=["bool", "float", "list", "object", "too-long", "nul", "decimal"],
 )
 def test_product_that_is_no_text_is_refused(settings: HostSettings, product: Any) -> None:
     """A product is text, or a whole number: nothing that has several spellings."""

@@ -82,7 +82,9 @@ def test_forged_host_is_nobodys(settings: HostSettings) -> None:
 
 
 @pytest.mark.usefixtures("two_hosts")
-@pytest.mark.parametrize("request_", [HttpRequest(), object(), "red.example", 5], ids=str)
+@pytest.mark.parametrize(
+    "request_", [HttpRequest(), object(), "red.example", 5], ids=["request", "object", "text", "number"]
+)
 def test_request_without_a_host_is_nobodys(request_: object) -> None:
     """What has no host, or is no request at all, raises nothing."""
     assert conf.find_brand(request_) is None
@@ -178,7 +180,9 @@ def fail(request: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "resolver", [fail, "no.such.module", "nothing", lambda _request: "gamma", lambda _request: []], ids=str
+    "resolver",
+    [fail, "no.such.module", "nothing", lambda _request: "gamma", lambda _request: []],
+    ids=["raises", "no-module", "no-path", "other-brand", "no-text"],
 )
 def test_broken_resolver_names_nobody(
     settings: HostSettings, resolver: Any, caplog: pytest.LogCaptureFixture
@@ -225,7 +229,9 @@ def test_broken_query_of_a_resolver_ruins_no_transaction(settings: HostSettings)
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "resolver", [fail, lambda _request: "gamma", "host", "site", "no.such.module"], ids=str
+    "resolver",
+    [fail, lambda _request: "gamma", "host", "site", "no.such.module"],
+    ids=["raises", "other-brand", "host", "site", "no-module"],
 )
 def test_resolver_that_tells_nothing_breaks_no_page(
     settings: HostSettings, resolver: Any, caplog: pytest.LogCaptureFixture

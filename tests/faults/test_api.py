@@ -252,7 +252,11 @@ def test_senseless_date_of_an_answer_is_none(fault_api: FaultServer, customer: C
     assert Activity.objects.filter(due_at__gt=soon, due_at__lt=late).exists()
 
 
-@pytest.mark.parametrize("header", ["-60", behaviours.GARBAGE, "1e99", "", behaviours.in_seconds(-3600)])
+@pytest.mark.parametrize(
+    "header",
+    ["-60", behaviours.GARBAGE, "1e99", "", behaviours.in_seconds(-3600)],
+    ids=["negative", "garbage", "exponent", "empty", "past"],
+)
 def test_senseless_retry_after_is_none(fault_api: FaultServer, customer: Customer, header: str) -> None:
     """A negative, past or senseless Retry-After leaves the schedule as it is."""
     bet(customer)
