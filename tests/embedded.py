@@ -33,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "pgbouncer (in front of the embedded postgres), which .ci/databases fetches.",
     )
     parser.addoption(
+        "--once",
+        action="store_true",
+        help="Leave out what knows no database: another run of the same suite tries it, on another database.",
+    )
+    parser.addoption(
         "--fault-seeds", type=int, default=0, metavar="N", help="tests/faults: tell the stories of N seeds."
     )
     parser.addoption(
@@ -76,8 +81,9 @@ def pytest_report_header() -> list[str]:
     return [f"servers: {os.environ.get('DATABASE_URL', '')}  {os.environ.get('CELERY_BROKER_URL', '')}"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what can't be shown in this run, and say why."""
+    is_second = config.getoption("once")
     scheme = os.environ["DATABASE_URL"].partition(":")[0]
     is_traced = "COVERAGE_RUN" in os.environ
     for item in items:
@@ -91,3 +97,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="the same on every database: runs with SQLite"))
         if item.get_closest_marker("budget") and is_traced:
             item.add_marker(pytest.mark.skip(reason="measures time, which coverage falsifies"))
+        if is_second and not knows_database(item):
+            item.add_marker(pytest.mark.skip(reason="knows no database: runs on the first one"))
+
+
+# What a test asks for when the database it runs on may matter to it.
+_OF_DATABASE: Final = frozenset(("db", "transactional_db", "django_db_setup", "postgres_server"))
+
+
+def knows_database(item: pytest.Item) -> bool:
+    """Return whether a test can see which database it runs on."""
+    marks = ("django_db", "postgres", "mysql", "rowlocks")
+    return any(item.get_closest_marker(mark) for mark in marks) or not _OF_DATABASE.isdisjoint(
+        getattr(item, "fixturenames", ())
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -71,25 +70,15 @@ def test_suite_on_both_databases_ends_with_one_line(codes: list[int], said: str,
     assert exit_code(codes) == code
 
 
-# Two runs at once, as `manage.py test` starts them: it says what they answered, in JSON on the last line.
+# Two runs in turn, as `manage.py test --pdb` starts them: it says what they answered, in JSON on the last line.
 RUN = """
 import json, sys
 from django.conf import settings
 settings.configure(BASE_DIR=sys.argv[1])
-from example_project.demo.management.commands.test import run_{how}
+from example_project.demo.management.commands.test import run_in_turn
 from example_project.processes import dying_with_parent
 commands = [dying_with_parent([sys.executable, "-c", code]) for code in sys.argv[2:]]
-print(json.dumps(run_{how}(commands, ["first run", "second run"])))
-"""
-# Says something, waits until the other one has said something, and ends with its own code.
-MEET = """
-import pathlib, sys, time
-pathlib.Path("{mine}").touch()
-print("{mine} begins", flush=True)
-while not pathlib.Path("{other}").exists():
-    time.sleep(0.01)
-print("{mine} ends", file=sys.stderr)
-sys.exit({code})
+print(json.dumps(run_in_turn(commands, ["first run", "second run"])))
 """
 # Answers Ctrl-C as pytest does.
 INTERRUPTED = """
@@ -102,10 +91,10 @@ while True:
 """
 
 
-def run(tmp_path: Path, how: str, *codes: str) -> subprocess.Popen[str]:
+def run(tmp_path: Path, *codes: str) -> subprocess.Popen[str]:
     """Start two runs in a folder, in a process group of their own."""
     return subprocess.Popen(
-        dying_with_parent([sys.executable, "-c", RUN.format(how=how), str(tmp_path), *codes]),
+        dying_with_parent([sys.executable, "-c", RUN, str(tmp_path), *codes]),
         cwd=BASE_DIR,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -115,40 +104,16 @@ def run(tmp_path: Path, how: str, *codes: str) -> subprocess.Popen[str]:
     )
 
 
-def test_runs_go_on_at_the_same_time_and_speak_one_after_the_other(tmp_path: Path) -> None:
-    """Each waits for the other's sign; what they say is not mixed, and both exit codes are told."""
-    codes = [
-        MEET.format(mine="a", other="b", code=0),
-        MEET.format(mine="b", other="a", code=1),
-    ]
-
-    said, _ = run(tmp_path, "side_by_side", *codes).communicate(timeout=60)
-
-    *lines, last = said.splitlines()
-    assert json.loads(last) == [0, 1]
-    assert lines == ["first run", "a begins", "a ends", "second run", "b begins", "b ends"]
-
-
-@pytest.mark.parametrize(
-    ("how", "said"),
-    [
-        (
-            "side_by_side",
-            ["first run", "a begins", "a interrupted", "second run", "b begins", "b interrupted", "[2, 2]"],
-        ),
-        ("in_turn", ["first run", "a begins", "a interrupted", "[2]"]),
-    ],
-)
-def test_interrupted_runs_end_with_their_summaries(tmp_path: Path, how: str, said: list[str]) -> None:
-    """Ctrl-C reaches the whole group: every run that was begun tells how far it came, and nothing is left."""
-    process = run(tmp_path, how, *(INTERRUPTED.format(mine=name) for name in "ab"))
-    begun = "ab" if how == "side_by_side" else "a"
-    while not all((tmp_path / name).exists() for name in begun):
+def test_interrupted_run_ends_with_its_summary(tmp_path: Path) -> None:
+    """Ctrl-C reaches the whole group: the run that was begun says how far it came, and the other one never begins."""
+    process = run(tmp_path, *(INTERRUPTED.format(mine=name) for name in "ab"))
+    while not (tmp_path / "a").exists():
         assert process.poll() is None
         time.sleep(0.01)
 
     os.killpg(process.pid, signal.SIGINT)
 
+    said = ["first run", "a begins", "a interrupted", "[2]"]
     assert process.communicate(timeout=60)[0].splitlines() == said
     assert process.returncode == 0
 
@@ -160,6 +125,8 @@ def test_interrupted_runs_end_with_their_summaries(tmp_path: Path, how: str, sai
         (["--pdb"], True),
         (["-x", "--trace"], True),
         (["--basetemp=/tmp/x"], True),
+        (["-s"], True),
+        (["--collect-only"], True),
         (["tests/test_basetemp.py"], False),
     ],
 )
