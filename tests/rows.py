@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from track360_django import activities, customers
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 
 if TYPE_CHECKING:
     from track360_django.models import Activity, Customer

@@ -21,7 +21,7 @@ from example_project.cashier.models import Account, Deposit
 from example_project.cashier.track360 import DepositActivity
 from tests.rows import make_activities, make_customer
 from track360_django import activities, admin, customers, delivery, endpoints
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 from track360_django.sandbox.server import SandboxServer
 from track360_django.testing import TOKEN

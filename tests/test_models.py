@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from track360_django import signup
-from track360_django.columns import PartialIndex
+from track360_django.db.fields import PartialIndex
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 
 from tests.rows import make_activities, make_customer, overdue
 from track360_django import tasks
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Status
 
 if TYPE_CHECKING:

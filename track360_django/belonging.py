@@ -15,8 +15,8 @@ from django.db.models import Model
 
 from track360_django import brands, conf, drafts
 from track360_django.conf import BrandError
+from track360_django.db.lookups import is_one_of
 from track360_django.drafts import Draft
-from track360_django.expressions import is_one_of
 from track360_django.models import Activity
 
 

@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 
 from track360_django import attribution, conf, databases
 from track360_django.conf import BrandError
-from track360_django.expressions import is_one_of
+from track360_django.db.lookups import is_one_of
 from track360_django.models import Customer, Lane
 
 K = TypeVar("K")

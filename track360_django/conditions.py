@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import DecimalField, Field, JSONField, Model, Q
 
-from track360_django.paths import follow
+from track360_django.db.paths import follow
 
 _ORDERINGS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "gt": operator.gt,

@@ -13,8 +13,8 @@ from typing import Any, Final
 from django.db import connections
 from django.db.models import QuerySet
 
-from track360_django.clock import Now, from_now, sql_of
-from track360_django.insertion import insert_missing
+from track360_django.db.bulk_insert import insert_missing
+from track360_django.db.clock import Now, from_now, sql_of
 from track360_django.models import Doorbell
 
 # A wake-up that nobody answered for so long may be lost, or wait behind a host's long tasks: ring once more.

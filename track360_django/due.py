@@ -9,8 +9,8 @@ from django.db import connections
 from django.db.models import Case, F, QuerySet, Value, When
 
 from track360_django import lanes
-from track360_django.clock import Now
-from track360_django.expressions import is_behind
+from track360_django.db.clock import Now
+from track360_django.db.lookups import is_behind
 from track360_django.models import Activity, Customer
 
 R = TypeVar("R", Customer, Activity)

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.db.models import Case, F, Q, QuerySet, TextChoices, Value, When
 
-from track360_django.clock import Now, from_now
+from track360_django.db.clock import Now, from_now
 from track360_django.models import Endpoint, EndpointName
 
 # One worker probes a paused endpoint; the others wait this long for its result.

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 
 R = TypeVar("R", bound=Customer | Activity)

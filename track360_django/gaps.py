@@ -19,10 +19,10 @@ from django.db.models import Exists, Model, OuterRef
 
 from track360_django import activities, balance, databases, drafts
 from track360_django.balance import Balance
+from track360_django.db.lookups import is_one_of
 from track360_django.declarations import columns, ledger, reversals, writing
 from track360_django.declarations.ledger import Entry
 from track360_django.declarations.model import ModelActivity
-from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
 from track360_django.redaction import where
 

@@ -14,9 +14,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from track360_django import conf, payloads, standing
+from track360_django.db.paths import PathOrFunction, follow, with_relations
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
-from track360_django.paths import PathOrFunction, follow, with_relations
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from django.db import connections, transaction
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
 from track360_django import conf, policy
-from track360_django.clock import Now, from_now
-from track360_django.insertion import insert_missing
+from track360_django.db.bulk_insert import insert_missing
+from track360_django.db.clock import Now, from_now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
 
 if TYPE_CHECKING:

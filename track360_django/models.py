@@ -12,8 +12,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from track360_django.clock import Now
-from track360_django.columns import ExactCharField, ExactTextField, PartialIndex
+from track360_django.db.clock import Now
+from track360_django.db.fields import ExactCharField, ExactTextField, PartialIndex
 
 
 class Status(models.TextChoices):

@@ -8,8 +8,8 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, Value, When
 
-from track360_django.clock import Now
-from track360_django.insertion import insert_missing
+from track360_django.db.bulk_insert import insert_missing
+from track360_django.db.clock import Now
 from track360_django.models import Pace
 
 # A turn that is farther away than this would outlast the lease of a lane.

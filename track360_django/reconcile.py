@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from track360_django import activities, balance, clock, conf, daily, databases, signup, unreported
+from track360_django import activities, balance, conf, daily, databases, signup, unreported
 from track360_django.balance import Balance
+from track360_django.db import clock
 from track360_django.declarations import ledger
 from track360_django.declarations.daily import last_day_over
 from track360_django.gaps import Gap, Search, names_of

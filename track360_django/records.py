@@ -14,9 +14,9 @@ from django.db.models import QuerySet
 from track360_django import belonging, conf, customers, drafts, outbox, wakeup
 from track360_django.belonging import Place
 from track360_django.conf import BrandError
+from track360_django.db.lookups import is_one_of
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
-from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Status
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,10 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Q, Value
 
-from track360_django import conf, databases, locks
-from track360_django.clock import Now
-from track360_django.expressions import is_among
+from track360_django import conf, databases
+from track360_django.db import row_locks
+from track360_django.db.clock import Now
+from track360_django.db.lookups import is_among
 from track360_django.models import Activity, Status
 
 PRUNE_BATCH: Final = 1000
@@ -53,7 +54,7 @@ def _prune(older_than: timedelta, whose: Q, using: str) -> int:
             return total
         with transaction.atomic(using=using):
             # What the host holds is being changed: it stays for the next time, and nobody waits.
-            locked = locks.find_locked(Activity, batch, using=using)
+            locked = row_locks.find_locked(Activity, batch, using=using)
             skipped |= locked
             free = [pk for pk in batch if pk not in locked]
             if free:

@@ -25,7 +25,6 @@ from track360_django import (
     due,
     endpoints,
     lanes,
-    locks,
     outbox,
     pace,
     parcels,
@@ -35,6 +34,7 @@ from track360_django import (
 )
 from track360_django.answers import Answer, Verdict
 from track360_django.client import Client
+from track360_django.db import row_locks
 from track360_django.due import DueActivity, Mark
 from track360_django.endpoints import Gate
 from track360_django.lanes import Taken
@@ -139,7 +139,7 @@ class Round:
     ) -> Sequence[Customer] | Sequence[DueActivity]:
         """Leave out what the host still holds: it was sent, could not be settled, and would be sent once more."""
         with transaction.atomic(using=self.lane.using):
-            locked = locks.find_locked(self._model, [row.pk for row in page], using=self.lane.using)
+            locked = row_locks.find_locked(self._model, [row.pk for row in page], using=self.lane.using)
         self.is_blocked = self.is_blocked or bool(locked)
         return [row for row in page if row.pk not in locked]  # type: ignore[return-value]  # of the same kind
 

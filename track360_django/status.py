@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db.models import Case, Count, DurationField, ExpressionWrapper, Min, Q, Value, When
 
 from track360_django import conf
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 
 # Due for longer than this, with its endpoint open: nobody delivers.

@@ -19,7 +19,7 @@ from pytest_django import Settings as HostSettings
 from example_project.cashier.models import Account, Deposit
 from tests.configuration import configure
 from track360_django import activities, customers, delivery, outbox
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Lane
 from track360_django.sandbox.server import SandboxServer

@@ -23,8 +23,9 @@ from example_project.cashier.models import Account, Deposit
 from tests.configuration import configure
 from tests.daily.player_days import DAY, Days, PlayerDay, bodies, deliver, report, row
 from tests.pages import page
-from track360_django import activities, clock, customers, daily, signals, tasks
+from track360_django import activities, customers, daily, signals, tasks
 from track360_django.daily.writer import CHUNK, Writer
+from track360_django.db import clock
 from track360_django.models import Activity, Customer, Status
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from pytest_django import Settings as HostSettings
 
 from tests.configuration import configure
 from tests.daily.player_days import DAY, Days, PlayerDay, bodies, deliver, report, row
-from track360_django import activities, clock, daily, tasks
+from track360_django import activities, daily, tasks
+from track360_django.db import clock
 from track360_django.models import Activity, Status
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from track360_django import insertion
-from track360_django.insertion import insert_missing
+from track360_django.db import bulk_insert
+from track360_django.db.bulk_insert import insert_missing
 from track360_django.models import Activity, Customer, Status
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def make(mark: str, count: int) -> list[Customer]:
 
 def test_many_rows_are_those_that_are_inserted_one_by_one() -> None:
     """Constants, nulls, documents, times and what the database fills in are the same."""
-    count = insertion.MANY + 10
+    count = bulk_insert.MANY + 10
 
     insert_missing(make("many", count), using="default")
     for row in make("one", count):
@@ -60,9 +60,9 @@ def test_many_rows_leave_alone_what_is_there() -> None:
     insert_missing(make("c", 3), using="default")
     Customer.objects.update(source="first")
 
-    insert_missing([*make("c", insertion.MANY), *make("c", insertion.MANY)], using="default")
+    insert_missing([*make("c", bulk_insert.MANY), *make("c", bulk_insert.MANY)], using="default")
 
-    assert Customer.objects.count() == insertion.MANY
+    assert Customer.objects.count() == bulk_insert.MANY
     assert Customer.objects.filter(source="first").count() == 3
 
 
@@ -89,7 +89,7 @@ def test_many_rows_fit_the_parameters_of_a_statement() -> None:
 @pytest.mark.postgres
 def test_many_rows_are_inserted_all_or_none() -> None:
     """A row that can't be kept as it is takes the others with it, and says so."""
-    rows = [*make("c", insertion.MANY), Customer(brand="b" * 65, customer_id="x", lane=0)]
+    rows = [*make("c", bulk_insert.MANY), Customer(brand="b" * 65, customer_id="x", lane=0)]
 
     with pytest.raises(DatabaseError), transaction.atomic():
         insert_missing(rows, using="default")

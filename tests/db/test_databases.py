@@ -26,7 +26,7 @@ from tests.host.replica import ALIAS
 from tests.journeys import land
 from tests.rows import make_activities, make_customer, overdue
 from track360_django import activities, customers, delivery, due, lanes, outbox, retention
-from track360_django.insertion import insert_missing
+from track360_django.db.bulk_insert import insert_missing
 from track360_django.models import Activity, Customer, Status
 from track360_django.sandbox.server import SandboxServer
 

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 
 from example_project.accounts.models import Profile
 from example_project.cashier.models import Account, Deposit
-from track360_django.paths import follow, relation_prefix, with_relations
+from track360_django.db.paths import follow, relation_prefix, with_relations
 
 
 @dataclass

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.rows import make_activities, make_customer, make_customers
 from track360_django import activities, delivery, lanes, outbox, pace, retention, rounds, signals
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, Lane, Pace, Status
 from track360_django.outbox import settling
 

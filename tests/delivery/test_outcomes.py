@@ -26,7 +26,7 @@ from track360_django import (
     retention,
     signals,
 )
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 
 from tests.rows import make_activities, make_customer, make_customers
 from track360_django import customers, delivery
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Lane, Status
 
 if TYPE_CHECKING:

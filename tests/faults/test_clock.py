@@ -12,7 +12,7 @@ from tests.faults import api, behaviours
 from tests.faults.api import CUSTOMERS, FaultServer
 from tests.faults.ledger import wait_until
 from tests.rows import make_customer, make_customers
-from track360_django.clock import from_now
+from track360_django.db.clock import from_now
 from track360_django.models import Customer, Lane, Status
 
 if TYPE_CHECKING:

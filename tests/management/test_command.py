@@ -21,7 +21,7 @@ from pytest_django import Settings
 from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, overdue
 from track360_django import activities, customers, delivery, endpoints
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from django.db import connection
 from example_project import celery
 from tests.rows import make_customer, make_customers
 from track360_django import delivery, doorbell, wakeup
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Doorbell
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 
 from track360_django import conf, currencies, delivery, lanes, origin, pace, payloads, signup
 from track360_django.checks.messages import mistake
-from track360_django.paths import find_missing
+from track360_django.db.paths import find_missing
 
 CHOICES: Final = {
     "ATTRIBUTION": ("last", "first"),

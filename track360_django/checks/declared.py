@@ -13,8 +13,8 @@ from django.db.models import Q
 from track360_django import activities, conf, payloads
 from track360_django.checks.messages import mistake
 from track360_django.daily.doubling import names_per_event
+from track360_django.db.paths import find_missing
 from track360_django.declarations import ledger, reversals
-from track360_django.paths import find_missing
 
 
 def check_declarations(**_: Any) -> list[CheckMessage]:

@@ -12,9 +12,10 @@ from datetime import date
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import clock, databases, payloads
+from track360_django import databases, payloads
 from track360_django.daily.compilation import Compilation, DayReport
 from track360_django.daily.writer import Preview, Show, Writer
+from track360_django.db import clock
 from track360_django.declarations import DailyActivity, daily_declarations
 from track360_django.declarations.totals import Total, add_up
 

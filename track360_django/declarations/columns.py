@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import DecimalField, Field, Model, QuerySet
 
-from track360_django.paths import PathOrFunction
+from track360_django.db.paths import PathOrFunction
 
 
 def as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:

@@ -12,8 +12,8 @@ from django.db.models import DateField, DateTimeField, Field, Model, Q, QuerySet
 from django.utils import timezone
 
 from track360_django import conf, databases
+from track360_django.db.paths import with_relations
 from track360_django.declarations.reading import Declaration
-from track360_django.paths import with_relations
 
 PAGE: Final = 1000
 # Entries are small.

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 from django.db.models import Model, Q, QuerySet
 
 from track360_django import conditions, databases
+from track360_django.db.paths import PathOrFunction, follow
 from track360_django.declarations.columns import all_rows, as_stored
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
-from track360_django.paths import PathOrFunction, follow
 
 
 class Declaration:

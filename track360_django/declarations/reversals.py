@@ -20,10 +20,10 @@ from django.db.models import Model
 from django.utils import timezone
 
 from track360_django import conf, drafts, identity, payloads
+from track360_django.db.lookups import is_one_of
 from track360_django.declarations.ledger import column_of
 from track360_django.declarations.reading import Declaration
 from track360_django.exceptions import PayloadError
-from track360_django.expressions import is_one_of
 from track360_django.models import Activity, Customer, Status
 
 NEGATIVE: Final = "negative"

@@ -9,8 +9,8 @@ from typing import Any, Final
 from django.db.models import Exists, F, OuterRef
 
 from track360_django import conf, lanes
-from track360_django.clock import Now, from_now
-from track360_django.insertion import insert_missing
+from track360_django.db.bulk_insert import insert_missing
+from track360_django.db.clock import Now, from_now
 from track360_django.models import Activity, Customer, Status
 
 # What the safety net wrote and nobody claimed releases itself after this.

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from django.db.models import Case, Q, QuerySet, When
 
-from track360_django.clock import Now
+from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Status
 
 # Why a record died of which Track360 may have the bytes.

@@ -12,9 +12,10 @@ from typing import Any, Final
 from django.db import connections, models, transaction
 from django.db.models import Case, F, Q, Value, When
 
-from track360_django import clock, lanes, locks
-from track360_django.clock import Now, from_now
-from track360_django.expressions import is_among
+from track360_django import lanes
+from track360_django.db import clock, row_locks
+from track360_django.db.clock import Now, from_now
+from track360_django.db.lookups import is_among
 from track360_django.models import Activity, Customer, Status
 
 Record = Customer | Activity
@@ -54,7 +55,7 @@ def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -
     if not lane.is_safe() or connection.in_atomic_block:
         return False
     with transaction.atomic(using=lane.using):
-        if not locks.wait_briefly(lane.using):
+        if not row_locks.wait_briefly(lane.using):
             return False
         if model is Customer:
             # Holds the lane until the commit: nobody may park an activity that this acceptance has to release.
@@ -105,7 +106,7 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
     wanted = [pk for outcome in outcomes for pk in outcome.pks]
     with transaction.atomic(using=lane.using):
         lanes.renew(lane)
-        locked = locks.find_locked(model, wanted, using=lane.using)
+        locked = row_locks.find_locked(model, wanted, using=lane.using)
         groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
         for outcome in outcomes:
             groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
@@ -169,7 +170,7 @@ def _release_activities(customers: Sequence[int], using: str) -> set[int]:
     # The second condition is what SQLite needs to find the index of those that wait.
     parked = rows.filter(customer_id__in=customers, status=Status.HELD).exclude(status=Status.DELIVERED)
     held = dict(parked.values_list("pk", "customer_id"))
-    locked = locks.find_locked(Activity, list(held), using=using)
+    locked = row_locks.find_locked(Activity, list(held), using=using)
     if free := [pk for pk in held if pk not in locked]:
         released = rows.filter(is_among("pk", free))
         released.update(status=Status.PENDING, due_at=Now(), queued_at=Now(), reason="")

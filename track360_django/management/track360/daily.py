@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from track360_django import clock, daily, databases
+from track360_django import daily, databases
 from track360_django.daily import DayReport
+from track360_django.db import clock
 from track360_django.declarations import DailyActivity, daily_declarations
 from track360_django.declarations.daily import last_day_over
 from track360_django.management.track360 import moments

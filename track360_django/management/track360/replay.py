@@ -13,9 +13,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from track360_django import conf, databases, locks, outbox, wakeup
+from track360_django import conf, databases, outbox, wakeup
+from track360_django.db import row_locks
+from track360_django.db.lookups import is_among
 from track360_django.exceptions import PayloadError
-from track360_django.expressions import is_among
 from track360_django.management.track360 import bodies, brands
 from track360_django.management.track360.moments import HELP as MOMENT
 from track360_django.management.track360.moments import moment, moment_until
@@ -168,7 +169,7 @@ def _replay(records: QuerySet[Any], using: str, stop: Stop) -> tuple[int, int]:
     count = busy = 0
     for pks in _chunks(records):
         with transaction.atomic(using=using):
-            locked = locks.find_locked(records.model, pks, using=using)
+            locked = row_locks.find_locked(records.model, pks, using=using)
             if free := [pk for pk in pks if pk not in locked]:
                 count += outbox.replay(records.filter(is_among("pk", free)))
             wakeup.after_commit(using=using)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import connections
 from django.db.models import Model, QuerySet
 
-from track360_django.expressions import is_among
+from track360_django.db.lookups import is_among
 
 # Far below the second after which Postgres looks for a deadlock.
 BRIEFLY: Final = "50ms"
