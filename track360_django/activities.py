@@ -15,6 +15,7 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 
 from track360_django import drafts, outbox, records, wakeup
+from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.declarations import (
     DailyActivity,
     ModelActivity,
@@ -29,7 +30,6 @@ from track360_django.declarations import (
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
-from track360_django.payloads import FieldValue, Moment, Number
 
 __all__ = [
     "DailyActivity",

@@ -13,11 +13,12 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Max, Min
 
-from track360_django import conf, identity, parcels, payloads, products
+from track360_django import conf, identity, parcels
+from track360_django.api import payloads, products
+from track360_django.api.payloads import ACTIVITY_FIELDS
 from track360_django.declarations import reversals
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
-from track360_django.payloads import ACTIVITY_FIELDS
 
 PAGE: Final = 5000
 # A record is written when the thing happens or later; by so much two clocks, and two zones, may differ.

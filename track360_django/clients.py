@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from track360_django import conf
-from track360_django.client import Client
+from track360_django.api.client import Client
 
 _clients: dict[str, tuple[object, Client]] = {}
 

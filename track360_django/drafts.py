@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from track360_django import conf, customers, identity, parcels, payloads
+from track360_django import conf, customers, identity, parcels
+from track360_django.api import payloads
+from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
-from track360_django.payloads import FieldValue, Moment, Number
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ What can go wrong, sorted by what the caller does about it.
     Track360Error
     └── PayloadError       we refuse to report this: fix the value
 
-Answers of the API are values (`answers.Answer`), not exceptions: a traceback with local variables
+Answers of the API are values (`api.responses.Answer`), not exceptions: a traceback with local variables
 would carry the token and a name into the host's error tracker.
 Misconfiguration is Django's `ImproperlyConfigured`, outside this tree.
 """

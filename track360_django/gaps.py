@@ -18,13 +18,13 @@ from django.db import DatabaseError, connections, router
 from django.db.models import Exists, Model, OuterRef
 
 from track360_django import activities, balance, databases, drafts
+from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db.lookups import is_one_of
 from track360_django.declarations import columns, ledger, reversals, writing
 from track360_django.declarations.ledger import Entry
 from track360_django.declarations.model import ModelActivity
 from track360_django.models import Activity, Status
-from track360_django.redaction import where
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from track360_django import conf, payloads, standing
+from track360_django import conf, standing
+from track360_django.api import payloads
 from track360_django.db.paths import PathOrFunction, follow, with_relations
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import conf, identity, payloads, products
+from track360_django import conf, identity
+from track360_django.api import payloads, products
 from track360_django.due import DueActivity
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from track360_django import activities, balance, conf, daily, databases, signup, unreported
+from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db import clock
 from track360_django.declarations import ledger
 from track360_django.declarations.daily import last_day_over
 from track360_django.gaps import Gap, Search, names_of
-from track360_django.redaction import where
 from track360_django.unreported import Unreported
 
 logger = logging.getLogger(__name__)

@@ -28,12 +28,12 @@ from track360_django import (
     outbox,
     pace,
     parcels,
-    payloads,
     policy,
     signals,
 )
-from track360_django.answers import Answer, Verdict
-from track360_django.client import Client
+from track360_django.api import payloads
+from track360_django.api.client import Client
+from track360_django.api.responses import Answer, Verdict
 from track360_django.db import row_locks
 from track360_django.due import DueActivity, Mark
 from track360_django.endpoints import Gate

@@ -20,9 +20,9 @@ from pytest_django import Settings as HostSettings
 from example_project.cashier.models import Account, Deposit
 from tests.configuration import configure
 from track360_django import activities, delivery, drafts, products
+from track360_django.api.payloads import Record
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity
-from track360_django.payloads import Record
 from track360_django.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.django_db

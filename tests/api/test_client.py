@@ -37,10 +37,10 @@ from tests.misbehaving import (
 )
 from tests.pages import ROOT
 from track360_django import __version__
-from track360_django.answers import Answer, Verdict, classify, explain, parse_retry_after
-from track360_django.client import MAX_EXCERPT_CHARACTERS, Client
-from track360_django.origin import find_problem, is_loopback
-from track360_django.redaction import redact
+from track360_django.api.base_url import find_problem, is_loopback
+from track360_django.api.client import MAX_EXCERPT_CHARACTERS, Client
+from track360_django.api.redaction import redact
+from track360_django.api.responses import Answer, Verdict, classify, explain, parse_retry_after
 
 CUSTOMERS = "/tracking/events/customers"
 TOKEN = "b1f4e7a2-secret"
@@ -588,7 +588,7 @@ def test_threads_have_connections_of_their_own(server: MisbehavingServer, make_c
 
 FORKED = """
 import os, sys
-from track360_django.client import Client
+from track360_django.api.client import Client
 
 client = Client(base_url=sys.argv[1], token="t")
 assert client.post("/customers", ['{"who":"before"}']).verdict == "accepted"

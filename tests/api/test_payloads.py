@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db.models import TextChoices
 
-from track360_django import payloads
-from track360_django.currencies import MINOR_UNITS
+from track360_django.api import payloads
+from track360_django.api.currencies import MINOR_UNITS
+from track360_django.api.payloads import ActivityRecord, CustomerRecord, FieldValue, Moment, Number
 from track360_django.exceptions import PayloadError, Track360Error
-from track360_django.payloads import ActivityRecord, CustomerRecord, FieldValue, Moment, Number
 
 MALTA = ZoneInfo("Europe/Malta")
 

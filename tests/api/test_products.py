@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from track360_django import payloads, presets, products
+from track360_django import presets, products
+from track360_django.api import payloads
+from track360_django.api.payloads import ActivityRecord, Record
 from track360_django.exceptions import PayloadError
-from track360_django.payloads import ActivityRecord, Record
 from track360_django.products import Names, Shape
 
 LINES = ("Casino", "Sports", "Poker", "Bingo")

@@ -14,7 +14,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from tests.misbehaving import HEAD, SLOW, MisbehavingServer, Step, answer
-from track360_django.transport import Attempt, WatchedAdapter, WholeHeadersResponse
+from track360_django.api.transport import Attempt, WatchedAdapter, WholeHeadersResponse
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from tests.houses import NAMES, Houses, host_of, open_houses, token_of
 from tests.ledger.models import Payment
 from tests.rows import overdue
 from track360_django import activities, clients, customers, daily, delivery, endpoints, reconcile, status
+from track360_django.api.payloads import CUSTOMERS_PATH
 from track360_django.models import Activity, Customer, Endpoint, Status
-from track360_django.payloads import CUSTOMERS_PATH
 from track360_django.sandbox.store import fingerprint
 
 pytestmark = pytest.mark.django_db

@@ -330,7 +330,7 @@ def test_unknown_zone_is_utc(settings: Settings, name: object, zone: object) -> 
 def test_import_reads_no_settings() -> None:
     """The package can be imported before there are settings."""
     code = (
-        "import track360_django.conf, track360_django.payloads, track360_django.client\n"
+        "import track360_django.conf, track360_django.api.payloads, track360_django.api.client\n"
         "from django.conf import settings\n"
         "assert not settings.configured"
     )

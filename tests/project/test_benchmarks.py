@@ -20,7 +20,7 @@ from benchmarks.figures import Aim, Result, Spread, compare, percentile, ratio, 
 from benchmarks.stage import Api
 from example_project.processes import spawn, wait_until
 from tests.pages import DOCS, ROOT, page
-from track360_django import payloads
+from track360_django.api import payloads
 
 SVG: Final = "{http://www.w3.org/2000/svg}"
 DRAIN: Final = compare(

@@ -21,8 +21,9 @@ from django.dispatch import Signal
 
 from tests.forking import WarmProcess
 from tests.pages import DOCS, PAGES, ROOT, Block, Page, page
-from track360_django import activities, answers, conf, policy, signals, tasks
-from track360_django.answers import Verdict
+from track360_django import activities, conf, policy, signals, tasks
+from track360_django.api import responses
+from track360_django.api.responses import Verdict
 from track360_django.management.commands.track360 import SUBCOMMANDS
 from track360_django.sandbox.server import SandboxServer
 from track360_django.testing import Outbox
@@ -137,12 +138,12 @@ def test_answers_page_classifies_each_status_as_the_client() -> None:
             for status in range(int(first), int(last or first) + 1):
                 told.setdefault(status, words[word])
 
-    assert told == {status: answers.classify(status)[0] for status in range(100, 600)}
+    assert told == {status: responses.classify(status)[0] for status in range(100, 600)}
 
 
 def test_answers_page_has_every_reason_of_the_client() -> None:
     """Each reason that the client gives without a status of its own is explained."""
-    source = (PACKAGE / "client.py").read_text() + (PACKAGE / "answers.py").read_text()
+    source = (PACKAGE / "api" / "client.py").read_text() + (PACKAGE / "api" / "responses.py").read_text()
     reasons = set(re.findall(r'(?:reason=|Verdict\.[A-Z]+, )"([a-z_]+)"', source))
 
     assert reasons == {

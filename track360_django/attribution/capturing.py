@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
+from track360_django.api.payloads import refuse_tracking
 from track360_django.attribution import carrying, promotion
 from track360_django.attribution.touch import Landing, Touch
 from track360_django.conf import CARRY_PARAM
-from track360_django.payloads import refuse_tracking
 
 if TYPE_CHECKING:
     from track360_django.conf import Settings

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, router, transaction
 
+from track360_django.api.payloads import refuse_tracking
 from track360_django.attribution.touch import Landing, Touch
 from track360_django.conf import function
 from track360_django.models import Customer
-from track360_django.payloads import refuse_tracking
 
 if TYPE_CHECKING:
     from track360_django.conf import Settings

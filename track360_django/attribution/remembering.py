@@ -20,8 +20,8 @@ from django.core import signing
 from django.utils.http import http_date
 
 from track360_django import conf
+from track360_django.api.payloads import refuse_tracking
 from track360_django.attribution.touch import EXPIRED, Memory, Touch
-from track360_django.payloads import refuse_tracking
 
 if TYPE_CHECKING:
     from django.contrib.sessions.backends.base import SessionBase

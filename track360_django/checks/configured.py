@@ -15,7 +15,9 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004  Django's nam
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from track360_django import conf, currencies, delivery, lanes, origin, pace, payloads, signup
+from track360_django import conf, delivery, lanes, pace, signup
+from track360_django.api import currencies, payloads
+from track360_django.api.base_url import find_problem
 from track360_django.checks.messages import mistake
 from track360_django.db.paths import find_missing
 
@@ -221,7 +223,7 @@ def _check_base_url(settings: conf.Settings, where: str) -> Iterator[CheckMessag
         hint = "Set it to the URL that Track360 assigned to the brand (API guide, Before starting)."
         yield mistake("E004", f"{where}['BASE_URL'] is missing.", hint)
         return
-    problem = origin.find_problem(settings.BASE_URL, "unchecked", allow_http=settings.ALLOW_HTTP)
+    problem = find_problem(settings.BASE_URL, "unchecked", allow_http=settings.ALLOW_HTTP)
     if problem:
         hint = "Write scheme and host only, such as https://partners.yourbrand.com; the paths are added."
         yield mistake("E005", f"{where}['BASE_URL'] can't be used: {problem}", hint)
@@ -235,7 +237,7 @@ def _check_token(token: str, where: str) -> Iterator[CheckMessage]:
     if not token:
         hint = "Take it from Brand Settings in Track360 and keep it in the environment (API guide, Authentication)."
         yield mistake("E006", f"{where}['BRAND_TOKEN'] is missing.", hint)
-    elif origin.find_problem("https://example.org", token, allow_http=False):
+    elif find_problem("https://example.org", token, allow_http=False):
         message = f"{where}['BRAND_TOKEN'] holds white space or a character that no HTTP header takes."
         hint = "Copy it again; an environment file often adds a line break: os.environ[...].strip()."
         yield mistake("E007", message, hint)

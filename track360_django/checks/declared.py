@@ -10,7 +10,8 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004  Django's nam
 from django.core.exceptions import FieldError
 from django.db.models import Q
 
-from track360_django import activities, conf, payloads
+from track360_django import activities, conf
+from track360_django.api import payloads
 from track360_django.checks.messages import mistake
 from track360_django.daily.doubling import names_per_event
 from track360_django.db.paths import find_missing

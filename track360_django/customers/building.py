@@ -9,11 +9,12 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 
-from track360_django import attribution, conf, identity, payloads
+from track360_django import attribution, conf, identity
+from track360_django.api import payloads
+from track360_django.api.payloads import FieldValue
 from track360_django.attribution import Touch, Touches
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
-from track360_django.payloads import FieldValue
 
 
 def id_of(user: Any, brand: str) -> str:

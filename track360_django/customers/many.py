@@ -12,12 +12,12 @@ from typing import Any, Final, NamedTuple
 from django.db import router, transaction
 
 from track360_django import conf, identity, outbox, wakeup
+from track360_django.api.payloads import FieldValue
 from track360_django.customers.building import build
 from track360_django.customers.completing import complete, has_news, missing_of
 from track360_django.customers.finding import find_many, known_among
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
-from track360_django.payloads import FieldValue
 
 # How many customers one transaction of `report_many` writes.
 MANY: Final = 1000

@@ -8,12 +8,12 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 
 from track360_django import attribution, brands, outbox, standing, wakeup
+from track360_django.api.payloads import FieldValue
 from track360_django.attribution import Touches
 from track360_django.customers.building import build, id_of, wire_fields
 from track360_django.customers.completing import PLACEHOLDER, complete, lock, missing_of
 from track360_django.db.clock import from_now
 from track360_django.models import Customer, Status
-from track360_django.payloads import FieldValue
 from track360_django.signals import attribution_dropped
 
 # The signup source of a row that the safety net wrote, and nobody has claimed.

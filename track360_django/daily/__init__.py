@@ -12,7 +12,8 @@ from datetime import date
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import databases, payloads
+from track360_django import databases
+from track360_django.api import payloads
 from track360_django.daily.compilation import Compilation, DayReport
 from track360_django.daily.writer import Preview, Show, Writer
 from track360_django.db import clock

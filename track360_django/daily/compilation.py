@@ -11,7 +11,8 @@ from typing import Any
 
 from django.db import transaction
 
-from track360_django import conf, drafts, payloads
+from track360_django import conf, drafts
+from track360_django.api import payloads
 from track360_django.daily import regrouping, restating
 from track360_django.daily.doubling import names_per_event
 from track360_django.daily.regrouping import Regrouping

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from django.db.models import Model
 
-from track360_django import conf, payloads
+from track360_django import conf
+from track360_django.api import payloads
 from track360_django.daily.writer import Wanted
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer

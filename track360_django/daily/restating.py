@@ -6,7 +6,8 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from track360_django import conf, parcels, payloads, products
+from track360_django import conf, parcels
+from track360_django.api import payloads, products
 from track360_django.daily.writer import Wanted
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity

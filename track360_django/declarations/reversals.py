@@ -19,7 +19,8 @@ from typing import Any, Final
 from django.db.models import Model
 from django.utils import timezone
 
-from track360_django import conf, drafts, identity, payloads
+from track360_django import conf, drafts, identity
+from track360_django.api import payloads
 from track360_django.db.lookups import is_one_of
 from track360_django.declarations.ledger import column_of
 from track360_django.declarations.reading import Declaration

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import brands, conf, customers, payloads
+from track360_django import brands, conf, customers
+from track360_django.api import payloads
+from track360_django.api.payloads import FieldValue
 from track360_django.conf import BrandError
 from track360_django.declarations.daily import DailyActivity
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
-from track360_django.payloads import FieldValue
 
 # How many rows of the host are looked at together.
 CHUNK: Final = 1000

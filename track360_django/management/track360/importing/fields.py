@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from track360_django import conf, customers, payloads
+from track360_django import conf, customers
+from track360_django.api import payloads
 from track360_django.customers import Registration
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from track360_django import payloads
+from track360_django.api import payloads
 from track360_django.management.track360.importing import entries
 from track360_django.management.track360.importing.entries import Entry, UnreadableError
 from track360_django.management.track360.importing.lines import Line, Lines

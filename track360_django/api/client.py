@@ -20,9 +20,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-from track360_django import __version__, answers, origin, payloads, redaction
-from track360_django.answers import Answer, Verdict
-from track360_django.transport import Attempt, WatchedAdapter
+from track360_django import __version__
+from track360_django.api import payloads, redaction, responses
+from track360_django.api.base_url import find_problem
+from track360_django.api.responses import Answer, Verdict
+from track360_django.api.transport import Attempt, WatchedAdapter
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -70,7 +72,7 @@ class Client:
         self._total_timeout_seconds = total_timeout_seconds
         self._proxies = dict(proxies or {})
         self._verify: str | bool = ca_bundle or True
-        self._problem = origin.find_problem(base_url, token, allow_http=allow_http)
+        self._problem = find_problem(base_url, token, allow_http=allow_http)
         self._response_check = response_check
         self._local = threading.local()
 
@@ -94,7 +96,7 @@ class Client:
                 answer = self._exchange(path, payloads.to_array(bodies), bodies)
             except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
                 # Only the kind of error is kept: its text and its traceback may hold the token.
-                answer = answers.without_response(
+                answer = responses.without_response(
                     type(error), is_overdue=attempt.is_overdue, is_sent=attempt.is_sent
                 )
         return answer
@@ -153,7 +155,7 @@ class Client:
         self, response: requests.Response, content: bytes, bodies: tuple[str, ...], *, is_whole: bool
     ) -> Answer:
         status = response.status_code
-        verdict, reason = answers.classify(status)
+        verdict, reason = responses.classify(status)
         if verdict is Verdict.ACCEPTED:
             verdict, reason = self._judge_success(response, content, is_whole=is_whole)
         if verdict is Verdict.ACCEPTED:
@@ -162,10 +164,10 @@ class Client:
             verdict=verdict,
             reason=reason,
             status=status,
-            error=f"{answers.explain(reason, status)} {self._excerpt(content, bodies)}".strip(),
-            retry_after=answers.parse_retry_after(
+            error=f"{responses.explain(reason, status)} {self._excerpt(content, bodies)}".strip(),
+            retry_after=responses.parse_retry_after(
                 response.headers.get("Retry-After"),
-                answers.sent_at(response.headers.get("Date"), time.time()),
+                responses.sent_at(response.headers.get("Date"), time.time()),
             ),
         )
 

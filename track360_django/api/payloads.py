@@ -15,7 +15,7 @@ from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from track360_django.currencies import MINOR_UNITS
+from track360_django.api.currencies import MINOR_UNITS
 from track360_django.exceptions import PayloadError
 
 CUSTOMERS_PATH: Final = "/tracking/events/customers"
