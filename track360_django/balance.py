@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Max, Min
 
-from track360_django import conf, identity, parcels
+from track360_django import conf, parcels
 from track360_django.api import payloads, products
 from track360_django.api.payloads import ACTIVITY_FIELDS
 from track360_django.declarations import reversals
@@ -152,7 +152,7 @@ class Balance:
     def _day_of(self, createtime: Any) -> str:
         if isinstance(createtime, datetime) and createtime.tzinfo is not None:
             return createtime.astimezone(self._zone).date().isoformat()
-        return payloads.moment(identity.aware(createtime), self._zone, name="createtime")[:10]
+        return payloads.moment(conf.aware(createtime), self._zone, name="createtime")[:10]
 
     def _numbers_of(self, body: str, brand: str) -> Iterator[tuple[Key, Decimal]]:
         """Yield what a body adds to which line: its Value, or each KPI field; nothing of one that was pruned."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from track360_django import conf, customers, identity, parcels
+from track360_django import conf, customers, parcels
 from track360_django.api import payloads
 from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.exceptions import PayloadError
@@ -95,10 +95,10 @@ def build(draft: Draft, brand: str, customer_id: str) -> Activity:
         eventname=draft.eventname,
         eventid=_eventid_of(draft, customer_id, product, settings),
         customer_id=customer_id,
-        createtime=identity.aware(draft.createtime or timezone.now()),
+        createtime=conf.aware(draft.createtime or timezone.now()),
         value=draft.value,
         currency=draft.currency,
-        fields={name: identity.aware(value) for name, value in draft.fields.items()},
+        fields={name: conf.aware(value) for name, value in draft.fields.items()},
         currencies=settings.CURRENCIES,
     )
     shaped = parcels.with_product(record.as_dict(conf.time_zone(brand)), product, brand)

@@ -11,7 +11,6 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConfigured, ValidationError
 from django.db import router
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from track360_django import conf, standing
 from track360_django.api import payloads
@@ -160,7 +159,7 @@ def regtime_of(user: Any, brand: str) -> datetime | None:
     value = _read(user, REGTIME, _field_paths(brand).get(REGTIME))
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, datetime.min.time())
-    return aware(value) if isinstance(value, datetime) else None
+    return conf.aware(value) if isinstance(value, datetime) else None
 
 
 def record_of(customer: Customer, user: Any | None) -> payloads.CustomerRecord:
@@ -168,24 +167,16 @@ def record_of(customer: Customer, user: Any | None) -> payloads.CustomerRecord:
     fields: dict[str, payloads.FieldValue] = {}
     if user is not None:
         fields = {
-            name: aware(_read(user, name, path))
+            name: conf.aware(_read(user, name, path))
             for name, path in _field_paths(customer.brand).items()
             if name != REGTIME
         }
     return payloads.CustomerRecord(
         customer_id=customer.customer_id,
-        regtime=aware(customer.regtime),
+        regtime=conf.aware(customer.regtime),
         tracking=customer.tracking,
         fields=_speakable(fields, customer.brand) | customer.fields,
     )
-
-
-def aware(value: Any) -> Any:
-    """Return a naive datetime as one of the host's zone, everything else as it is."""
-    if isinstance(value, datetime) and timezone.is_naive(value):
-        # As Django stores it: not in the zone that some visitor has activated.
-        return timezone.make_aware(value, timezone.get_default_timezone())
-    return value
 
 
 def _field_paths(brand: str) -> Mapping[str, PathOrFunction]:

@@ -16,8 +16,8 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings as HostSettings
 
 from tests.configuration import configure
-from track360_django import attribution, conf, hosts
-from track360_django.conf import BrandError
+from track360_django import attribution, conf
+from track360_django.conf import BrandError, hostnames
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
 
@@ -255,7 +255,7 @@ def test_resolver_that_tells_nothing_breaks_no_page(
 def sites(two_hosts: None, db: None, settings: HostSettings) -> Iterator[None]:
     """Let Django's current site tell the brand."""
     configure(settings, BRAND_RESOLVER="site")
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, hosts.SITES]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, hostnames.SITES]
     from django.contrib.sites.models import Site
 
     with connection.cursor() as cursor:
@@ -293,7 +293,7 @@ def test_site_of_the_request_tells_the_brand() -> None:
 @pytest.mark.usefixtures("two_hosts")
 def test_site_is_known_in_async_code(settings: HostSettings) -> None:
     """Where no database may be asked the site is found all the same, and known from then on."""
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, hosts.SITES]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, hostnames.SITES]
     configure(settings, BRAND_RESOLVER="site")
     settings.SITE_ID = 7
     from django.contrib.sites.models import Site
@@ -326,7 +326,7 @@ def test_site_of_no_brand_is_nobodys(settings: HostSettings, pk: int) -> None:
 
 def test_site_without_the_app_is_nobodys() -> None:
     """Where the app is not installed there is no site; a check says so."""
-    assert hosts.site_of(asking("blue.example")) == ""
+    assert hostnames.site_of(asking("blue.example")) == ""
 
 
 # Entries.
@@ -357,4 +357,4 @@ def test_site_without_the_app_is_nobodys() -> None:
 )
 def test_entry_is_a_host_name(entry: str, expected: object) -> None:
     """What can be nobody's host name is told from what can."""
-    assert hosts.is_entry(entry) is expected
+    assert hostnames.is_entry(entry) is expected

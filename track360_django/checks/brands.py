@@ -12,7 +12,8 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  Django's name
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import conf, hosts
+from track360_django import conf
+from track360_django.conf import hostnames
 
 # As wide as the column of the tables.
 MAX_NAME: Final = 64
@@ -56,7 +57,7 @@ def _check_project_wide(overrides: Mapping[str, Any]) -> Iterator[CheckMessage]:
 def _check_entries() -> Iterator[CheckMessage]:
     for brand, entries in conf.hosts_of_brands().items():
         for entry in entries:
-            if not hosts.is_entry(entry):
+            if not hostnames.is_entry(entry):
                 message = f"TRACK360['BRANDS'][{brand!r}]['HOSTS'] has {entry!r}, which is no host name."
                 hint = (
                     "Write it as in ALLOWED_HOSTS, without scheme, port and path: 'www.red.example', or '.red.example' for "
@@ -68,7 +69,7 @@ def _check_entries() -> Iterator[CheckMessage]:
 def _check_shared_hosts() -> Iterator[CheckMessage]:
     owners: dict[str, list[str]] = defaultdict(list)
     for brand, entries in conf.hosts_of_brands().items():
-        for entry in dict.fromkeys(map(hosts.plain, entries)):
+        for entry in dict.fromkeys(map(hostnames.plain, entries)):
             owners[entry].append(brand)
     for entry, names in owners.items():
         if len(names) > 1:
@@ -112,9 +113,9 @@ def _check_resolver() -> Iterator[CheckMessage]:
 
 
 def _check_word(resolver: str) -> Iterator[CheckMessage]:
-    if resolver == "site" and not apps.is_installed(hosts.SITES):
+    if resolver == "site" and not apps.is_installed(hostnames.SITES):
         message = "BRAND_RESOLVER is 'site', and Django's sites are not installed: no signup has a brand."
-        hint = f"Add '{hosts.SITES}' to INSTALLED_APPS, or use 'host'."
+        hint = f"Add '{hostnames.SITES}' to INSTALLED_APPS, or use 'host'."
         yield Error(message, hint=hint, id="track360_django.E027")
     owned = conf.hosts_of_brands()
     if not any(owned.values()):
@@ -146,14 +147,14 @@ def _is_machines(entry: str) -> bool:
     try:
         ipaddress.ip_address(entry.strip("[]"))
     except ValueError:
-        return entry == hosts.ANY or entry.lower() in LOCAL
+        return entry == hostnames.ANY or entry.lower() in LOCAL
     return True
 
 
 def _is_covered(entry: str, owned: Mapping[str, tuple[str, ...]]) -> bool:
     """Tell whether a host is a brand's, or some of those below a domain are."""
-    name = hosts.plain(entry)
-    if hosts.find_owner(name.removeprefix("."), owned) is not None:
+    name = hostnames.plain(entry)
+    if hostnames.find_owner(name.removeprefix("."), owned) is not None:
         return True
-    below = [hosts.plain(each).lstrip(".") for entries in owned.values() for each in entries]
+    below = [hostnames.plain(each).lstrip(".") for entries in owned.values() for each in entries]
     return name.startswith(".") and any(each.endswith(name) for each in below)

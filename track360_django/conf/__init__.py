@@ -1,7 +1,6 @@
 """The one setting `TRACK360`: read when it is used, brand by brand, whichever brand a request belongs to."""
 
-from track360_django.conf.entering import Entrance, entrance, landing_params
-from track360_django.conf.reading import (
+from track360_django.conf.options import (
     CARRY_PARAM,
     DEFAULT_BRAND,
     FunctionOrPath,
@@ -18,10 +17,9 @@ from track360_django.conf.reading import (
     names,
     product_field,
     settings,
-    time_zone,
-    uses_zones,
 )
-from track360_django.conf.resolving import (
+from track360_django.conf.per_request import Entrance, entrance, landing_params
+from track360_django.conf.request_brand import (
     RESOLVERS,
     BrandError,
     brand_of,
@@ -31,6 +29,7 @@ from track360_django.conf.resolving import (
     named_brand,
     resolver,
 )
+from track360_django.conf.times import aware, time_zone, uses_zones
 
 __all__ = [
     "CARRY_PARAM",
@@ -40,6 +39,7 @@ __all__ = [
     "Entrance",
     "FunctionOrPath",
     "Settings",
+    "aware",
     "brand_of",
     "brands",
     "brands_on",

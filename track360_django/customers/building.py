@@ -87,6 +87,6 @@ def wire_fields(fields: Mapping[str, FieldValue], brand: str) -> payloads.Record
         if name in fields:
             message = f"{name} is attribution, which a signup freezes: give it as tracking={{...}} when you report it."
             raise PayloadError(message, field=name, reason="reserved_field")
-    values = {name: identity.aware(value) for name, value in fields.items()}
+    values = {name: conf.aware(value) for name, value in fields.items()}
     record = payloads.CustomerRecord(customer_id="-", fields=values).as_dict(conf.time_zone(brand))
     return {name: value for name, value in record.items() if name in fields}

@@ -19,7 +19,7 @@ from typing import Any, Final
 from django.db.models import Model
 from django.utils import timezone
 
-from track360_django import conf, drafts, identity
+from track360_django import conf, drafts
 from track360_django.api import payloads
 from track360_django.db.lookups import is_one_of
 from track360_django.declarations.ledger import column_of
@@ -238,7 +238,7 @@ def _build_of_row(declaration: Declaration, reported: Activity, row: Model | Non
 def _moment_of(declaration: Declaration, reported: Activity, row: Model | None) -> str:
     when = None if row is None else declaration.reversed_at_of(row)
     zone = conf.time_zone(reported.brand)
-    return payloads.moment(identity.aware(when or timezone.now()), zone, name="createtime")
+    return payloads.moment(conf.aware(when or timezone.now()), zone, name="createtime")
 
 
 _NUMBERS: Final = frozenset(

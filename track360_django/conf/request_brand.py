@@ -11,8 +11,8 @@ from typing import Any, Final
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connections, transaction
 
-from track360_django import hosts
-from track360_django.conf.reading import Settings, brands, for_brand, function, settings
+from track360_django.conf import hostnames
+from track360_django.conf.options import Settings, brands, for_brand, function, settings
 from track360_django.exceptions import PayloadError
 
 logger = logging.getLogger(__name__)
@@ -132,10 +132,10 @@ def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
         return None
     try:
         if resolve == "host":
-            return hosts.find_owner(hosts.host_of(request), hosts_of_brands())
+            return hostnames.find_owner(hostnames.host_of(request), hosts_of_brands())
         with _savepoints():
             if isinstance(resolve, str):
-                return hosts.find_owner(hosts.site_of(request), hosts_of_brands())
+                return hostnames.find_owner(hostnames.site_of(request), hosts_of_brands())
             brand = resolve(request)
     except DatabaseError:
         # It may have to do with the host's transaction: a deadlock, say, is tried again as a whole.

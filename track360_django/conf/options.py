@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, tzinfo
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, Union, get_args, get_origin, get_type_hints
-from zoneinfo import ZoneInfo
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -225,20 +223,6 @@ def function(value: FunctionOrPath) -> Callable[..., Any] | None:
         msg = f"TRACK360 names the function {value!r}, which can't be imported: {error}."
         raise ImproperlyConfigured(msg) from error
     return found if callable(found) else None
-
-
-def time_zone(brand: str) -> tzinfo:
-    """Return the zone that times are reported in; UTC where the setting names no zone."""
-    name = for_brand(brand).TIME_ZONE
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return UTC
-
-
-def uses_zones() -> bool:
-    """Tell whether the host's times have a zone (`USE_TZ`)."""
-    return bool(django_settings.USE_TZ)
 
 
 def product_field(brand: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from track360_django.conf import reading
-from track360_django.conf.reading import CARRY_PARAM, Settings, asked, brands, configuration, for_brand
+from track360_django.conf import options
+from track360_django.conf.options import CARRY_PARAM, Settings, asked, brands, configuration, for_brand
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def entrance() -> Entrance:
     found = configuration()
     own = [for_brand(brand) for brand in brands()]
     params = tuple(dict.fromkeys(name for each in own if each.ENABLED for name in _names_of_landing(each)))
-    asks_consent = any(reading.configured(brand, "CONSENT") is not None for brand in brands())
+    asks_consent = any(options.configured(brand, "CONSENT") is not None for brand in brands())
     _entrance = Entrance(found, len(found), params, asks_consent)
     return _entrance
 
