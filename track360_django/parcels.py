@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import conf, identity
+from track360_django import conf
 from track360_django.api import payloads, products
 from track360_django.due import DueActivity
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
 from track360_django.outbox import Outcome
+from track360_django.users.mapping import record_of, users_of, why_not_a_customer
 
 
 class CustomerParcel(NamedTuple):
@@ -48,11 +49,11 @@ def pack_customers(page: Sequence[Customer], brand: str) -> Packed:
     """Return customers as they are now, built from their users in one query."""
     parcels: list[Parcel] = []
     aside: list[Outcome] = []
-    users = identity.users_of(page, brand)
+    users = users_of(page, brand)
     for customer in page:
         user = users.get(customer.user_pk)
         # Nobody claimed what the safety net wrote: look again before it goes out by itself.
-        if customer.status == Status.HELD and (reason := identity.why_not_a_customer(user, brand)):
+        if customer.status == Status.HELD and (reason := why_not_a_customer(user, brand)):
             aside.append(_held(customer, reason))
             continue
         try:
@@ -131,7 +132,7 @@ def body_of(customer: Customer, user: Any | None) -> str:
     Raises:
         PayloadError: A value can't be reported exactly, or `BEFORE_SEND` refused the record.
     """
-    record = identity.record_of(customer, user).as_dict(conf.time_zone(customer.brand))
+    record = record_of(customer, user).as_dict(conf.time_zone(customer.brand))
     return payloads.to_json(before_send(record, customer.brand))
 
 

@@ -12,8 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import DateTimeField, QuerySet
 from django.utils import timezone
 
-from track360_django import brands, conf, databases, identity
+from track360_django import brands, conf, databases
 from track360_django.declarations import ledger
+from track360_django.users.mapping import REGTIME, all_users, customer_id_of, why_not_customers
 
 PAGE: Final = 1000
 # So many are named; the others are counted.
@@ -50,12 +51,12 @@ def find(since: datetime, until: datetime | None = None) -> Unreported:
 
 
 def _pages(since: datetime, until: datetime | None) -> Iterator[list[Any]]:
-    path = conf.for_brand(conf.brands()[0]).CUSTOMER_FIELDS.get(identity.REGTIME, "date_joined")
+    path = conf.for_brand(conf.brands()[0]).CUSTOMER_FIELDS.get(REGTIME, "date_joined")
     column = ledger.column_of(get_user_model(), path) if isinstance(path, str) and path else None
     if not isinstance(column, DateTimeField):
         return
     name = str(path).replace(".", "__")
-    rows = identity.all_users().filter(**{f"{name}__gte": _as_kept(since)}).order_by("pk")
+    rows = all_users().filter(**{f"{name}__gte": _as_kept(since)}).order_by("pk")
     if until is not None:
         rows = rows.filter(**{f"{name}__lt": _as_kept(until)})
     yield from _page_by_page(rows)
@@ -76,7 +77,7 @@ def _as_kept(moment: datetime) -> datetime:
 def _unknown_among(users: Collection[Any]) -> list[Any]:
     unknown = [user for user in users if getattr(user, "is_active", True)]
     unknown = _without(unknown, _known_by_pk(unknown))
-    refused = identity.why_not_customers(unknown, conf.brands()[0]) if unknown else {}
+    refused = why_not_customers(unknown, conf.brands()[0]) if unknown else {}
     unknown = _without(unknown, set(refused))
     return _without(unknown, _known_by_id(unknown))
 
@@ -102,7 +103,7 @@ def _ids_of(user: Any) -> set[str]:
     found: set[str] = set()
     for brand in conf.brands():
         try:
-            found.add(identity.customer_id_of(user, brand))
+            found.add(customer_id_of(user, brand))
         except ImproperlyConfigured:
             # They have no id there, so they are no customer there.
             continue

@@ -14,10 +14,11 @@ from pytest_django import Settings as HostSettings
 
 from example_project.accounts.models import Profile
 from tests.configuration import configure
-from track360_django import activities, customers, delivery, identity
+from track360_django import activities, customers, delivery
 from track360_django.conf import DEFAULT_BRAND
 from track360_django.models import Customer
 from track360_django.sandbox.server import SandboxServer
+from track360_django.users.mapping import customer_id_of, find_user, why_not_a_customer
 
 pytestmark = pytest.mark.django_db
 
@@ -49,12 +50,12 @@ def test_customer_id_follows_the_setting(
     """`CUSTOMER_ID` is a path or a function, and its value becomes text."""
     configure(settings, CUSTOMER_ID=path)
 
-    assert identity.customer_id_of(user, DEFAULT_BRAND) == expected
+    assert customer_id_of(user, DEFAULT_BRAND) == expected
 
 
 def test_customer_id_is_the_primary_key_by_default(user: User) -> None:
     """Without a setting the id is the user's primary key."""
-    assert identity.customer_id_of(user, DEFAULT_BRAND) == str(user.pk)
+    assert customer_id_of(user, DEFAULT_BRAND) == str(user.pk)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_customer_id_that_leads_nowhere_is_a_clear_error(
     configure(settings, CUSTOMER_ID=path)
 
     with pytest.raises(ImproperlyConfigured, match="CUSTOMER_ID"):
-        identity.customer_id_of(user, DEFAULT_BRAND)
+        customer_id_of(user, DEFAULT_BRAND)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_user_is_found_where_the_id_is_a_column(
     """A customer id leads back to its user where the database can look it up, else to nobody, never to an error."""
     configure(settings, CUSTOMER_ID=path)
 
-    found = identity.find_user(customer_id.format(pk=user.pk), DEFAULT_BRAND)
+    found = find_user(customer_id.format(pk=user.pk), DEFAULT_BRAND)
 
     assert found == (user if is_found else None)
 
@@ -122,12 +123,12 @@ def test_customer_is_told_from_others(
     """Staff are no customers, inactive users are none yet where activation is awaited."""
     configure(settings, REPORT_ON=report_on)
 
-    assert identity.why_not_a_customer(User(username="alex", **fields), DEFAULT_BRAND) == reason
+    assert why_not_a_customer(User(username="alex", **fields), DEFAULT_BRAND) == reason
 
 
 def test_nobody_is_no_customer() -> None:
     """Without a user there is no customer."""
-    assert identity.why_not_a_customer(None, DEFAULT_BRAND) == "no_user"
+    assert why_not_a_customer(None, DEFAULT_BRAND) == "no_user"
 
 
 # Registration time.

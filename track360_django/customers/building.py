@@ -9,12 +9,13 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 
-from track360_django import attribution, conf, identity
+from track360_django import attribution, conf
 from track360_django.api import payloads
 from track360_django.api.payloads import FieldValue
 from track360_django.attribution import Touch, Touches
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
+from track360_django.users.mapping import customer_id_of, regtime_of
 
 
 def id_of(user: Any, brand: str) -> str:
@@ -31,7 +32,7 @@ def id_of(user: Any, brand: str) -> str:
             f"customer leads to a value of type {type(user).__name__}: name a path to the user, or an id."
         )
         raise PayloadError(message, field="customerid", reason="not_a_user")
-    customer_id = str(user) if isinstance(user, str | int | UUID) else identity.customer_id_of(user, brand)
+    customer_id = str(user) if isinstance(user, str | int | UUID) else customer_id_of(user, brand)
     payloads.CustomerRecord(customer_id=customer_id).as_dict(UTC)
     return customer_id
 
@@ -61,7 +62,7 @@ def build(  # noqa: PLR0913, PLR0917  a customer has that many sides
         last_touch=_state(last),
         unattributed_reason="" if params else _why_unattributed(touches),
         source=source,
-        regtime=regtime or (identity.regtime_of(user, brand) if is_user else None) or datetime.now(UTC),
+        regtime=regtime or (regtime_of(user, brand) if is_user else None) or datetime.now(UTC),
         fields=wire_fields(fields, brand),
     )
 

@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 
 from django.db.models import Model
 
-from track360_django import conf, databases, identity, outbox
+from track360_django import conf, databases, outbox
 from track360_django.customers.building import build, id_of
 from track360_django.customers.completing import PLACEHOLDER
 from track360_django.models import Customer, Status
+from track360_django.users.mapping import find_user, find_users, why_not_a_customer
 
 # How many ids one query asks for: SQLite takes no more than a thousand parameters.
 FIND_BATCH: Final = 500
@@ -78,13 +79,13 @@ def of_many(customer_ids: Collection[str], brand: str, *, using: str) -> dict[st
 
 def placeholders(customer_ids: Collection[str], brand: str, *, using: str) -> list[Customer]:
     """Return unsaved rows for ids that nobody reported: what `of_many` registers."""
-    users = identity.find_users(customer_ids, brand)
+    users = find_users(customer_ids, brand)
     return [_placeholder(users.get(each), each, brand, using) for each in customer_ids]
 
 
 def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
     is_user = isinstance(owner, Model) and not isinstance(owner, Customer)
-    user = owner if is_user else identity.find_user(customer_id, brand)
+    user = owner if is_user else find_user(customer_id, brand)
     return outbox.add_customer(_placeholder(user, customer_id, brand, using), using=using)
 
 
@@ -128,4 +129,4 @@ def _why_held(user: Any | None, brand: str) -> str | None:
         return "unknown_customer"
     if conf.for_brand(brand).UNKNOWN_CUSTOMERS == "hold":
         return "not_reported"
-    return identity.why_not_a_customer(user, brand)
+    return why_not_a_customer(user, brand)

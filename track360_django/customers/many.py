@@ -11,13 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from django.db import router, transaction
 
-from track360_django import conf, identity, outbox, wakeup
+from track360_django import conf, outbox, wakeup
 from track360_django.api.payloads import FieldValue
 from track360_django.customers.building import build
 from track360_django.customers.completing import complete, has_news, missing_of
 from track360_django.customers.finding import find_many, known_among
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
+from track360_django.users.mapping import find_users
 
 # How many customers one transaction of `report_many` writes.
 MANY: Final = 1000
@@ -118,7 +119,7 @@ class _Wanted(NamedTuple):
 def _wanted(
     chunk: Collection[Registration], source: str, brand: str, on_error: OnError | None
 ) -> list[_Wanted]:
-    users = identity.find_users({each.user for each in chunk if isinstance(each.user, str)}, brand)
+    users = find_users({each.user for each in chunk if isinstance(each.user, str)}, brand)
     wanted: list[_Wanted] = []
     for each in chunk:
         user = users.get(each.user, each.user) if isinstance(each.user, str) else each.user

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 
-from track360_django import attribution, brands, outbox, standing, wakeup
+from track360_django import attribution, brands, outbox, wakeup
 from track360_django.api.payloads import FieldValue
 from track360_django.attribution import Touches
 from track360_django.customers.building import build, id_of, wire_fields
@@ -15,6 +15,7 @@ from track360_django.customers.completing import PLACEHOLDER, complete, lock, mi
 from track360_django.db.clock import from_now
 from track360_django.models import Customer, Status
 from track360_django.signals import attribution_dropped
+from track360_django.users import auth_packages
 
 # The signup source of a row that the safety net wrote, and nobody has claimed.
 SAFETY_NET: Final = "auth"
@@ -63,7 +64,7 @@ def _request_of(user: Any, request: Any) -> Any:
     if request is not None:
         return request
     touches = attribution.current()
-    return touches.request if touches is not None and standing.is_own(touches.request, user) else None
+    return touches.request if touches is not None and auth_packages.is_own(touches.request, user) else None
 
 
 def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
@@ -214,5 +215,5 @@ def hold_unserved(user: Any, reason: str, *, brand: str, source: str, using: str
 def _is_theirs(user: Any, touches: Touches, *, is_given: bool) -> bool:
     """Tell whether touches can be this person's: staff's clicks are not their customers', whoever they act as."""
     if is_given:
-        return not standing.is_hijacked(touches.request)
-    return standing.is_own(touches.request, user)
+        return not auth_packages.is_hijacked(touches.request)
+    return auth_packages.is_own(touches.request, user)

@@ -12,8 +12,9 @@ from typing import Any, Final
 from django.db import router
 from django.db.models import QuerySet
 
-from track360_django import conf, customers, databases, identity, outbox, wakeup
+from track360_django import conf, customers, databases, outbox, wakeup
 from track360_django.models import Customer, Status
+from track360_django.users.mapping import WAITING, user_of, users_of, why_not_a_customer, why_not_customers
 
 PAGE: Final = 1000
 
@@ -27,7 +28,7 @@ def release_activated(user: Any) -> None:
     """Release a customer who was waiting for their activation, of whichever brand, if that is what happened."""
     using = router.db_for_write(Customer)
     for waiting in _waiting(using).filter(user_pk=str(user.pk)):
-        if identity.why_not_a_customer(user, waiting.brand) is None:
+        if why_not_a_customer(user, waiting.brand) is None:
             _release(waiting, using)
 
 
@@ -50,8 +51,8 @@ def _activated_among_waiting(using: str) -> Iterator[Customer]:
     while page:
         for brand in {waiting.brand for waiting in page}:
             mine = [waiting for waiting in page if waiting.brand == brand]
-            users = identity.users_of(mine, brand)
-            refused = identity.why_not_customers(users.values(), brand)
+            users = users_of(mine, brand)
+            refused = why_not_customers(users.values(), brand)
             yield from (each for each in mine if each.user_pk in users and each.user_pk not in refused)
         page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE])
 
@@ -59,15 +60,15 @@ def _activated_among_waiting(using: str) -> Iterator[Customer]:
 def _waiting(using: str) -> QuerySet[Customer]:
     # What a brand waits for that is not configured any more is not known; one that is off hears of nothing.
     rows = Customer.objects.using(using).filter(brand__in=conf.brands_on())
-    return rows.filter(status=Status.HELD, reason__in=identity.WAITING)
+    return rows.filter(status=Status.HELD, reason__in=WAITING)
 
 
 def hold_unserved(user: Any, reason: str, *, brand: str, source: str) -> None:
     """Write down that somebody signed up and waits, of whom no request tells what brought them."""
     using = router.db_for_write(Customer)
     waiting = customers.hold_unserved(user, reason, brand=brand, source=source, using=using)
-    now = identity.user_of(waiting, using=user._state.db)
-    if identity.why_not_a_customer(now, brand) is None:
+    now = user_of(waiting, using=user._state.db)
+    if why_not_a_customer(now, brand) is None:
         # They were activated meanwhile, by somebody who found nobody waiting.
         _release(waiting, using)
 

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from django.utils.module_loading import import_string
 
-from track360_django import attribution, conf, customers, identity, standing
+from track360_django import attribution, conf, customers
 from track360_django.signals import customer_signed_up
 from track360_django.signup import net, users
 from track360_django.signup.activation import hold_unserved, release_activated
 from track360_django.signup.guarding import ACTIVATION, guarded
 from track360_django.signup.sources import installed
+from track360_django.users import auth_packages
+from track360_django.users.mapping import WAITING, why_not_a_customer
 
 logger = logging.getLogger(__name__)
 
@@ -97,15 +99,15 @@ def _report(user: Any, request: Any, source: str, named: str | None, *, is_login
             return
         # The host says that it is a signup, and the touches are somebody else's.
         request = touches = None
-    reason = identity.why_not_a_customer(user, brand)
+    reason = why_not_a_customer(user, brand)
     if reason is None:
         customers.report(user, request=request, source=source, brand=brand)
-    elif reason in identity.WAITING and touches is not None:
+    elif reason in WAITING and touches is not None:
         net.hold(user, touches, brand=brand, source=source)
-    elif reason in identity.WAITING:
+    elif reason in WAITING:
         hold_unserved(user, reason, brand=brand, source=source)
 
 
 def _is_anothers(request: Any, user: Any, *, is_login: bool) -> bool:
     """Tell whether it is somebody else, who is logged in, who makes the user."""
-    return standing.is_of_staff(request) if is_login else not standing.is_own(request, user)
+    return auth_packages.is_of_staff(request) if is_login else not auth_packages.is_own(request, user)

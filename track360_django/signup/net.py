@@ -13,11 +13,13 @@ from typing import Any
 
 from django.db import router
 
-from track360_django import attribution, conf, customers, identity, outbox, standing, wakeup
+from track360_django import attribution, conf, customers, outbox, wakeup
 from track360_django.models import Customer, Status
 from track360_django.signup.activation import is_activation_awaited, release_activated
 from track360_django.signup.guarding import ACTIVATION, describe, guarded
 from track360_django.signup.sources import is_wanted
+from track360_django.users import auth_packages
+from track360_django.users.mapping import NEVER, user_of, why_not_a_customer
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ def is_signup(request: Any) -> bool:
     match = getattr(request, "resolver_match", None)
     if match is not None and "admin" in match.app_names:
         return False
-    return standing.is_own(request)
+    return auth_packages.is_own(request)
 
 
 def _hold_if_signup(user: Any, touches: attribution.Touches) -> None:
@@ -56,7 +58,7 @@ def _hold_if_signup(user: Any, touches: attribution.Touches) -> None:
 
 def hold(user: Any, touches: attribution.Touches, *, brand: str, source: str = "auth") -> None:
     """Write somebody down who signs up, with the touch of now, until the request ends; colleagues not."""
-    if identity.why_not_a_customer(user, brand) in identity.NEVER:
+    if why_not_a_customer(user, brand) in NEVER:
         return
     using = router.db_for_write(Customer)
     customer = customers.hold(user, touches, brand=brand, using=using)
@@ -84,7 +86,7 @@ def _release(held: attribution.Held, request: Any) -> None:
         # Claimed by a signup source, or rolled back with its user.
         return
     reason = _why_not(customer, place)
-    if reason in identity.NEVER:
+    if reason in NEVER:
         outbox.drop_customer(pk, using=using)
         return
     if reason is not None:
@@ -98,4 +100,4 @@ def _release(held: attribution.Held, request: Any) -> None:
 
 def _why_not(customer: Customer, place: str | None) -> str | None:
     # Where they were created: another database may have somebody else under this key, or nobody.
-    return identity.why_not_a_customer(identity.user_of(customer, using=place), customer.brand)
+    return why_not_a_customer(user_of(customer, using=place), customer.brand)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from track360_django import customers, identity, parcels
+from track360_django import customers, parcels
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
+from track360_django.users.mapping import users_of
 
 # Told of a customer whose record can't be sent: its fields, or `BEFORE_SEND`, refuse it.
 Refuse = Callable[[Customer, PayloadError], None]
@@ -24,7 +25,7 @@ def of_customers(rows: Iterable[Customer], *, refuse: Refuse) -> Iterator[str]:
     for row in rows:
         by_brand.setdefault(row.brand, []).append(row)
     for brand, of_brand in by_brand.items():
-        users = identity.users_of(of_brand, brand)
+        users = users_of(of_brand, brand)
         for row in of_brand:
             try:
                 yield parcels.body_of(row, users.get(row.user_pk))

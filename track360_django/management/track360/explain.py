@@ -11,9 +11,10 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.db import router
 from django.utils import timezone
 
-from track360_django import explanation, identity
+from track360_django import explanation
 from track360_django.management.track360 import brands
 from track360_django.models import Activity, Customer
+from track360_django.users.mapping import all_users
 
 HELP: Final = "Tell the whole life of a record: attribution, state, why, next attempt, last error."
 
@@ -70,7 +71,7 @@ def _why_none(key: str) -> str:
 
 def _is_user(key: str) -> bool:
     try:
-        return bool(identity.all_users().filter(pk=key).exists())
+        return bool(all_users().filter(pk=key).exists())
     except (TypeError, ValueError, OverflowError, ValidationError):
         # It can be nobody's primary key.
         return False

@@ -9,12 +9,13 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import OutputWrapper
 
-from track360_django import customers, databases, identity
+from track360_django import customers, databases
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
 from track360_django.management.track360.backfilling.work import Between, Counts
 from track360_django.models import Customer, Status
+from track360_django.users.mapping import all_users, pages_of_users, regtime_of, why_not_customers
 
 # Which signup source they have.
 SOURCE: Final = "backfill"
@@ -35,11 +36,11 @@ class Users:
 
     def count(self) -> int:
         """Return how many there are."""
-        return identity.all_users().count()
+        return all_users().count()
 
     def pages(self) -> Iterator[list[Any]]:
         """Yield all of them."""
-        return identity.pages_of_users(self._brand)
+        return pages_of_users(self._brand)
 
     def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:
         """Report those without a customer; nobody knows what brought them."""
@@ -61,10 +62,8 @@ class Users:
 
     def _customer_test(self, users: Sequence[Any]) -> Callable[[Any], bool]:
         """Return what tells whether one of these users is a customer: auth packages are asked once for all of them."""
-        refused = identity.why_not_customers(users, self._brand)
-        return lambda user: (
-            str(user.pk) not in refused and self._between.has(identity.regtime_of(user, self._brand))
-        )
+        refused = why_not_customers(users, self._brand)
+        return lambda user: str(user.pk) not in refused and self._between.has(regtime_of(user, self._brand))
 
 
 class _Chunk:

@@ -12,11 +12,12 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ImproperlyConf
 from django.db import router
 from django.db.models import QuerySet
 
-from track360_django import conf, standing
+from track360_django import conf
 from track360_django.api import payloads
 from track360_django.db.paths import PathOrFunction, follow, with_relations
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer
+from track360_django.users import auth_packages
 
 logger = logging.getLogger(__name__)
 
@@ -142,10 +143,10 @@ def why_not_a_customer(user: Any | None, brand: str) -> str | None:
 def why_not_customers(users: Collection[Any], brand: str) -> dict[str, str]:
     """Return why some users are not reported automatically, by their primary key as text; customers are left out."""
     reasons = {user.pk: STAFF for user in users if _is_staff(user)}
-    reasons = dict.fromkeys(standing.guests_among(users), GUEST) | reasons
+    reasons = dict.fromkeys(auth_packages.guests_among(users), GUEST) | reasons
     if conf.for_brand(brand).REPORT_ON == "activation":
         inactive = {user.pk for user in users if not getattr(user, "is_active", True)}
-        unverified = standing.unverified_among([user for user in users if user.pk not in reasons])
+        unverified = auth_packages.unverified_among([user for user in users if user.pk not in reasons])
         reasons = dict.fromkeys(unverified, UNVERIFIED) | dict.fromkeys(inactive, INACTIVE) | reasons
     return {str(pk): reason for pk, reason in reasons.items()}
 
