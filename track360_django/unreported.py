@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from track360_django import brands, conf, databases
 from track360_django.declarations import ledger
-from track360_django.users.mapping import REGTIME, all_users, customer_id_of, why_not_customers
+from track360_django.users.eligibility import why_not_customers
+from track360_django.users.lookup import all_users
+from track360_django.users.mapping import REGTIME, customer_id_of
 
 PAGE: Final = 1000
 # So many are named; the others are counted.

@@ -18,7 +18,9 @@ from track360_django import activities, customers, delivery
 from track360_django.conf import DEFAULT_BRAND
 from track360_django.models import Customer
 from track360_django.sandbox.server import SandboxServer
-from track360_django.users.mapping import customer_id_of, find_user, why_not_a_customer
+from track360_django.users.eligibility import why_not_a_customer
+from track360_django.users.lookup import find_user
+from track360_django.users.mapping import customer_id_of
 
 pytestmark = pytest.mark.django_db
 

@@ -15,11 +15,12 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004  Django's nam
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from track360_django import conf, delivery, lanes, pace, signup
+from track360_django import conf, delivery, lanes, pace
 from track360_django.api import currencies, payloads
 from track360_django.api.base_url import find_problem
 from track360_django.checks.messages import mistake
 from track360_django.db.paths import find_missing
+from track360_django.users import auth_packages
 
 CHOICES: Final = {
     "ATTRIBUTION": ("last", "first"),
@@ -140,9 +141,9 @@ def _check_bounds(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
 
 def _check_sources(names: Sequence[str], where: str) -> Iterator[CheckMessage]:
     for name in names:
-        if name not in signup.NAMES:
+        if name not in auth_packages.NAMES:
             message = f"{where}['SIGNUP_SOURCES'] names {name!r}, which is no signup source: its signups are not seen."
-            yield mistake("E008", message, f'Use "auto", or some of: {", ".join(signup.NAMES)}.')
+            yield mistake("E008", message, f'Use "auto", or some of: {", ".join(auth_packages.NAMES)}.')
 
 
 def _check_function(key: str, value: Any, where: str) -> Iterator[CheckMessage]:

@@ -11,7 +11,8 @@ from track360_django import conf, databases, outbox
 from track360_django.customers.building import build, id_of
 from track360_django.customers.completing import PLACEHOLDER
 from track360_django.models import Customer, Status
-from track360_django.users.mapping import find_user, find_users, why_not_a_customer
+from track360_django.users.eligibility import why_not_a_customer
+from track360_django.users.lookup import find_user, find_users
 
 # How many ids one query asks for: SQLite takes no more than a thousand parameters.
 FIND_BATCH: Final = 500

@@ -18,7 +18,7 @@ from track360_django.customers.completing import complete, has_news, missing_of
 from track360_django.customers.finding import find_many, known_among
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
-from track360_django.users.mapping import find_users
+from track360_django.users.lookup import find_users
 
 # How many customers one transaction of `report_many` writes.
 MANY: Final = 1000

@@ -15,7 +15,7 @@ from track360_django.customers.completing import PLACEHOLDER, complete, lock, mi
 from track360_django.db.clock import from_now
 from track360_django.models import Customer, Status
 from track360_django.signals import attribution_dropped
-from track360_django.users import auth_packages
+from track360_django.users import request_user
 
 # The signup source of a row that the safety net wrote, and nobody has claimed.
 SAFETY_NET: Final = "auth"
@@ -64,7 +64,7 @@ def _request_of(user: Any, request: Any) -> Any:
     if request is not None:
         return request
     touches = attribution.current()
-    return touches.request if touches is not None and auth_packages.is_own(touches.request, user) else None
+    return touches.request if touches is not None and request_user.is_own(touches.request, user) else None
 
 
 def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
@@ -215,5 +215,5 @@ def hold_unserved(user: Any, reason: str, *, brand: str, source: str, using: str
 def _is_theirs(user: Any, touches: Touches, *, is_given: bool) -> bool:
     """Tell whether touches can be this person's: staff's clicks are not their customers', whoever they act as."""
     if is_given:
-        return not auth_packages.is_hijacked(touches.request)
-    return auth_packages.is_own(touches.request, user)
+        return not request_user.is_hijacked(touches.request)
+    return request_user.is_own(touches.request, user)

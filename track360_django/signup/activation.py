@@ -14,7 +14,8 @@ from django.db.models import QuerySet
 
 from track360_django import conf, customers, databases, outbox, wakeup
 from track360_django.models import Customer, Status
-from track360_django.users.mapping import WAITING, user_of, users_of, why_not_a_customer, why_not_customers
+from track360_django.users.eligibility import WAITING, why_not_a_customer, why_not_customers
+from track360_django.users.lookup import user_of, users_of
 
 PAGE: Final = 1000
 

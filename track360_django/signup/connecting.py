@@ -13,9 +13,9 @@ from track360_django.signals import customer_signed_up
 from track360_django.signup import net, users
 from track360_django.signup.activation import hold_unserved, release_activated
 from track360_django.signup.guarding import ACTIVATION, guarded
-from track360_django.signup.sources import installed
-from track360_django.users import auth_packages
-from track360_django.users.mapping import WAITING, why_not_a_customer
+from track360_django.users import request_user
+from track360_django.users.auth_packages import installed
+from track360_django.users.eligibility import WAITING, why_not_a_customer
 
 logger = logging.getLogger(__name__)
 
@@ -110,4 +110,4 @@ def _report(user: Any, request: Any, source: str, named: str | None, *, is_login
 
 def _is_anothers(request: Any, user: Any, *, is_login: bool) -> bool:
     """Tell whether it is somebody else, who is logged in, who makes the user."""
-    return auth_packages.is_of_staff(request) if is_login else not auth_packages.is_own(request, user)
+    return request_user.is_of_staff(request) if is_login else not request_user.is_own(request, user)

@@ -17,9 +17,10 @@ from track360_django import attribution, conf, customers, outbox, wakeup
 from track360_django.models import Customer, Status
 from track360_django.signup.activation import is_activation_awaited, release_activated
 from track360_django.signup.guarding import ACTIVATION, describe, guarded
-from track360_django.signup.sources import is_wanted
-from track360_django.users import auth_packages
-from track360_django.users.mapping import NEVER, user_of, why_not_a_customer
+from track360_django.users import request_user
+from track360_django.users.auth_packages import is_wanted
+from track360_django.users.eligibility import NEVER, why_not_a_customer
+from track360_django.users.lookup import user_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def is_signup(request: Any) -> bool:
     match = getattr(request, "resolver_match", None)
     if match is not None and "admin" in match.app_names:
         return False
-    return auth_packages.is_own(request)
+    return request_user.is_own(request)
 
 
 def _hold_if_signup(user: Any, touches: attribution.Touches) -> None:

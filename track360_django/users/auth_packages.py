@@ -1,20 +1,22 @@
 """
-What is known of users beside `is_active`: who is a guest, whom nobody has verified yet, and whose request it is.
+The auth packages that are known: their signals, and what they know of guests and unverified users.
 
-Auth packages are found by the full path of their module, for labels collide. One that can't be asked knows nothing.
+A package is found by the full path of its module, for labels collide. One that can't be asked knows nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.apps import apps
-from django.contrib.auth import get_user_model
-from django.db import router, transaction
+from django.db import router
 from django.db.models import Model, QuerySet
-from django.utils.functional import LazyObject, empty
+
+from track360_django import conf
+from track360_django.users.lookup import savepoint
 
 logger = logging.getLogger(__name__)
 
@@ -25,107 +27,23 @@ Ask = Callable[[Collection[Any]], Pks]
 # What asks a package, None when it has nothing to say.
 Question = Callable[[], Ask | None]
 
-# What says in a session, or of its user, that somebody else uses it: django-hijack, django-loginas, django-impersonate.
-HIJACKED_SESSION: Final = ("hijack_history", "loginas_from_user")
-HIJACKED_USER: Final = ("is_hijacked", "is_impersonate")
 
-
-def is_own(request: Any, user: Any = None) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class Package:
     """
-    Tell whether a request is made by somebody themselves: nobody is logged in, or a guest is, or they are.
+    An auth package.
 
-    Not theirs: what another person does who is logged in, and a session that a colleague has taken over. Who can't be
-    read, since the store of the sessions is down, counts as nobody.
+    `name` is what `SIGNUP_SOURCES` calls it, `app` its `AppConfig.name`: labels collide, that of pinax's `account` is the
+    one of allauth's, too. `signups` and `activations` are the paths of its signals. `guests` and `unverified` ask it
+    which users have not signed up yet, and which have still to confirm an address.
     """
-    visitor = _visitor(request)
-    if visitor is None:
-        return True
-    if _is_taken_over(request, visitor):
-        return False
-    return visitor.pk == getattr(user, "pk", user) or bool(guests_among([visitor]))
 
-
-def is_hijacked(request: Any) -> bool:
-    """Tell whether a colleague uses the session of somebody else."""
-    visitor = _visitor(request)
-    return visitor is not None and _is_taken_over(request, visitor)
-
-
-def is_of_staff(request: Any) -> bool:
-    """Tell whether a colleague makes a request, as themselves or as somebody else."""
-    visitor = _visitor(request)
-    if visitor is None:
-        return False
-    is_staff = getattr(visitor, "is_staff", False) or getattr(visitor, "is_superuser", False)
-    return bool(is_staff) or _is_taken_over(request, visitor)
-
-
-def _visitor(request: Any) -> Any | None:
-    """Return who is logged in."""
-    try:
-        visitor = getattr(request, "user", None)
-        if isinstance(visitor, LazyObject) and visitor._wrapped is empty:  # noqa: SLF001  Django says it nowhere else
-            # To find out is a query.
-            with _savepoint():
-                return visitor if visitor.is_authenticated else None
-        return visitor if getattr(visitor, "is_authenticated", False) else None
-    except Exception as error:  # noqa: BLE001  whatever the store of the sessions raises, it costs nobody a signup
-        logger.warning("track360: who is logged in can't be read (%s): nobody is.", type(error).__name__)
-        return None
-
-
-def _is_taken_over(request: Any, visitor: Any) -> bool:
-    if any(getattr(visitor, name, False) for name in HIJACKED_USER):
-        return True
-    session = getattr(request, "session", None)
-    try:
-        return session is not None and any(session.get(name) for name in HIJACKED_SESSION)
-    except Exception as error:  # noqa: BLE001  who is logged in by a token needs no session, which may be down
-        logger.warning(
-            "track360: a session can't be read (%s): nobody has taken it over.", type(error).__name__
-        )
-        return False
-
-
-def _savepoint() -> Any:
-    """Return what keeps a query that fails from ruining the host's transaction."""
-    return transaction.atomic(using=router.db_for_write(get_user_model()))
-
-
-def guests_among(users: Collection[Any]) -> Pks:
-    """Return those users who are guests: a package made them up for a visitor who has not signed up yet."""
-    return _asked(_GUESTS, users)
-
-
-def unverified_among(users: Collection[Any]) -> Pks:
-    """Return those users who have still to confirm an address, where their package lets nobody in before."""
-    return _asked(_UNVERIFIED, users)
-
-
-def _asked(packages: Mapping[str, Question], users: Collection[Any]) -> Pks:
-    found: Pks = set()
-    for app, question in packages.items():
-        if users and apps.is_installed(app):
-            found |= _answer(app, question, users)
-    return found
-
-
-def _answer(app: str, question: Question, users: Collection[Any]) -> Pks:
-    """Return what a package says; nobody for one that has nothing to say, or is built otherwise than it was."""
-    try:
-        ask = question()
-        if ask is None:
-            return set()
-        with _savepoint():
-            return ask(users)
-    except Exception as error:  # noqa: BLE001  whatever is wrong with the package, it costs nobody a signup
-        logger.warning(
-            "track360: %s can't be asked whom it has verified, or made up (%s): its users count as verified, and as no "
-            "guests.",
-            app,
-            type(error).__name__,
-        )
-        return set()
+    name: str
+    app: str
+    signups: tuple[str, ...]
+    activations: tuple[str, ...] = ()
+    guests: Question | None = None
+    unverified: Question | None = None
 
 
 def _guest_user() -> Ask:
@@ -183,10 +101,129 @@ def _rows(model: type[Model], users: Collection[Any]) -> QuerySet[Any]:
     return rows.filter(user_id__in=[user.pk for user in users])
 
 
-_GUESTS: Final[Mapping[str, Question]] = {"guest_user": _guest_user}
-_UNVERIFIED: Final[Mapping[str, Question]] = {
-    "allauth.account": _allauth,
-    "gqlauth": _gqlauth,
-    "graphql_auth": _graphql_auth,
-    "rest_registration": _rest_registration,
-}
+# To add a package is to add its line here. Sources: the signal definitions in each package's own code, and where they
+# are sent.
+# dj-rest-auth registers through allauth. A name is what stands in INSTALLED_APPS, without the package's own apps.
+PACKAGES: Final = (
+    Package(
+        name="allauth",
+        app="allauth.account",
+        signups=("allauth.account.signals.user_signed_up",),
+        activations=("allauth.account.signals.email_confirmed",),
+        unverified=_allauth,
+    ),
+    Package(
+        name="djoser",
+        app="djoser",
+        signups=("djoser.signals.user_registered",),
+        activations=("djoser.signals.user_activated",),
+    ),
+    Package(
+        name="django_registration",
+        app="django_registration",
+        signups=("django_registration.signals.user_registered",),
+        activations=("django_registration.signals.user_activated",),
+    ),
+    # django-registration-redux.
+    Package(
+        name="registration",
+        app="registration",
+        signups=("registration.signals.user_registered",),
+        activations=("registration.signals.user_activated", "registration.signals.user_approved"),
+    ),
+    Package(
+        name="rest_registration",
+        app="rest_registration",
+        signups=("rest_registration.signals.user_registered",),
+        activations=("rest_registration.signals.user_activated",),
+        unverified=_rest_registration,
+    ),
+    # Shops fork the app `oscar.apps.customer` under a name of their own; its signal stays.
+    Package(name="oscar", app="oscar", signups=("oscar.apps.customer.signals.user_registered",)),
+    # A guest is no customer, so `guest_created` announces nothing.
+    Package(
+        name="guest_user", app="guest_user", signups=("guest_user.signals.converted",), guests=_guest_user
+    ),
+    Package(
+        name="guest_user",
+        app="guest_user.contrib.allauth",
+        signups=("guest_user.contrib.allauth.signals.converted_social_account",),
+    ),
+    # django-user-accounts.
+    Package(
+        name="account",
+        app="account",
+        signups=("account.signals.user_signed_up",),
+        activations=("account.signals.email_confirmed",),
+    ),
+    Package(
+        name="graphql_auth",
+        app="graphql_auth",
+        signups=("graphql_auth.signals.user_registered",),
+        activations=("graphql_auth.signals.user_verified",),
+        unverified=_graphql_auth,
+    ),
+    # strawberry-django-auth.
+    Package(
+        name="gqlauth",
+        app="gqlauth",
+        signups=("gqlauth.user.signals.user_registered",),
+        activations=("gqlauth.user.signals.user_verified",),
+        unverified=_gqlauth,
+    ),
+)
+
+# What `SIGNUP_SOURCES` may name. The signal `customer_signed_up` is always heard: only a host sends it.
+NAMES: Final = ("auth", *dict.fromkeys(package.name for package in PACKAGES))
+
+
+def is_wanted(name: str) -> bool:
+    """Tell whether `SIGNUP_SOURCES` has a source."""
+    wanted = conf.settings.SIGNUP_SOURCES
+    if isinstance(wanted, str):
+        return wanted in ("auto", name)
+    return name in wanted
+
+
+def installed() -> Iterator[Package]:
+    """Yield the packages that the host has installed and wants as signup sources."""
+    for package in PACKAGES:
+        if is_wanted(package.name) and apps.is_installed(package.app):
+            yield package
+
+
+def guests_among(users: Collection[Any]) -> Pks:
+    """Return those users who are guests: a package made them up for a visitor who has not signed up yet."""
+    return _found({package.app: package.guests for package in PACKAGES}, users)
+
+
+def unverified_among(users: Collection[Any]) -> Pks:
+    """Return those users who have still to confirm an address, where their package lets nobody in before."""
+    return _found({package.app: package.unverified for package in PACKAGES}, users)
+
+
+def _found(questions: Mapping[str, Question | None], users: Collection[Any]) -> Pks:
+    """Return what the installed packages say, whether they are wanted as signup sources or not."""
+    found: Pks = set()
+    for app, question in questions.items():
+        if question is not None and users and apps.is_installed(app):
+            found |= _answer(app, question, users)
+    return found
+
+
+def _answer(app: str, question: Question, users: Collection[Any]) -> Pks:
+    """Return what a package says; nobody for one that has nothing to say, or is built otherwise than it was."""
+    try:
+        ask = question()
+        if ask is None:
+            return set()
+        with savepoint():
+            return ask(users)
+    except Exception as error:  # noqa: BLE001  whatever is wrong with the package, it costs nobody a signup
+        logger.warning(
+            "track360: %s can't be asked whom it has verified, or made up (%s): its users count as verified, and as no "
+            "guests.",
+            app,
+            type(error).__name__,
+        )
+        return set()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from track360_django import customers, parcels
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
-from track360_django.users.mapping import users_of
+from track360_django.users.lookup import users_of
 
 # Told of a customer whose record can't be sent: its fields, or `BEFORE_SEND`, refuse it.
 Refuse = Callable[[Customer, PayloadError], None]

@@ -14,7 +14,7 @@ from django.utils import timezone
 from track360_django import explanation
 from track360_django.management.track360 import brands
 from track360_django.models import Activity, Customer
-from track360_django.users.mapping import all_users
+from track360_django.users.lookup import all_users
 
 HELP: Final = "Tell the whole life of a record: attribution, state, why, next attempt, last error."
 

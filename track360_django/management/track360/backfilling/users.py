@@ -15,7 +15,9 @@ from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
 from track360_django.management.track360.backfilling.work import Between, Counts
 from track360_django.models import Customer, Status
-from track360_django.users.mapping import all_users, pages_of_users, regtime_of, why_not_customers
+from track360_django.users.eligibility import why_not_customers
+from track360_django.users.lookup import all_users, pages_of_users
+from track360_django.users.mapping import regtime_of
 
 # Which signup source they have.
 SOURCE: Final = "backfill"
