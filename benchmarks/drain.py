@@ -18,8 +18,8 @@ from benchmarks.options import Options
 from benchmarks.project.models import NaivePayment, RawRecord
 from benchmarks.project.tasks import report_kept_alive, report_naively
 from benchmarks.stage import CALM_SECONDS, Stage
-from track360_django import wakeup
 from track360_django.models import Activity, Status
+from track360_django.outbox import wakeup
 
 LATENCIES_MS: Final = (0, 20, 100)
 # Of many hints that a host's commits would cause, so many are enough for a pool of two.

@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db import router, transaction
 from django.db.models import QuerySet
 
-from track360_django import drafts, outbox, records, wakeup
+from track360_django import drafts, records
 from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.declarations import (
     DailyActivity,
@@ -30,6 +30,7 @@ from track360_django.declarations import (
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
+from track360_django.outbox import dead_letters, wakeup
 
 __all__ = [
     "DailyActivity",
@@ -175,7 +176,7 @@ def requeue(records: QuerySet[Activity]) -> Requeued:
     using = router.db_for_write(Activity)
     quarantined = list(records.filter(status=Status.DEAD, customer=None))
     mended = sum(mend(activity, using) for activity in quarantined)
-    count = outbox.requeue(records) + mended
+    count = dead_letters.requeue(records) + mended
     if count:
         wakeup.after_commit(using=using)
     return Requeued(count=count, refused=len(quarantined) - mended)

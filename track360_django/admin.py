@@ -29,8 +29,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from track360_django import activities, conf, endpoints, explanation, outbox, wakeup
+from track360_django import activities, conf, endpoints, explanation
 from track360_django.models import Activity, Customer, Endpoint, Lane, Status
+from track360_django.outbox import dead_letters, wakeup
 
 logger = logging.getLogger(__name__)
 
@@ -226,7 +227,7 @@ class CustomerAdmin(RecordAdmin):
     @admin.action(description=_("Requeue dead customers"), permissions=["act"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[Customer]) -> None:
         """Give the chosen dead customers another try."""
-        count = outbox.requeue(_plain(queryset))
+        count = dead_letters.requeue(_plain(queryset))
         wakeup.after_commit(using=router.db_for_write(Customer))
         self._acted(request, "requeued", count)
         self.message_user(request, _told(count), messages.SUCCESS if count else messages.WARNING)

@@ -14,10 +14,11 @@ from typing import Any, Final, TypeVar
 
 from django.db.models import Model, QuerySet
 
-from track360_django import attribution, conf, databases
+from track360_django import attribution, conf
 from track360_django.conf import BrandError
 from track360_django.db.lookups import is_one_of
 from track360_django.models import Customer, Lane
+from track360_django.outbox import aliases
 
 K = TypeVar("K")
 
@@ -205,7 +206,7 @@ def is_storable(text: str) -> bool:
 
 
 def _customers(column: str, texts: list[str], using: str) -> Iterator[tuple[str, str]]:
-    for alias in dict.fromkeys((using, databases.home())):
+    for alias in dict.fromkeys((using, aliases.home())):
         rows = Customer.objects.using(alias).order_by()
         for start in range(0, len(texts), PAGE):
             page = texts[start : start + PAGE]

@@ -18,9 +18,10 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from track360_django import alerts, conf, databases, doorbell, lanes, outbox, parcels
-from track360_django.lanes import LeaseLostError, Taken
+from track360_django import conf, parcels
 from track360_django.models import Activity, Customer, EndpointName, Status
+from track360_django.outbox import alerts, aliases, doorbell, lanes, settlement
+from track360_django.outbox.lanes import LeaseLostError, Taken
 from track360_django.rounds import Report, Round
 
 __all__ = ["BUDGET_SECONDS", "Report", "drain"]
@@ -69,14 +70,14 @@ def drain(
     ]
     if not wanted:
         return Report()
-    aliases = (using,) if using else databases.all_known()
+    places = (using,) if using else aliases.all_known()
     report = Report()
     failure: Exception | None = None
-    for alias in aliases:
+    for alias in places:
         crew = _Crew(brands=wanted, using=alias, linger_seconds=linger_seconds, on_backlog=on_backlog)
         try:
             # Each has its part of the time: none waits for ever behind the backlog of another one.
-            crew.work(budget_seconds / len(aliases))
+            crew.work(budget_seconds / len(places))
         except (DatabaseError, InterfaceError) as error:
             logger.warning("track360: the database %r can't be drained (%s).", alias, type(error).__name__)
             failure = failure or error
@@ -220,7 +221,7 @@ def _bury_suspect(lane: Taken) -> None:
     record = model._default_manager.using(lane.using).filter(pk=pk).exclude(status=Status.DELIVERED).first()
     if record is not None:
         error = "Each worker that took this record died. Look at what BEFORE_SEND or its fields do, then requeue it."
-        outbox.settle(model, lane, [parcels.dead(record, reason="kills_its_worker", error=error)])
+        settlement.settle(model, lane, [parcels.dead(record, reason="kills_its_worker", error=error)])
         alerts.record_dead(model, brand=lane.brand, pk=record.pk, name=str(record), reason="kills_its_worker")
     lanes.clear(lane)
 

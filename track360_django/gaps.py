@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections, router
 from django.db.models import Exists, Model, OuterRef
 
-from track360_django import activities, balance, databases, drafts
+from track360_django import activities, balance, drafts
 from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db.lookups import is_one_of
@@ -25,6 +25,7 @@ from track360_django.declarations import columns, ledger, reversals, writing
 from track360_django.declarations.ledger import Entry
 from track360_django.declarations.model import ModelActivity
 from track360_django.models import Activity, Status
+from track360_django.outbox import aliases
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Search:
             database=self.alias,
         )
         # Where the records of these rows are.
-        self._using = databases.of_rows(self.declaration.model, self.alias)
+        self._using = aliases.of_rows(self.declaration.model, self.alias)
         self._missing: list[Any] = []
 
     def run(self) -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from django.db import transaction
 from django.db.models import Manager, Model, QuerySet
 
-from track360_django import conf, databases
+from track360_django import conf
 from track360_django.declarations import columns, declarations_of, ledger, reversals, writing
+from track360_django.outbox import aliases
 
 if TYPE_CHECKING:
     from track360_django.declarations import ModelActivity
@@ -89,7 +90,7 @@ class ReportingQuerySet(QuerySet[M]):
 def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> None:
     """Report what some rows say now: those that are due, and those that are not any more."""
     due = list(ledger.related(declaration, declaration.due_rows(alias)).filter(pk__in=pks))
-    for using in {databases.of(row) for row in due}:
+    for using in {aliases.of(row) for row in due}:
         declaration.write_many(due, using, is_strict=True)
     if declaration.on_reverse is not None:
         known = {row.pk for row in due}
@@ -97,7 +98,7 @@ def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> 
             pk__in=[pk for pk in pks if pk not in known]
         )
         rest = list(ledger.related(declaration, others))
-        for using in {databases.of(row) for row in rest}:
+        for using in {aliases.of(row) for row in rest}:
             for row in reversals.reported_among(declaration, rest, using):
                 writing.reverse_locked(declaration, declaration.pk_of(row), alias, using)
 

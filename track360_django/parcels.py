@@ -10,10 +10,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from track360_django import conf
 from track360_django.api import payloads, products
-from track360_django.due import DueActivity
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
-from track360_django.outbox import Outcome
+from track360_django.outbox.due import DueActivity
+from track360_django.outbox.settlement import Outcome
 from track360_django.users.eligibility import why_not_a_customer
 from track360_django.users.lookup import users_of
 from track360_django.users.mapping import record_of

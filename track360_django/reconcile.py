@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from track360_django import activities, balance, conf, daily, databases, signup, unreported
+from track360_django import activities, balance, conf, daily, signup, unreported
 from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db import clock
 from track360_django.declarations import ledger
 from track360_django.declarations.daily import last_day_over
 from track360_django.gaps import Gap, Search, names_of
+from track360_django.outbox import aliases
 from track360_django.unreported import Unreported
 
 logger = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def run(
     found = Reconciliation(since=start, is_dry_run=is_dry_run)
     totals = Balance(since=start.astimezone(balance.zone()).date()) if with_balance else None
     for declaration in activities.declarations():
-        for alias in ledger.aliases(declaration.model):
+        for alias in ledger.aliases_of(declaration.model):
             search = Search(
                 declaration=declaration,
                 alias=alias,
@@ -142,7 +143,7 @@ def run(
         }
         found.failures += _add_days(totals, until)
         declared |= {declaration.eventname for declaration in activities.daily_declarations()}
-        for alias in databases.all_known():
+        for alias in aliases.all_known():
             totals.add_records(alias, declared)
         found.balance = totals
     return found
@@ -164,7 +165,7 @@ def _look_for_users(found: Reconciliation, until: datetime | None) -> None:
 
 def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
     """Report what is missing of the last days: what the beat task does. People hear of gaps that it can't close."""
-    now = clock.read(databases.home())
+    now = clock.read(aliases.home())
     # When users joined has no index with Django's own, so each hour would read them all.
     found = run(since=now - window, with_balance=False, with_users=False)
     for gap in found.gaps:
@@ -190,7 +191,7 @@ def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
 def _add_days(totals: Balance, until: datetime | None) -> list[str]:
     """Add the days that are over of each day's total to the ledger; return what could not be compiled."""
     failures: list[str] = []
-    now = clock.read(databases.home())
+    now = clock.read(aliases.home())
     for declaration in activities.daily_declarations():
         last = last_day_over(min(now - timedelta(minutes=declaration.grace_minutes), until or now))
         day = max(totals.since, declaration.first_day or totals.since)

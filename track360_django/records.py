@@ -11,13 +11,26 @@ from typing import NamedTuple
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from track360_django import belonging, conf, customers, drafts, outbox, wakeup
+from track360_django import belonging, conf, customers, drafts
 from track360_django.belonging import Place
 from track360_django.conf import BrandError
 from track360_django.db.lookups import is_one_of
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
+from track360_django.outbox import dead_letters, wakeup
+from track360_django.outbox.activities import (
+    add_activities,
+    add_activity,
+    add_beside_customer,
+    correct_activity,
+    correct_unsent,
+    drop_quarantined,
+    flag_changed,
+    note_own,
+    replace_dead,
+    replace_quarantined,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +48,13 @@ def write(draft: Draft, using: str) -> tuple[Activity, bool]:
     """
     place, brand, customer_id = _whose(draft, using)
     activity = drafts.build(draft, brand, customer_id)
-    is_news = outbox.add_beside_customer(activity, customer_id, using=using)
+    is_news = add_beside_customer(activity, customer_id, using=using)
     if not is_news:
         drafts.attach(activity, customers.of(draft.customer, brand, using=using))
-        is_news = outbox.add_activity(activity, using=using)
+        is_news = add_activity(activity, using=using)
     if is_news:
         wakeup.after_commit(using=using)
-        outbox.note_own([activity], using=using)
+        note_own([activity], using=using)
     _drop(place.stale, using)
     return activity, is_news
 
@@ -58,7 +71,7 @@ def _whose(draft: Draft, using: str) -> tuple[Place, str, str]:
 def _drop(stale: Iterable[int], using: str) -> None:
     """Delete dead records that stood for a row at another brand than it turned out to be of."""
     for pk in stale:
-        outbox.drop_quarantined(pk, using=using)
+        drop_quarantined(pk, using=using)
 
 
 def key_of_draft(draft: Draft, using: str) -> tuple[str, str]:
@@ -74,9 +87,9 @@ def key_of_draft(draft: Draft, using: str) -> tuple[str, str]:
 
 def write_built(activity: Activity, using: str) -> Activity:
     """Write a record down that is built and has its customer, unless it is there already; return what is there."""
-    if outbox.add_activity(activity, using=using):
+    if add_activity(activity, using=using):
         wakeup.after_commit(using=using)
-        outbox.note_own([activity], using=using)
+        note_own([activity], using=using)
         return activity
     return read(activity, using)
 
@@ -172,9 +185,9 @@ def _insert(news: list[_Built], using: str) -> None:
         drafts.attach(each.activity, owners[each.activity.brand, *drafts.key_of(each.draft.customer)])
         for each in news
     ]
-    outbox.add_activities(added, using=using)
+    add_activities(added, using=using)
     wakeup.after_commit(using=using)
-    outbox.note_own(added, using=using)
+    note_own(added, using=using)
 
 
 def key_of(activity: Activity) -> tuple[str, ...]:
@@ -232,7 +245,7 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
     """
     if stored.customer_id is None:
         # It was quarantined, and its row has been corrected.
-        outbox.replace_quarantined(stored.pk, wanted, using=using)
+        replace_quarantined(stored.pk, wanted, using=using)
     elif says_the_same(stored, wanted, is_time_given=is_time_given):
         return True
     elif _is_of_somebody_else(stored, wanted):
@@ -245,10 +258,10 @@ def compare(stored: Activity, wanted: Activity, *, is_time_given: bool, using: s
 
 def _correct(stored: Activity, wanted: Activity, using: str) -> bool:
     """Give a record its latest body, where it may have one; see Note [Latest body]."""
-    if not _is_refused(stored) and outbox.correct_unsent(stored, wanted.body, using=using):
+    if not _is_refused(stored) and correct_unsent(stored, wanted.body, using=using):
         return True
     may_go_again = _is_refused(stored) or _is_resent(stored, wanted)
-    return may_go_again and outbox.correct_activity(stored, wanted.body, using=using)
+    return may_go_again and correct_activity(stored, wanted.body, using=using)
 
 
 def compare_latest(stored: Activity, wanted: Activity, *, is_time_given: bool, using: str) -> None:
@@ -261,7 +274,7 @@ def compare_latest(stored: Activity, wanted: Activity, *, is_time_given: bool, u
 
 def _is_refused(stored: Activity) -> bool:
     """Tell whether Track360 certainly has nothing of a record that is dead; of one that was tried before it may."""
-    is_certain = stored.attempts <= 1 and stored.reason not in outbox.UNCERTAIN
+    is_certain = stored.attempts <= 1 and stored.reason not in dead_letters.UNCERTAIN
     return stored.status == Status.DEAD and not stored.accepted_version and is_certain
 
 
@@ -273,7 +286,7 @@ def _flag(stored: Activity, using: str) -> bool:
     """Flag a record for a person; tell whether it is still as it was read."""
     if not Activity.objects.using(using).filter(pk=stored.pk, version=stored.version).exists():
         return False
-    if outbox.flag_changed(stored.pk, using=using):
+    if flag_changed(stored.pk, using=using):
         logger.warning(
             "track360: %s %s was reported with other content before; the first stays, the record is flagged "
             "(TRACK360['CORRECTIONS']).",
@@ -292,7 +305,7 @@ def _is_of_somebody_else(stored: Activity, wanted: Activity) -> bool:
 def _deal_with_other_customer(stored: Activity, wanted: Activity, *, using: str) -> None:
     """Keep whose activity it is; only one that is dead, and was never accepted, becomes somebody else's."""
     if _is_refused(stored):
-        outbox.replace_dead(stored.pk, wanted, using=using)
+        replace_dead(stored.pk, wanted, using=using)
     else:
         _flag(stored, using)
 

@@ -18,28 +18,17 @@ from typing import Final
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 
-from track360_django import (
-    alerts,
-    clients,
-    conf,
-    due,
-    endpoints,
-    lanes,
-    outbox,
-    pace,
-    parcels,
-    policy,
-    signals,
-)
+from track360_django import clients, conf, endpoints, pace, parcels, policy, signals
 from track360_django.api import payloads
 from track360_django.api.client import Client
 from track360_django.api.responses import Answer, Verdict
 from track360_django.db import row_locks
-from track360_django.due import DueActivity, Mark
 from track360_django.endpoints import Gate
-from track360_django.lanes import Taken
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
-from track360_django.outbox import Outcome
+from track360_django.outbox import alerts, due, lanes, settlement
+from track360_django.outbox.due import DueActivity, Mark
+from track360_django.outbox.lanes import Taken
+from track360_django.outbox.settlement import Outcome
 from track360_django.parcels import Parcel
 
 logger = logging.getLogger(__name__)
@@ -286,7 +275,7 @@ class Round:
         if len(outcomes) == 1:
             with contextlib.suppress(OperationalError, InterfaceError):
                 # If the connection broke, it may have been written or not; settling it again harms nobody.
-                if outbox.settle_accepted(self._model, self.lane, outcomes[0]):
+                if settlement.settle_accepted(self._model, self.lane, outcomes[0]):
                     self._note(outcomes[0])
                     return
         self._settle(outcomes)
@@ -313,7 +302,7 @@ class Round:
         ends = self.lane.ends
         while True:
             try:
-                return outbox.settle(self._model, self.lane, outcomes)
+                return settlement.settle(self._model, self.lane, outcomes)
             except (OperationalError, InterfaceError):
                 connection = connections[self.lane.using]
                 if connection.in_atomic_block or time.monotonic() > ends:

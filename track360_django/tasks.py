@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from celery import current_app, shared_task
 
-from track360_django import conf, wakeup
+from track360_django import conf
+from track360_django.outbox import wakeup
 
 SWEEP_SECONDS: Final = 30
 PRUNE_SECONDS: Final = 3600
@@ -37,10 +38,11 @@ def deliver() -> None:
 @shared_task(name="track360_django.tasks.sweep", ignore_result=True, acks_late=False)
 def sweep() -> None:
     """Deliver what no wake-up announced: retries that are due, what a dead worker left, what a broker lost."""
-    from track360_django import customers, databases  # noqa: PLC0415  see the module's docstring
+    from track360_django import customers  # noqa: PLC0415  see the module's docstring
+    from track360_django.outbox import aliases  # noqa: PLC0415  see the module's docstring
 
     try:
-        for alias in databases.all_known()[1:]:
+        for alias in aliases.all_known()[1:]:
             customers.release_reported(using=alias)
     finally:
         # Whatever is wrong there, the others are delivered.
@@ -50,7 +52,7 @@ def sweep() -> None:
 @shared_task(name="track360_django.tasks.prune", ignore_result=True, acks_late=False)
 def prune() -> None:
     """Prune activities that were delivered longer than `RETENTION_DAYS` ago; customers are state and stay."""
-    from track360_django import retention  # noqa: PLC0415  see the module's docstring
+    from track360_django.outbox import retention  # noqa: PLC0415  see the module's docstring
 
     retention.prune_all()
 

@@ -12,8 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import DateTimeField, QuerySet
 from django.utils import timezone
 
-from track360_django import brands, conf, databases
+from track360_django import brands, conf
 from track360_django.declarations import ledger
+from track360_django.outbox import aliases
 from track360_django.users.eligibility import why_not_customers
 from track360_django.users.lookup import all_users
 from track360_django.users.mapping import REGTIME, customer_id_of
@@ -89,14 +90,14 @@ def _without(users: Collection[Any], pks: Collection[str]) -> list[Any]:
 
 
 def _known_by_pk(users: Collection[Any]) -> set[str]:
-    known = brands.known_to(users, databases.home())
+    known = brands.known_to(users, aliases.home())
     return {mark.text for mark in known if mark.column == "user_pk"}
 
 
 def _known_by_id(users: Collection[Any]) -> set[str]:
     """Return the primary keys of those who were reported by their ids, as text."""
     ids = {str(user.pk): _ids_of(user) for user in users}
-    known = brands.known_to({each for some in ids.values() for each in some}, databases.home())
+    known = brands.known_to({each for some in ids.values() for each in some}, aliases.home())
     texts = {mark.text for mark in known}
     return {pk for pk, some in ids.items() if texts & some}
 

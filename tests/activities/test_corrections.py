@@ -18,10 +18,11 @@ from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
 from tests.configuration import configure
-from track360_django import activities, customers, delivery, outbox
+from track360_django import activities, customers, delivery
 from track360_django.db.clock import Now
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Lane
+from track360_django.outbox import dead_letters
 from track360_django.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.django_db
@@ -237,7 +238,7 @@ def test_record_that_timed_out_for_good_keeps_its_body(account: Account) -> None
 
     change(made)
     assert stored() == ("250.00", True)
-    outbox.requeue(Activity.objects.all())
+    dead_letters.requeue(Activity.objects.all())
     change(made)
 
     assert stored() == ("250.00", True)

@@ -25,9 +25,10 @@ from tests.configuration import configure
 from tests.host.replica import ALIAS
 from tests.journeys import land
 from tests.rows import make_activities, make_customer, overdue
-from track360_django import activities, customers, delivery, due, lanes, outbox, retention
+from track360_django import activities, customers, delivery
 from track360_django.db.bulk_insert import insert_missing
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox import dead_letters, due, lanes, retention
 from track360_django.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.django_db
@@ -143,7 +144,7 @@ def test_trouble_is_dealt_with_without_the_replica(
     overdue(Activity)
     delivery.drain()
 
-    outbox.requeue(Activity.objects.using("default").all())
+    dead_letters.requeue(Activity.objects.using("default").all())
     delivery.drain()
     retention.prune(older_than=timedelta(days=-1))
 

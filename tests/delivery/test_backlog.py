@@ -13,10 +13,11 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tests.rows import make_activities, make_customer, make_customers
-from track360_django import activities, delivery, lanes, outbox, pace, retention, rounds, signals
+from track360_django import activities, delivery, pace, rounds, signals
 from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, Lane, Pace, Status
-from track360_django.outbox import settling
+from track360_django.outbox import lanes, retention, settlement
+from track360_django.outbox.activities import correct_activity
 
 if TYPE_CHECKING:
     from track360_django.sandbox.log import Entry
@@ -276,7 +277,7 @@ def test_acceptance_that_is_late_holds_its_lane(track360_sandbox: SandboxServer)
     lanes.ensure_lanes(["default"], using="default")
     lane = lanes.take(["default"], owner="w1", using="default")
     assert lane is not None
-    accepted = outbox.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)
+    accepted = settlement.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)
     is_waiting = threading.Event()
 
     def take() -> None:
@@ -297,7 +298,7 @@ def test_acceptance_that_is_late_holds_its_lane(track360_sandbox: SandboxServer)
     taken: list[str] = []
     Lane.objects.filter(pk=lane.pk).update(leased_until=Now() - timedelta(seconds=1))
     with connection.execute_wrapper(stall):
-        is_settled = outbox.settle_accepted(Customer, lane, accepted)
+        is_settled = settlement.settle_accepted(Customer, lane, accepted)
     heir.join()
 
     assert (is_settled, taken) == (True, ["w1"])
@@ -315,7 +316,7 @@ def test_pruning_leaves_alone_what_the_host_is_correcting(track360_sandbox: Sand
 
     def correct() -> None:
         with transaction.atomic():
-            outbox.correct_activity(corrected, "{}", using="default")
+            correct_activity(corrected, "{}", using="default")
             holds.set()
             done.wait(20)
         connection.close()
@@ -387,7 +388,7 @@ def test_release_of_held_activities_finds_them_by_an_index(track360_sandbox: San
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):
-        settling._release_activities([1, 2], "default")
+        settlement._release_activities([1, 2], "default")
 
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

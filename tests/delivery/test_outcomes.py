@@ -14,20 +14,11 @@ from django.db import connection, transaction
 
 from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, make_customers, overdue
-from track360_django import (
-    activities,
-    customers,
-    delivery,
-    endpoints,
-    lanes,
-    outbox,
-    parcels,
-    policy,
-    retention,
-    signals,
-)
+from track360_django import activities, customers, delivery, endpoints, parcels, policy, signals
 from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
+from track360_django.outbox import dead_letters, lanes, retention, settlement
+from track360_django.outbox.customers import change_customer, release_customer
 
 if TYPE_CHECKING:
     from track360_django.sandbox.server import SandboxServer
@@ -252,7 +243,7 @@ def test_dead_record_is_requeued_and_arrives(track360_sandbox: SandboxServer) ->
     delivery.drain()
     assert Customer.objects.get().status == Status.DEAD
 
-    outbox.requeue(Customer.objects.all())
+    dead_letters.requeue(Customer.objects.all())
     delivery.drain()
 
     assert Customer.objects.get().status == Status.DELIVERED
@@ -309,7 +300,7 @@ def test_change_behind_an_acceptance_is_sent_in_the_same_drain(track360_sandbox:
 
     def change(**_: Any) -> None:
         if Customer.objects.get().version == 1:
-            outbox.change_customer(Customer.objects.get(), fields={"salesStatus": "VIP"})
+            change_customer(Customer.objects.get(), fields={"salesStatus": "VIP"})
 
     signals.customer_delivered.connect(change)
     delivery.drain()
@@ -326,9 +317,11 @@ def test_version_that_rose_during_settling_stays_pending(track360_sandbox: Sandb
     lanes.ensure_lanes(["default"], using="default")
     lane = lanes.take(["default"], owner="w1", using="default")
     assert lane is not None
-    outbox.change_customer(customer, fields={"salesStatus": "VIP"})
+    change_customer(customer, fields={"salesStatus": "VIP"})
 
-    outbox.settle(Customer, lane, [outbox.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)])
+    settlement.settle(
+        Customer, lane, [settlement.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)]
+    )
 
     customer.refresh_from_db()
     assert (customer.status, customer.accepted_version) == (Status.PENDING, 1)
@@ -423,8 +416,8 @@ def test_lost_lease_changes_nothing(track360_sandbox: SandboxServer) -> None:
     assert heir is not None
 
     with pytest.raises(lanes.LeaseLostError):
-        outbox.settle(
-            Customer, zombie, [outbox.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)]
+        settlement.settle(
+            Customer, zombie, [settlement.Outcome(pks=[customer.pk], version=1, status=Status.DELIVERED)]
         )
 
     customer.refresh_from_db()
@@ -655,10 +648,10 @@ def test_activation_between_packing_and_settling_is_not_lost() -> None:
     lane = _take_a_lane()
     Customer.objects.update(status=Status.HELD)
     packed = customer = Customer.objects.get()
-    outbox.release_customer(customer.pk, using="default")
+    release_customer(customer.pk, using="default")
 
-    held = outbox.Outcome(pks=[packed.pk], version=packed.version, status=Status.HELD, reason="inactive")
-    outbox.settle(Customer, lane, [held])
+    held = settlement.Outcome(pks=[packed.pk], version=packed.version, status=Status.HELD, reason="inactive")
+    settlement.settle(Customer, lane, [held])
 
     customer.refresh_from_db()
     assert customer.status == Status.PENDING
@@ -753,12 +746,14 @@ def test_row_that_the_host_holds_costs_neither_side(track360_sandbox: SandboxSer
     thread = threading.Thread(target=host)
     thread.start()
     assert holds.wait(20)
-    outcomes = [outbox.Outcome(pks=[row.pk], version=1, status=Status.DELIVERED) for row in (first, second)]
+    outcomes = [
+        settlement.Outcome(pks=[row.pk], version=1, status=Status.DELIVERED) for row in (first, second)
+    ]
 
-    left = outbox.settle(Customer, lane, outcomes)
+    left = settlement.settle(Customer, lane, outcomes)
 
     done.set()
     thread.join()
     assert left == {second.pk}
-    assert outbox.settle(Customer, lane, outcomes[1:]) == set()
+    assert settlement.settle(Customer, lane, outcomes[1:]) == set()
     assert set(Customer.objects.values_list("status", flat=True)) == {Status.DELIVERED}

@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 from tests.faults.api import ACTIVITIES, FaultServer
 from tests.faults.invariants import History, Row, Verdict, check
 from tests.faults.truth import CustomerTruth, Truth, activity
-from track360_django import wakeup
 from track360_django.models import Activity, Customer, Lane, Status
+from track360_django.outbox import wakeup
 
 # A guard against a test that hangs, no measure of anything.
 PATIENCE_SECONDS: Final = 300.0

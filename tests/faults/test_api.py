@@ -15,8 +15,9 @@ from tests.faults import api, behaviours
 from tests.faults.api import ACTIVITIES, FaultServer
 from tests.misbehaving import MisbehavingServer
 from tests.rows import make_activities, make_customer, overdue
-from track360_django import activities, delivery, outbox
+from track360_django import activities, delivery
 from track360_django.models import Activity, Customer, Endpoint, Lane, Status
+from track360_django.outbox import dead_letters
 
 # What an answer means is the same on every database.
 pytestmark = [pytest.mark.django_db, pytest.mark.standalone]
@@ -319,7 +320,7 @@ def test_endpoint_that_refuses_everything_pauses_and_all_is_redriven(
     assert is_paused()
 
     fault_api.plan = api.obey
-    assert outbox.requeue(Activity.objects.all()) == 3
+    assert dead_letters.requeue(Activity.objects.all()) == 3
     call_command("track360", "resume")
     let_time_pass()
     delivery.drain()

@@ -18,9 +18,10 @@ from pytest_django import Settings
 
 from tests.configuration import configure
 from tests.rows import make_activities, make_customer, make_customers
-from track360_django import customers, delivery, outbox, retention
+from track360_django import customers, delivery
 from track360_django.management.track360 import replay
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox import dead_letters, retention
 from track360_django.sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.django_db
@@ -185,7 +186,7 @@ def test_pruned_activities_are_counted_and_need_a_person(track360_sandbox: Sandb
     assert error.returncode == 1
     assert "because their bodies were pruned: 1." in str(error)
     assert Activity.objects.get(eventid="c1-1").status == Status.PENDING
-    assert outbox.replay(Activity.objects.all()) == 0
+    assert dead_letters.replay(Activity.objects.all()) == 0
 
 
 @pytest.mark.postgres

@@ -13,8 +13,9 @@ from django.test import Client
 
 from example_project.cashier.models import Account, Deposit
 from example_project.settings import database_from_url
-from track360_django import customers, databases, delivery, tasks
+from track360_django import customers, delivery, tasks
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox import aliases
 
 if TYPE_CHECKING:
     from pytest_django import DjangoDbBlocker
@@ -112,7 +113,7 @@ def test_database_that_is_not_listed_is_left_alone(account: Account, settings: A
 
     pay(account)
 
-    assert databases.all_known() == ("default",)
+    assert aliases.all_known() == ("default",)
     assert Activity.objects.using("default").count() == 1
     assert not Activity.objects.using(OTHER).exists()
 
@@ -160,7 +161,7 @@ def test_signup_in_another_database_is_not_lost(client: Client, other: str | Non
 
     client.post("/host/join-elsewhere/", {"username": "alex"})
 
-    found = [row for alias in databases.all_known() for row in Customer.objects.using(alias).all()]
+    found = [row for alias in aliases.all_known() for row in Customer.objects.using(alias).all()]
     assert [(row.status, row.tracking) for row in found] == [
         (Status.PENDING, {"tracking_data": "2001_1000_abcdefg"})
     ]

@@ -12,9 +12,10 @@ from django.db import connection
 
 from example_project import celery
 from tests.rows import make_customer, make_customers
-from track360_django import delivery, doorbell, wakeup
+from track360_django import delivery
 from track360_django.db.clock import Now
 from track360_django.models import Doorbell
+from track360_django.outbox import doorbell, wakeup
 
 if TYPE_CHECKING:
     from example_project.servers import RedisServer

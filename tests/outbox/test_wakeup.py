@@ -14,8 +14,8 @@ from celery.app import app_or_default
 from django.db import transaction
 
 from tests.rows import make_customer, make_customers
-from track360_django import doorbell, wakeup
 from track360_django.models import Customer
+from track360_django.outbox import doorbell, wakeup
 
 if TYPE_CHECKING:
     from example_project.servers import RedisServer
@@ -135,7 +135,7 @@ def test_missing_broker_never_raises(app_on: Callable[..., Celery], caplog: pyte
     make_customers(5)
 
     assert Customer.objects.count() == 5
-    warnings = [record for record in caplog.records if record.name == "track360_django.wakeup"]
+    warnings = [record for record in caplog.records if record.name == "track360_django.outbox.wakeup"]
     assert len(warnings) == 1
 
 

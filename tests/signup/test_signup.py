@@ -29,8 +29,9 @@ from tests.host.people import Player, Trader
 from tests.houses import Houses, host_of, open_houses
 from tests.journeys import TRACKING_DATA, land, sign_up, sign_up_by_allauth
 from tests.rows import overdue
-from track360_django import activities, attribution, customers, delivery, signup, wakeup
+from track360_django import activities, attribution, customers, delivery, signup
 from track360_django.models import Activity, Customer
+from track360_django.outbox import wakeup
 from track360_django.sandbox.server import SandboxServer
 from track360_django.signals import customer_signed_up
 

@@ -15,11 +15,12 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004  Django's nam
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from track360_django import conf, delivery, lanes, pace
+from track360_django import conf, delivery, pace
 from track360_django.api import currencies, payloads
 from track360_django.api.base_url import find_problem
 from track360_django.checks.messages import mistake
 from track360_django.db.paths import find_missing
+from track360_django.outbox import lanes
 from track360_django.users import auth_packages
 
 CHOICES: Final = {

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from track360_django import outbox
 from track360_django.models import Customer, Status
+from track360_django.outbox.customers import change_customer, change_fields, release_customer
 
 # The signup source of a row that was written because somebody unknown was active.
 PLACEHOLDER: Final = "activity"
@@ -19,16 +19,16 @@ def complete(
     """Bring what this report knows into a row that was there before it; what is frozen stays. Tell if that was news."""
     using = stored._state.db or DEFAULT_DB_ALIAS
     missing = missing_of(stored, wanted, is_explicit=is_explicit, is_dated=is_dated, is_signup=is_signup)
-    is_released = stored.status == Status.HELD and outbox.release_customer(
+    is_released = stored.status == Status.HELD and release_customer(
         stored.pk, using=using, source=wanted.source, **missing
     )
     if missing and not is_released:
         # It was no placeholder any more, or released itself a moment ago.
-        outbox.change_customer(stored, **({"source": wanted.source} | missing))
+        change_customer(stored, **({"source": wanted.source} | missing))
     is_news = has_news(stored, wanted)
     if is_news:
         locked = lock(stored.customer_id, stored.brand, using) or stored
-        outbox.change_fields(locked, locked.fields | wanted.fields)
+        change_fields(locked, locked.fields | wanted.fields)
     return bool(is_released or missing or is_news)
 
 

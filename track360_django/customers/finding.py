@@ -7,10 +7,12 @@ from typing import Any, Final, TypeVar
 
 from django.db.models import Model
 
-from track360_django import conf, databases, outbox
+from track360_django import conf
 from track360_django.customers.building import build, id_of
 from track360_django.customers.completing import PLACEHOLDER
 from track360_django.models import Customer, Status
+from track360_django.outbox import aliases
+from track360_django.outbox.customers import add_customer, add_customers, read_customer, release_customer
 from track360_django.users.eligibility import why_not_a_customer
 from track360_django.users.lookup import find_user, find_users
 
@@ -70,11 +72,11 @@ def of_many(customer_ids: Collection[str], brand: str, *, using: str) -> dict[st
     found = known_among(customer_ids, brand, using, *_SNAPSHOT)
     missing = [customer_id for customer_id in customer_ids if customer_id not in found]
     if missing:
-        outbox.add_customers(placeholders(missing, brand, using=using), using=using)
+        add_customers(placeholders(missing, brand, using=using), using=using)
         found |= known_among(missing, brand, using)
         # Somebody else's, whom an older snapshot does not show.
         late = [customer_id for customer_id in missing if customer_id not in found]
-        found |= {each: outbox.read_customer(brand, each, using=using) for each in late}
+        found |= {each: read_customer(brand, each, using=using) for each in late}
     return found
 
 
@@ -87,14 +89,14 @@ def placeholders(customer_ids: Collection[str], brand: str, *, using: str) -> li
 def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
     is_user = isinstance(owner, Model) and not isinstance(owner, Customer)
     user = owner if is_user else find_user(customer_id, brand)
-    return outbox.add_customer(_placeholder(user, customer_id, brand, using), using=using)
+    return add_customer(_placeholder(user, customer_id, brand, using), using=using)
 
 
 def _placeholder(user: Any | None, customer_id: str, brand: str, using: str) -> Customer:
     """Return the unsaved row of somebody who was active before anybody reported them."""
     # No touch of today: who deposits may have signed up long ago, and a click after the signup changes nothing.
     customer = build(customer_id if user is None else user, brand, None, None, PLACEHOLDER, {})
-    known = None if using == databases.home() else find(customer_id, brand, using=databases.home())
+    known = None if using == aliases.home() else find(customer_id, brand, using=aliases.home())
     if known is not None:
         # Their signup is in another database than the row that is reported: it says who brought them.
         for name in _SNAPSHOT:
@@ -118,10 +120,10 @@ def release_reported(*, using: str) -> int:
         last = page[-1].pk
         for brand in {row.brand for row in page}:
             ids = {row.pk: row.customer_id for row in page if row.brand == brand}
-            for pk, known in find_many(ids, brand, using=databases.home()).items():
+            for pk, known in find_many(ids, brand, using=aliases.home()).items():
                 if known.status != Status.HELD:
                     changes = {name: getattr(known, name) for name in _SNAPSHOT}
-                    released += outbox.release_customer(pk, using=using, **changes)
+                    released += release_customer(pk, using=using, **changes)
     return released
 
 

@@ -11,13 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from django.db import router, transaction
 
-from track360_django import conf, outbox, wakeup
+from track360_django import conf
 from track360_django.api.payloads import FieldValue
 from track360_django.customers.building import build
 from track360_django.customers.completing import complete, has_news, missing_of
 from track360_django.customers.finding import find_many, known_among
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
+from track360_django.outbox import wakeup
+from track360_django.outbox.customers import add_customers, read_customer
 from track360_django.users.lookup import find_users
 
 # How many customers one transaction of `report_many` writes.
@@ -140,12 +142,12 @@ def _report_chunk(wanted: list[_Wanted], brand: str, using: str, total: Reported
     last = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
     # The first of several lines about one customer; the others complete it.
     firsts = {each.row.customer_id: each.row for each in reversed(wanted)}
-    outbox.add_customers(list(firsts.values()), using=using)
+    add_customers(list(firsts.values()), using=using)
     stored: dict[str, Customer | None] = {**known_among(firsts, brand, using)}
     seen: set[str] = set()
     for each in wanted:
         customer_id = each.row.customer_id
-        row = stored.get(customer_id) or outbox.read_customer(brand, customer_id, using=using)
+        row = stored.get(customer_id) or read_customer(brand, customer_id, using=using)
         is_changed = complete(
             row, each.row, is_explicit=each.is_explicit, is_dated=each.is_dated, is_signup=False
         )

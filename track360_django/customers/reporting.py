@@ -7,13 +7,23 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 
-from track360_django import attribution, brands, outbox, wakeup
+from track360_django import attribution, brands
 from track360_django.api.payloads import FieldValue
 from track360_django.attribution import Touches
 from track360_django.customers.building import build, id_of, wire_fields
 from track360_django.customers.completing import PLACEHOLDER, complete, lock, missing_of
 from track360_django.db.clock import from_now
 from track360_django.models import Customer, Status
+from track360_django.outbox import wakeup
+from track360_django.outbox.customers import (
+    RELEASE_AFTER,
+    add_customer,
+    change_fields,
+    claim_placeholder,
+    drop_customer,
+    park_customer,
+    read_customer,
+)
 from track360_django.signals import attribution_dropped
 from track360_django.users import request_user
 
@@ -85,11 +95,11 @@ def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
     using = router.db_for_write(Customer)
     with transaction.atomic(using=using, savepoint=False):
         _drop_held_elsewhere(user, brand)
-        stored = outbox.add_customer(customer, using=using)
+        stored = add_customer(customer, using=using)
         is_new = _is_untouched(stored) and stored.source == source
         is_new |= complete(stored, customer, is_explicit=bool(tracking))
         wakeup.after_commit(using=using)
-        written = outbox.read_customer(stored.brand, stored.customer_id, using=using)
+        written = read_customer(stored.brand, stored.customer_id, using=using)
         _note_signup(touches, written, customer)
         if is_new:
             tell_unattributed(written, touches and touches.request)
@@ -104,7 +114,7 @@ def _drop_held_elsewhere(user: Any, brand: str) -> None:
     for using, pk, _ in touches.held:
         rows = Customer.objects.using(using).filter(pk=pk, status=Status.HELD, source=SAFETY_NET)
         if rows.filter(user_pk=str(getattr(user, "pk", ""))).exclude(brand=brand).exists():
-            outbox.drop_customer(pk, using=using)
+            drop_customer(pk, using=using)
 
 
 def _is_untouched(customer: Customer) -> bool:
@@ -169,13 +179,13 @@ def _update(user: Any, brand: str, fields: Mapping[str, FieldValue], using: str)
     customer = lock(id_of(user, brand), brand, using)
     if customer is None:
         # Nobody said that this is their signup, so no touch of today may claim it.
-        customer = outbox.add_customer(build(user, brand, None, None, "update", fields), using=using)
+        customer = add_customer(build(user, brand, None, None, "update", fields), using=using)
     kept = {name: value for name, value in customer.fields.items() if name not in fields}
     # Also for one just added: it may be the row of a signup that committed in between.
     if kept | changed != customer.fields or customer.accepted_version:
-        outbox.change_fields(customer, kept | changed)
+        change_fields(customer, kept | changed)
     wakeup.after_commit(using=using)
-    return outbox.read_customer(customer.brand, customer.customer_id, using=using)
+    return read_customer(customer.brand, customer.customer_id, using=using)
 
 
 def hold(user: Any, touches: Touches, *, brand: str, using: str) -> Customer:
@@ -189,12 +199,12 @@ def hold(user: Any, touches: Touches, *, brand: str, using: str) -> Customer:
     _drop_held_elsewhere(user, brand)
     customer = build(user, brand, theirs, None, SAFETY_NET, {})
     customer.status = Status.HELD
-    customer.due_at = from_now(outbox.SAFETY_NET)
-    stored = outbox.add_customer(customer, using=using)
+    customer.due_at = from_now(RELEASE_AFTER)
+    stored = add_customer(customer, using=using)
     _note_signup(theirs, stored, customer)
     if stored.source == PLACEHOLDER and stored.status == Status.HELD:
         missing = missing_of(stored, customer, is_explicit=False)
-        outbox.claim_placeholder(stored.pk, using=using, source=customer.source, **missing)
+        claim_placeholder(stored.pk, using=using, source=customer.source, **missing)
     return stored
 
 
@@ -203,12 +213,12 @@ def hold_unserved(user: Any, reason: str, *, brand: str, source: str, using: str
     _drop_held_elsewhere(user, brand)
     customer = build(user, brand, None, None, source, {})
     customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
-    stored = outbox.add_customer(customer, using=using)
+    stored = add_customer(customer, using=using)
     if stored.source == PLACEHOLDER:
         missing = missing_of(stored, customer, is_explicit=False)
-        outbox.claim_placeholder(stored.pk, using=using, source=source, **missing)
+        claim_placeholder(stored.pk, using=using, source=source, **missing)
     # Who was released already stays so.
-    outbox.park_customer(stored.pk, using=using, reason=reason)
+    park_customer(stored.pk, using=using, reason=reason)
     return stored
 
 

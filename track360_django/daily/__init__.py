@@ -12,13 +12,13 @@ from datetime import date
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import databases
 from track360_django.api import payloads
 from track360_django.daily.compilation import Compilation, DayReport
 from track360_django.daily.writer import Preview, Show, Writer
 from track360_django.db import clock
 from track360_django.declarations import DailyActivity, daily_declarations
 from track360_django.declarations.totals import Total, add_up
+from track360_django.outbox import aliases
 
 __all__ = ["DayReport", "Show", "Total", "compile_day", "report_day", "report_days", "report_windows"]
 
@@ -34,7 +34,7 @@ def compile_day(declaration: DailyActivity, day: date) -> Iterator[Total]:
     Raises:
         Exception: Whatever the declaration's `rows` raised.
     """
-    return (total for total in add_up(declaration, day, databases.home()).values() if total.error is None)
+    return (total for total in add_up(declaration, day, aliases.home()).values() if total.error is None)
 
 
 def report_windows() -> list[DayReport]:
@@ -44,7 +44,7 @@ def report_windows() -> list[DayReport]:
     Raises:
         ExceptionGroup: Some days could not be compiled, each logged; all others were.
     """
-    now = clock.read(databases.home())
+    now = clock.read(aliases.home())
     days = [(declaration, day) for declaration in daily_declarations() for day in declaration.window(now)]
     reports, errors = report_days(days)
     if errors:
@@ -105,7 +105,7 @@ def report_day(declaration: DailyActivity, day: date, *, show: Show | None = Non
     if not 0 < len(declaration.eventname) <= payloads.MAX_EVENTNAME_CHARACTERS:
         msg = f"{declaration.label()} needs an eventname of 1 to {payloads.MAX_EVENTNAME_CHARACTERS} characters."
         raise ImproperlyConfigured(msg)
-    using = databases.home()
+    using = aliases.home()
     writer = Writer(using) if show is None else Preview(using, show)
     compilation = Compilation(declaration, day, writer)
     compilation.compile()

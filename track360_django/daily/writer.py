@@ -8,8 +8,17 @@ from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 
-from track360_django import alerts, customers, drafts, outbox, records, wakeup
+from track360_django import customers, drafts, records
 from track360_django.models import Activity, Customer
+from track360_django.outbox import alerts, wakeup
+from track360_django.outbox.activities import (
+    add_activities,
+    drop_quarantined,
+    explain_quarantined,
+    flag_changed,
+    replace_quarantined,
+    unflag,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +71,7 @@ class Writer:
         for start in range(0, len(news), CHUNK):
             with transaction.atomic(using=self.using):
                 added = list(self._attached(news[start : start + CHUNK]))
-                outbox.add_activities(added, using=self.using)
+                add_activities(added, using=self.using)
                 wakeup.after_commit(using=self.using)
             count += len(added)
         return count
@@ -92,27 +101,27 @@ class Writer:
 
     def unflag(self, stored: Activity) -> None:
         """Note that a record which was flagged says what the host says again."""
-        outbox.unflag(stored.pk, using=self.using)
+        unflag(stored.pk, using=self.using)
 
     def replace(self, quarantined: Activity, wanted: Wanted) -> None:
         """Put a record in the place of the dead one that stood for it."""
         for record in self._attached([wanted]):
-            outbox.replace_quarantined(quarantined.pk, record, using=self.using)
+            replace_quarantined(quarantined.pk, record, using=self.using)
             wakeup.after_commit(using=self.using)
 
     def drop(self, quarantined: Activity) -> None:
         """Delete a dead record that stood for something that is not there any more."""
-        outbox.drop_quarantined(quarantined.pk, using=self.using)
+        drop_quarantined(quarantined.pk, using=self.using)
 
     def explain(self, stored: Activity, dead: Activity) -> None:
         """Tell why what was reported, or refused, before can't be reported now."""
         if stored.customer_id is not None:
             self._flag(stored, dead.reason)
         elif (stored.reason, stored.error) != (dead.reason, dead.error):
-            outbox.explain_quarantined(stored.pk, reason=dead.reason, error=dead.error, using=self.using)
+            explain_quarantined(stored.pk, reason=dead.reason, error=dead.error, using=self.using)
 
     def _flag(self, stored: Activity, reason: str) -> None:
-        if stored.changed_at is None and outbox.flag_changed(stored.pk, using=self.using):
+        if stored.changed_at is None and flag_changed(stored.pk, using=self.using):
             logger.warning(
                 "track360: %s can't be compiled any more (%s); what was reported stays, it is flagged.",
                 stored,
@@ -122,7 +131,7 @@ class Writer:
     def quarantine(self, dead: Sequence[Activity]) -> None:
         """Keep what can't be reported as dead records, and tell a person."""
         for start in range(0, len(dead), CHUNK):
-            outbox.add_activities(dead[start : start + CHUNK], using=self.using)
+            add_activities(dead[start : start + CHUNK], using=self.using)
         for record in dead:
             reason = f"{record.reason}: {record.error}"
             alerts.record_dead(Activity, brand=record.brand, pk=None, name=str(record), reason=reason)
@@ -145,7 +154,7 @@ class Preview(Writer):
         """Show what a correction sends, if it sends anything: it is made and taken back."""
         with transaction.atomic(using=self.using):
             # What is flagged already is not told of.
-            outbox.flag_changed(stored.pk, using=self.using)
+            flag_changed(stored.pk, using=self.using)
             kind = super().correct(stored, corrected)
             transaction.set_rollback(True, using=self.using)
         if kind == CHANGED:

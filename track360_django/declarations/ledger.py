@@ -11,16 +11,17 @@ from django.db import router
 from django.db.models import DateField, DateTimeField, Field, Model, Q, QuerySet
 from django.utils import timezone
 
-from track360_django import conf, databases
+from track360_django import conf
 from track360_django.db.paths import with_relations
 from track360_django.declarations.reading import Declaration
+from track360_django.outbox import aliases
 
 PAGE: Final = 1000
 # Entries are small.
 ENTRIES: Final = 5000
 
 
-def aliases(model: type[Model]) -> tuple[str, ...]:
+def aliases_of(model: type[Model]) -> tuple[str, ...]:
     """Return the databases that rows of a model are written to: where its router says, and those of `DATABASES`."""
     first = router.db_for_write(model)
     listed = (alias for alias in conf.settings.DATABASES if router.allow_migrate_model(alias, model))
@@ -156,7 +157,7 @@ def entries(
     rows = declaration.due_rows(using).filter(within(declaration, since, until))
     names = [name for name in _READ if columns[name]]
     table = rows.values_list("pk", *(columns[name] for name in names))
-    records = databases.of_rows(declaration.model, using)
+    records = aliases.of_rows(declaration.model, using)
     last: Any = None
     while page := list(behind(table, last)[:ENTRIES]):
         last = page[-1][0]

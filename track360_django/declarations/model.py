@@ -8,11 +8,12 @@ from typing import Any
 
 from django.db.models import Model
 
-from track360_django import databases, records
+from track360_django import records
 from track360_django.declarations import ledger, writing
 from track360_django.declarations.reading import Declaration
 from track360_django.declarations.writing import Written
 from track360_django.models import Activity
+from track360_django.outbox import aliases
 
 
 class ModelActivity(Declaration):
@@ -64,7 +65,7 @@ class ModelActivity(Declaration):
         """
         if not self.is_due(row):
             return None
-        using = databases.of(row)
+        using = aliases.of(row)
         return records.read(writing.write(self, row, using), using)
 
     def write_many(self, rows: Iterable[Model], using: str, *, is_strict: bool = False) -> Written:

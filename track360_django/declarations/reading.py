@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 from django.db.models import Model, Q, QuerySet
 
-from track360_django import conditions, databases
+from track360_django import conditions
 from track360_django.db.paths import PathOrFunction, follow
 from track360_django.declarations.columns import all_rows, as_stored
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
+from track360_django.outbox import aliases
 
 
 class Declaration:
@@ -112,11 +113,11 @@ class Declaration:
 
     def default_id_of(self, row: Model) -> str:
         """Return the event id of a row whose declaration names none."""
-        return self.default_id(self.pk_of(row), databases.of(row))
+        return self.default_id(self.pk_of(row), aliases.of(row))
 
     def default_id(self, pk: Any, using: str) -> str:
         """Return the default event id of a row whose record is in a database: two databases count alike."""
-        where = "" if using == databases.home() else f"{using}-"
+        where = "" if using == aliases.home() else f"{using}-"
         return f"{self.eventname}-{where}{pk}"
 
     def reversed_at_of(self, row: Model) -> Any:

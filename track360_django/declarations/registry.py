@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save
 
-from track360_django import conf, databases, outbox
+from track360_django import conf
 from track360_django.declarations import reversals, writing
 from track360_django.declarations.columns import as_saved
 from track360_django.declarations.daily import daily_declarations
 from track360_django.declarations.model import ModelActivity
 from track360_django.models import Activity
+from track360_django.outbox import aliases
+from track360_django.outbox.activities import explain_quarantined
 
 D = TypeVar("D", bound=type[ModelActivity])
 
@@ -61,7 +63,7 @@ def mend(quarantined: Activity, using: str) -> bool:
         # Its error says what to do: the day is compiled again.
         return False
     error = f"No app declares {quarantined.source} as {quarantined.eventname} any more: there is nothing to report."
-    outbox.explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
+    explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
     return False
 
 
@@ -125,9 +127,9 @@ def _on_saved(
         if row is not instance:
             is_due = declaration.is_due(row)
         if is_due:
-            writing.write(declaration, row, databases.of(row))
+            writing.write(declaration, row, aliases.of(row))
         elif not created:
-            writing.reverse(declaration, row, databases.of(row))
+            writing.reverse(declaration, row, aliases.of(row))
 
 
 def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
@@ -137,4 +139,4 @@ def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
         # A parent's own row is announced by itself: it may stay, without its child.
         is_own = declaration.model._meta.concrete_model is sender._meta.concrete_model
         if is_own and declaration.on_reverse is not None:
-            writing.reverse(declaration, instance, databases.of(instance))
+            writing.reverse(declaration, instance, aliases.of(instance))

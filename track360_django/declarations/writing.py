@@ -12,12 +12,19 @@ from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.db.models import Model
 
-from track360_django import alerts, belonging, databases, drafts, outbox, records
+from track360_django import belonging, drafts, records
 from track360_django.declarations import reversals
 from track360_django.declarations.reading import Declaration
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
+from track360_django.outbox import alerts, aliases
+from track360_django.outbox.activities import (
+    add_activities,
+    explain_quarantined,
+    flag_changed,
+    replace_quarantined,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +75,7 @@ def reverse_record(declaration: Declaration, reported: Activity, row: Model | No
     except PayloadError as error:
         return _quarantine_reversal(declaration, reported, error, using)
     if told is not None:
-        outbox.replace_quarantined(told.pk, reversal, using=using)
+        replace_quarantined(told.pk, reversal, using=using)
         return reversal
     return records.write_built(reversal, using)
 
@@ -251,14 +258,14 @@ def _keep(dead: Activity, error: PayloadError, using: str) -> Activity:
         dead.eventid = f"{dead.source}-{dead.source_pk}"
         stored = records.find(dead, using)
     if stored is None:
-        outbox.add_activities([dead], using=using)
+        add_activities([dead], using=using)
         alerts.record_dead(
             Activity, brand=dead.brand, pk=None, name=str(dead), reason=f"{error.reason}: {error}"
         )
         return dead
     if stored.customer_id is None:
-        outbox.explain_quarantined(stored.pk, reason=error.reason, error=str(error), using=using)
-    elif outbox.flag_changed(stored.pk, using=using):
+        explain_quarantined(stored.pk, reason=error.reason, error=str(error), using=using)
+    elif flag_changed(stored.pk, using=using):
         logger.warning(
             "track360: the row of %s can't be reported any more (%s); what was reported stays, it is flagged.",
             stored,
@@ -274,13 +281,13 @@ def mend(declaration: Declaration, quarantined: Activity) -> bool:
     Returns:
         False when it still can't be reported; the record then says why.
     """
-    using = quarantined._state.db or databases.home()
+    using = quarantined._state.db or aliases.home()
     try:
         wanted = _read_again(declaration, quarantined, using)
     except PayloadError as error:
-        outbox.explain_quarantined(quarantined.pk, reason=error.reason, error=str(error), using=using)
+        explain_quarantined(quarantined.pk, reason=error.reason, error=str(error), using=using)
         return False
-    outbox.replace_quarantined(quarantined.pk, wanted, using=using)
+    replace_quarantined(quarantined.pk, wanted, using=using)
     return True
 
 
@@ -326,7 +333,7 @@ def _refuse_not_due(declaration: Declaration, row: Model, quarantined: Activity,
 
 def _row_of(declaration: Declaration, quarantined: Activity) -> Any:
     # From where it was corrected: a replica may lag behind.
-    using = databases.of_source(declaration.model, quarantined)
+    using = aliases.of_source(declaration.model, quarantined)
     rows = declaration.model._base_manager.using(using)
     try:
         row = rows.filter(pk=quarantined.source_pk).first()

@@ -8,10 +8,10 @@ from typing import Any, Final
 from django.db import OperationalError, connections, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from track360_django import lanes
 from track360_django.db.bulk_insert import insert_beside, insert_missing
 from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Lane, Status
+from track360_django.outbox import lanes
 
 INSERT_BATCH: Final = 1000
 

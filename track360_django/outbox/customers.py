@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from django.db.models import Exists, F, OuterRef
 
-from track360_django import conf, lanes
+from track360_django import conf
 from track360_django.db.bulk_insert import insert_missing
 from track360_django.db.clock import Now, from_now
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox import lanes
 
 # What the safety net wrote and nobody claimed releases itself after this.
-SAFETY_NET: Final = timedelta(seconds=60)
+RELEASE_AFTER: Final = timedelta(seconds=60)
 INSERT_BATCH: Final = 1000
 
 
@@ -89,7 +90,9 @@ def release_customer(pk: int, *, using: str, **changes: Any) -> bool:
 def claim_placeholder(pk: int, *, using: str, **changes: Any) -> None:
     """Turn the held row of somebody who was active before their signup into that of a signup under way."""
     held = Customer.objects.using(using).filter(pk=pk, status=Status.HELD)
-    held.update(due_at=from_now(SAFETY_NET), queued_at=Now(), reason="", version=F("version") + 1, **changes)
+    held.update(
+        due_at=from_now(RELEASE_AFTER), queued_at=Now(), reason="", version=F("version") + 1, **changes
+    )
 
 
 def name_source(pk: int, source: str, *, using: str) -> None:

@@ -12,8 +12,10 @@ from typing import Any, Final
 from django.db import router
 from django.db.models import QuerySet
 
-from track360_django import conf, customers, databases, outbox, wakeup
+from track360_django import conf, customers
 from track360_django.models import Customer, Status
+from track360_django.outbox import aliases, wakeup
+from track360_django.outbox.customers import release_customer
 from track360_django.users.eligibility import WAITING, why_not_a_customer, why_not_customers
 from track360_django.users.lookup import user_of, users_of
 
@@ -41,7 +43,7 @@ def release_unnoticed(*, is_dry_run: bool = False) -> int:
     """
     return sum(
         is_dry_run or _release(waiting, using)
-        for using in databases.all_known()
+        for using in aliases.all_known()
         for waiting in _activated_among_waiting(using)
     )
 
@@ -75,7 +77,7 @@ def hold_unserved(user: Any, reason: str, *, brand: str, source: str) -> None:
 
 
 def _release(waiting: Customer, using: str) -> bool:
-    is_released = outbox.release_customer(waiting.pk, using=using)
+    is_released = release_customer(waiting.pk, using=using)
     if is_released:
         customers.tell_unattributed(waiting, None)
         wakeup.after_commit(using=using)

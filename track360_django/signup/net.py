@@ -13,8 +13,10 @@ from typing import Any
 
 from django.db import router
 
-from track360_django import attribution, conf, customers, outbox, wakeup
+from track360_django import attribution, conf, customers
 from track360_django.models import Customer, Status
+from track360_django.outbox import wakeup
+from track360_django.outbox.customers import drop_customer, name_source, park_customer, release_customer
 from track360_django.signup.activation import is_activation_awaited, release_activated
 from track360_django.signup.guarding import ACTIVATION, describe, guarded
 from track360_django.users import request_user
@@ -64,7 +66,7 @@ def hold(user: Any, touches: attribution.Touches, *, brand: str, source: str = "
     using = router.db_for_write(Customer)
     customer = customers.hold(user, touches, brand=brand, using=using)
     if source != customer.source:
-        outbox.name_source(customer.pk, source, using=using)
+        name_source(customer.pk, source, using=using)
     touches.held = (*touches.held, attribution.Held(using, customer.pk, user._state.db))
 
 
@@ -88,13 +90,13 @@ def _release(held: attribution.Held, request: Any) -> None:
         return
     reason = _why_not(customer, place)
     if reason in NEVER:
-        outbox.drop_customer(pk, using=using)
+        drop_customer(pk, using=using)
         return
     if reason is not None:
-        outbox.park_customer(pk, using=using, reason=reason)
+        park_customer(pk, using=using, reason=reason)
         # Who was activated between the look and the parking was not found waiting.
         reason = _why_not(customer, place)
-    if reason is None and outbox.release_customer(pk, using=using):
+    if reason is None and release_customer(pk, using=using):
         customers.tell_unattributed(customer, request)
         wakeup.after_commit(using=using)
 

@@ -80,7 +80,7 @@ def _works(options: Mapping[str, Any]) -> Iterator[Work]:
     if what in {USERS, ALL} and options["declaration"] is None:
         yield Users(_brand_of_users(options["brand"]), between, newcomers)
     for declaration in found:
-        for alias in ledger.aliases(declaration.model):
+        for alias in ledger.aliases_of(declaration.model):
             yield Rows(declaration, alias, between, newcomers)
 
 

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from track360_django import daily, databases
+from track360_django import daily
 from track360_django.daily import DayReport
 from track360_django.db import clock
 from track360_django.declarations import DailyActivity, daily_declarations
 from track360_django.declarations.daily import last_day_over
 from track360_django.management.track360 import moments
+from track360_django.outbox import aliases
 
 HELP: Final = (
     "Compile the declared day's totals, and report what is new or has changed. "
@@ -87,7 +88,7 @@ def _problems_of(report: DayReport) -> Iterator[str]:
 
 
 def _days_of(options: Mapping[str, Any]) -> Iterator[tuple[DailyActivity, date]]:
-    now = clock.read(databases.home())
+    now = clock.read(aliases.home())
     first, last = _range_of(options)
     if first is None or last is None:
         yield from ((each, day) for each in daily_declarations() for day in each.window(now))

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from django.core.management.base import OutputWrapper
 
-from track360_django import conf, retention
+from track360_django import conf
 from track360_django.management.track360 import brands
+from track360_django.outbox import retention
 
 HELP: Final = "Delete activities that were accepted long ago. Customers and dead records stay."
 MAX_DAYS: Final = 36_500

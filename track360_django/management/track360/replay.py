@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from track360_django import conf, databases, outbox, wakeup
+from track360_django import conf
 from track360_django.db import row_locks
 from track360_django.db.lookups import is_among
 from track360_django.exceptions import PayloadError
@@ -22,6 +22,7 @@ from track360_django.management.track360.moments import HELP as MOMENT
 from track360_django.management.track360.moments import moment, moment_until
 from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox import aliases, dead_letters, wakeup
 
 HELP: Final = (
     "Send what was accepted within some time once more: customers as they are now, activities with the same id and "
@@ -59,7 +60,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     told = err if options["dry_run"] else out
     total = _Total()
     with stopped_by_signals() as stop:
-        for using in databases.all_known():
+        for using in aliases.all_known():
             for records in (wanted.customers(using), wanted.activities(using)):
                 if records is not None:
                     total.add(
@@ -171,7 +172,7 @@ def _replay(records: QuerySet[Any], using: str, stop: Stop) -> tuple[int, int]:
         with transaction.atomic(using=using):
             locked = row_locks.find_locked(records.model, pks, using=using)
             if free := [pk for pk in pks if pk not in locked]:
-                count += outbox.replay(records.filter(is_among("pk", free)))
+                count += dead_letters.replay(records.filter(is_among("pk", free)))
             wakeup.after_commit(using=using)
         busy += len(locked)
         if stop.is_wanted:

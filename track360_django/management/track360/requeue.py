@@ -10,9 +10,10 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.db import router
 from django.db.models import QuerySet
 
-from track360_django import activities, outbox, wakeup
+from track360_django import activities
 from track360_django.management.track360 import brands
 from track360_django.models import Activity, Customer
+from track360_django.outbox import dead_letters, wakeup
 
 HELP: Final = "Give dead records another try. Options narrow the selection; --all takes every dead record."
 
@@ -40,7 +41,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     using = router.db_for_write(Activity)
     by_brand = brands.narrowed(options["brand"])
     customers = _customers(Customer.objects.using(using).filter(**by_brand), wanted)
-    requeued_customers = outbox.requeue(customers)
+    requeued_customers = dead_letters.requeue(customers)
     requeued = activities.requeue(_activities(Activity.objects.using(using).filter(**by_brand), wanted))
     wakeup.after_commit(using=using)
     out.write(f"customers requeued: {requeued_customers}")

@@ -9,9 +9,10 @@ from typing import Any, Final
 from django.core.management.base import OutputWrapper
 from django.db import router
 
-from track360_django import endpoints, wakeup
+from track360_django import endpoints
 from track360_django.management.track360 import brands
 from track360_django.models import Endpoint
+from track360_django.outbox import wakeup
 
 HELP: Final = "Try paused endpoints now, with one record, instead of when their pauses are over."
 

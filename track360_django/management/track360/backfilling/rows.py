@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.core.management.base import OutputWrapper
 
-from track360_django import databases, drafts, records
+from track360_django import drafts, records
 from track360_django.declarations import ModelActivity, ledger
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360.backfilling.work import Between, Counts
 from track360_django.management.track360.bodies import Newcomers
 from track360_django.models import Activity, Customer
+from track360_django.outbox import aliases
 
 
 class _Built(NamedTuple):
@@ -52,13 +53,13 @@ class Rows:
 
     def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:  # noqa: ARG002  dead records say why
         """Report those without an activity; one that can't be reported becomes a dead record."""
-        written = self._declaration.write_many(rows, databases.of(rows[0]))
+        written = self._declaration.write_many(rows, aliases.of(rows[0]))
         return Counts(read=len(rows), reported=written.added, refused=written.refused)
 
     def show(self, rows: Sequence[Any], out: OutputWrapper, told: OutputWrapper) -> Counts:
         """Print the JSON of those without an activity, and before it that of the users it would register."""
         counts = Counts(read=len(rows))
-        using = databases.of(rows[0])
+        using = aliases.of(rows[0])
         built = [found for row in rows if (found := self._build(row, using, told, counts)) is not None]
         stored = records.stored_like([each.activity for each in built], using)
         news = [each for each in built if records.key_of(each.activity) not in stored]

@@ -9,12 +9,13 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import OutputWrapper
 
-from track360_django import customers, databases
+from track360_django import customers
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
 from track360_django.management.track360.backfilling.work import Between, Counts
 from track360_django.models import Customer, Status
+from track360_django.outbox import aliases
 from track360_django.users.eligibility import why_not_customers
 from track360_django.users.lookup import all_users, pages_of_users
 from track360_django.users.mapping import regtime_of
@@ -80,7 +81,7 @@ class _Chunk:
         """Return those without a customer."""
         self.counts.read = len(users)
         named = {user.pk: user for user in users if is_customer(user) and self._has_id(user)}
-        using = databases.home()
+        using = aliases.home()
         rows = customers.find_many(named, self._brand, using=using)
         # Of a host with several brands, each user is one brand's customer.
         others = Customer.objects.using(using).exclude(brand=self._brand)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import router, transaction
 
-from track360_django import conf, customers, drafts, outbox, records, wakeup
+from track360_django import conf, customers, drafts, records
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
@@ -17,6 +17,8 @@ from track360_django.management.track360.importing.fields import SOURCE, draft_o
 from track360_django.management.track360.importing.formats import Kind
 from track360_django.management.track360.importing.outcome import Outcome
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox import wakeup
+from track360_django.outbox.activities import add_activities, flag_changed
 
 
 def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
@@ -101,7 +103,7 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
         stored = records.stored_like([each.activity for each in built], using)
         firsts = {records.key_of(each.activity): each for each in reversed(built)}
         news = [each for key, each in firsts.items() if key not in stored][::-1]
-        outbox.add_activities([each.activity for each in news], using=using)
+        add_activities([each.activity for each in news], using=using)
         wakeup.after_commit(using=using)
         outcome.counts.new = len(news)
         added = {id(each) for each in news}
@@ -166,7 +168,7 @@ def _compare(
         else:
             # Never overwritten, sent or not: the line may be another activity, and then the first would be lost.
             if before.attempts or before.accepted_version:
-                outbox.flag_changed(before.pk, using=using)
+                flag_changed(before.pk, using=using)
             _refuse_other(outcome, each.entry)
 
 

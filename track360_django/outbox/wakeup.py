@@ -55,7 +55,7 @@ def after_commit(*, using: str) -> None:
 
 def _take_back(using: str) -> None:
     """Leave the bell unrung when no broker took the hint: another process may have more luck."""
-    from track360_django import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
+    from track360_django.outbox import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
 
     with contextlib.suppress(DatabaseError, InterfaceError):
         doorbell.answer(using=using)
@@ -84,7 +84,7 @@ def _call_of(using: str) -> Callable[[], None]:
 
 
 def _is_news(using: str) -> bool:
-    from track360_django import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
+    from track360_django.outbox import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
 
     try:
         return doorbell.ring(using=using)

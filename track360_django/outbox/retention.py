@@ -9,11 +9,12 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Q, Value
 
-from track360_django import conf, databases
+from track360_django import conf
 from track360_django.db import row_locks
 from track360_django.db.clock import Now
 from track360_django.db.lookups import is_among
 from track360_django.models import Activity, Status
+from track360_django.outbox import aliases
 
 PRUNE_BATCH: Final = 1000
 
@@ -37,7 +38,7 @@ def prune(*, older_than: timedelta, using: str = "", brand: str = "", without: S
     may be saved again at any time, and without the memory of it it would be paid for again.
     """
     whose = Q(brand=brand) if brand else ~Q(brand__in=without) if without else Q()
-    return sum(_prune(older_than, whose, alias) for alias in ((using,) if using else databases.all_known()))
+    return sum(_prune(older_than, whose, alias) for alias in ((using,) if using else aliases.all_known()))
 
 
 def _prune(older_than: timedelta, whose: Q, using: str) -> int:

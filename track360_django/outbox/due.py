@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeVar
 from django.db import connections
 from django.db.models import Case, F, QuerySet, Value, When
 
-from track360_django import lanes
 from track360_django.db.clock import Now
 from track360_django.db.lookups import is_behind
 from track360_django.models import Activity, Customer
+from track360_django.outbox import lanes
 
 R = TypeVar("R", Customer, Activity)
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 from django.db import connections, models, transaction
 from django.db.models import Case, F, Q, Value, When
 
-from track360_django import lanes
 from track360_django.db import clock, row_locks
 from track360_django.db.clock import Now, from_now
 from track360_django.db.lookups import is_among
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox import lanes
 
 Record = Customer | Activity
 
