@@ -13,12 +13,13 @@ from typing import Any, Final, NamedTuple
 
 from django.db.models import Max, Min
 
-from track360_django import conf, parcels
+from track360_django import conf
 from track360_django.api import payloads, products
 from track360_django.api.payloads import ACTIVITY_FIELDS
 from track360_django.declarations import reversals
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
+from track360_django.outbox.body import product_shape
 
 PAGE: Final = 5000
 # A record is written when the thing happens or later; by so much two clocks, and two zones, may differ.
@@ -236,7 +237,7 @@ def _code(currency: Any) -> str:
 def _on_the_wire(eventname: str, kpi: str, product: str) -> tuple[str, str, str]:
     """Return event name, product and KPI as a record says them."""
     brand = conf.brands()[0]
-    shape = parcels.product_shape(brand) if product else None
+    shape = product_shape(brand) if product else None
     if shape is None:
         return eventname, "", kpi
     kpis = () if kpi == _VALUE else (kpi,)

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from track360_django import conf, customers, parcels
+from track360_django import conf, customers
 from track360_django.api import payloads
 from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
+from track360_django.outbox.body import before_send, with_product
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def build(draft: Draft, brand: str, customer_id: str) -> Activity:
         fields={name: conf.aware(value) for name, value in draft.fields.items()},
         currencies=settings.CURRENCIES,
     )
-    shaped = parcels.with_product(record.as_dict(conf.time_zone(brand)), product, brand)
+    shaped = with_product(record.as_dict(conf.time_zone(brand)), product, brand)
     if settings.EVENTS and record.eventname not in settings.EVENTS:
         _warn_of_name(record.eventname, tuple(settings.EVENTS))
     return Activity(
@@ -110,7 +111,7 @@ def build(draft: Draft, brand: str, customer_id: str) -> Activity:
         # its product, or the agreement on products, changes.
         eventname=record.eventname,
         eventid=record.eventid,
-        body=payloads.to_json(parcels.before_send(shaped, brand)),
+        body=payloads.to_json(before_send(shaped, brand)),
         source=draft.source,
         source_pk=draft.source_pk,
     )

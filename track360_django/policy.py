@@ -1,5 +1,5 @@
 """
-When to try again: the schedule, the breaker, the narrowing. Pure decisions; no clock, no table, no network.
+When to try again: the schedule and the breaker. Pure decisions; no clock, no table, no network.
 
 Source: none, our choice: the API guide asks for safe retries ("Update behavior") and gives no numbers.
 """
@@ -24,11 +24,6 @@ MAX_BREAKER_SECONDS: Final = 300
 # So many records refused one by one, none accepted between: it is the endpoint that is wrong.
 REFUSALS_TO_PAUSE: Final = 3
 
-# How many records a batch has after a lane lost so many workers in a row.
-NARROWING: Final = (50, 5, 1)
-# A worker that dies twice with the very same record, and nothing else in hand, was killed by it.
-TRIALS_TO_KILL: Final = 2
-
 
 def retry_in(attempts: int, *, reason: str, retry_after: float | None = None) -> timedelta:
     """Return the wait after a failed attempt; `attempts` counts it, `retry_after` is in seconds."""
@@ -50,18 +45,3 @@ def asked_pause(retry_after: float | None) -> timedelta | None:
     if retry_after is None:
         return None
     return timedelta(seconds=min(max(retry_after, SCHEDULE_SECONDS[0]), MAX_RETRY_AFTER_SECONDS))
-
-
-def width(losses: int, batch_size: int) -> int:
-    """Return how many records a batch may have after so many lost workers in a row."""
-    return min(batch_size, NARROWING[min(losses, len(NARROWING)) - 1]) if losses else batch_size
-
-
-def is_single(losses: int) -> bool:
-    """Tell whether batches are narrowed to one record, so that the record on trial is known."""
-    return losses >= len(NARROWING)
-
-
-def is_killer(trials: int) -> bool:
-    """Tell whether a record that went alone so often, and was never settled, is to blame."""
-    return trials >= TRIALS_TO_KILL

@@ -116,7 +116,7 @@ class Round:
         return not self.is_stopped
 
     def _width(self) -> int:
-        return policy.width(self.lane.losses, self.settings.BATCH_SIZE)
+        return lanes.width(self.lane.losses, self.settings.BATCH_SIZE)
 
     def _next_page(self, limit: int) -> Sequence[Customer] | Sequence[DueActivity]:
         find = due.customers if self.name is EndpointName.CUSTOMERS else due.activities
@@ -141,7 +141,7 @@ class Round:
         return self.gate is not Gate.CLOSED
 
     def _send_page(self, page: Sequence[Customer] | Sequence[DueActivity], deadline: float) -> None:
-        if not policy.is_single(self.lane.losses):
+        if not lanes.is_single(self.lane.losses):
             self._send_all(page, deadline)
             return
         lanes.try_alone(self.lane, self.name, page[0].pk)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from track360_django import policy
+from track360_django.outbox import lanes
 
 HOUR = 3600
 
@@ -94,12 +95,12 @@ def test_endpoint_rests_as_long_as_it_asks(retry_after: float | None, seconds: i
 )
 def test_batch_narrows_with_each_lost_worker(losses: int, batch_size: int, records: int) -> None:
     """A lane that loses worker after worker sends ever fewer records at once, until one is alone."""
-    assert policy.width(losses, batch_size) == records
+    assert lanes.width(losses, batch_size) == records
 
 
 def test_single_record_is_blamed_after_it_was_alone() -> None:
     """A record is named a killer only when workers died twice with it alone."""
-    alone = [losses for losses in range(10) if policy.width(losses, 500) == 1]
+    alone = [losses for losses in range(10) if lanes.width(losses, 500) == 1]
 
-    assert [losses for losses in range(10) if policy.is_single(losses)] == alone
-    assert [trials for trials in range(4) if policy.is_killer(trials)] == [2, 3]
+    assert [losses for losses in range(10) if lanes.is_single(losses)] == alone
+    assert [trials for trials in range(4) if lanes.is_killer(trials)] == [2, 3]

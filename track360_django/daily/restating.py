@@ -6,11 +6,12 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from track360_django import conf, parcels
+from track360_django import conf
 from track360_django.api import payloads, products
 from track360_django.daily.writer import Wanted
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity
+from track360_django.outbox.body import product_shape
 
 
 def said_now(stored: Activity, before: dict[str, Any], wanted: Wanted | None) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def says_the_same(before: dict[str, Any], now: dict[str, Any]) -> bool:
 def _product_fields(stored: Activity) -> frozenset[str]:
     """Return the names of the fields that tell a record's product: it may read like a number."""
     _, _, product = stored.source_pk.partition(" ")
-    shape = parcels.product_shape(stored.brand) if product else None
+    shape = product_shape(stored.brand) if product else None
     if shape is None:
         return frozenset()
     try:

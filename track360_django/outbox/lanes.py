@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections, transaction
 from django.db.models import BooleanField, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 
-from track360_django import conf, policy
+from track360_django import conf
 from track360_django.db.bulk_insert import insert_missing
 from track360_django.db.clock import Now, from_now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane
@@ -29,9 +29,12 @@ REST_SECONDS: Final = 30.0
 # More lanes than any host has workers; the column would take a few more.
 MAX_LANES: Final = 1024
 
-
+# How many records a batch has after a lane lost so many workers in a row.
+NARROWING: Final = (50, 5, 1)
+# A worker that dies twice with the very same record, and nothing else in hand, was killed by it.
+TRIALS_TO_KILL: Final = 2
 # Batches are as narrow as they get.
-MAX_LOSSES: Final = len(policy.NARROWING)
+MAX_LOSSES: Final = len(NARROWING)
 
 
 class LeaseLostError(Exception):
@@ -243,7 +246,7 @@ def suspect_of(lane: Taken) -> tuple[EndpointName, int] | None:
     """Return the record that went alone each time a worker died, once that happened often enough to be sure."""
     name, _, rest = lane.suspect.partition(":")
     pk, _, times = rest.partition(":")
-    return (EndpointName(name), int(pk)) if times and policy.is_killer(int(times)) else None
+    return (EndpointName(name), int(pk)) if times and is_killer(int(times)) else None
 
 
 def clear(lane: Taken) -> None:
@@ -257,7 +260,7 @@ def note_passed(lane: Taken, count: int, batch_size: int) -> None:
     if not lane.losses:
         return
     lane.passed += count
-    if lane.passed >= policy.width(lane.losses - 1, batch_size):
+    if lane.passed >= width(lane.losses - 1, batch_size):
         lane.losses, lane.passed = lane.losses - 1, 0
         renew(lane, losses=lane.losses)
 
@@ -280,3 +283,18 @@ def give_up(lane: Taken) -> None:
 def _free(lane: Taken, **changes: Any) -> None:
     held = Lane.objects.using(lane.using).filter(pk=lane.pk, fence=lane.fence)
     held.update(**({"owner": "", "leased_until": None} | changes))
+
+
+def width(losses: int, batch_size: int) -> int:
+    """Return how many records a batch may have after so many lost workers in a row."""
+    return min(batch_size, NARROWING[min(losses, len(NARROWING)) - 1]) if losses else batch_size
+
+
+def is_single(losses: int) -> bool:
+    """Tell whether batches are narrowed to one record, so that the record on trial is known."""
+    return losses >= len(NARROWING)
+
+
+def is_killer(trials: int) -> bool:
+    """Tell whether a record that went alone so often, and was never settled, is to blame."""
+    return trials >= TRIALS_TO_KILL
