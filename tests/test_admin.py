@@ -20,8 +20,9 @@ from django.urls import reverse
 from example_project.cashier.models import Account, Deposit
 from example_project.cashier.track360 import DepositActivity
 from tests.rows import make_activities, make_customer
-from track360_django import activities, admin, customers, delivery, endpoints
+from track360_django import activities, admin, customers, delivery
 from track360_django.db.clock import Now
+from track360_django.delivery import breaker
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 from track360_django.sandbox.server import SandboxServer
 from track360_django.testing import TOKEN
@@ -92,7 +93,7 @@ def kill(*records: Customer | Activity, reason: str = "http_422") -> None:
 def pause(reason: str = "http_401", minutes: int = 5) -> Endpoint:
     """Pause the endpoint of customers."""
     endpoint, _ = Endpoint.objects.get_or_create(brand="default", name=EndpointName.CUSTOMERS)
-    endpoints.pause(endpoint, timedelta(minutes=minutes), reason=reason, error="HTTP 401: no.")
+    breaker.pause(endpoint, timedelta(minutes=minutes), reason=reason, error="HTTP 401: no.")
     return endpoint
 
 

@@ -29,7 +29,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from track360_django import activities, conf, endpoints, explanation
+from track360_django import activities, conf, explanation
+from track360_django.delivery import breaker
 from track360_django.models import Activity, Customer, Endpoint, Lane, Status
 from track360_django.outbox import dead_letters, wakeup
 
@@ -355,7 +356,7 @@ class EndpointAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Resume paused endpoints"), permissions=["act"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
         """Try the chosen endpoints now, instead of when their pauses are over."""
-        count = endpoints.resume(_plain(queryset))
+        count = breaker.resume(_plain(queryset))
         wakeup.after_commit(using=router.db_for_write(Endpoint))
         self._acted(request, "resumed", count)
         if count:

@@ -25,8 +25,8 @@ from example_project.demo.verdict import LOST, Period, Verdict, judge
 from example_project.demo.visitor import PaymentProvider, Visitor
 from example_project.games.models import Bet
 from example_project.games.products import Product
+from track360_django.delivery.retry_policy import SCHEDULE_SECONDS
 from track360_django.models import Activity, Customer, Status
-from track360_django.policy import SCHEDULE_SECONDS
 
 # The value of the API guide's example.
 TRACKING_DATA: Final = "2001_1000_abcdefg"

@@ -19,8 +19,9 @@ from pytest_django import Settings as HostSettings
 from tests.houses import NAMES, Houses, host_of, open_houses, token_of
 from tests.ledger.models import Payment
 from tests.rows import overdue
-from track360_django import activities, clients, customers, daily, delivery, endpoints, reconcile, status
+from track360_django import activities, customers, daily, delivery, reconcile, status
 from track360_django.api.payloads import CUSTOMERS_PATH
+from track360_django.delivery import api_client, breaker
 from track360_django.models import Activity, Customer, Endpoint, Status
 from track360_django.sandbox.store import fingerprint
 
@@ -110,7 +111,7 @@ def heal(houses: Houses) -> None:
     for sandbox in houses.sandboxes.values():
         sandbox.heal()
     for endpoint in Endpoint.objects.exclude(paused_until=None):
-        endpoints.resume(Endpoint.objects.filter(pk=endpoint.pk))
+        breaker.resume(Endpoint.objects.filter(pk=endpoint.pk))
     overdue(Customer)
     overdue(Activity)
 
@@ -288,7 +289,7 @@ def test_brand_that_goes_while_it_is_delivered_takes_no_other_key(apart: Houses)
     """A worker that holds a lane of a brand which is not configured any more has no key to send it with."""
     apart.configure(BASE_URL=apart.sandboxes["red"].url, BRAND_TOKEN=token_of("red"))
 
-    answer = clients.of("black").post(CUSTOMERS_PATH, ["{}"])
+    answer = api_client.of("black").post(CUSTOMERS_PATH, ["{}"])
 
     assert (answer.verdict.name, answer.reason) == ("PAUSE", "misconfigured")
     assert apart.requests("red") == 0
@@ -334,13 +335,13 @@ def test_swapped_tokens_pause_and_lose_nothing(apart: Houses, members: dict[str,
 
 def test_new_token_is_used_with_the_next_request(apart: Houses) -> None:
     """A key that was replaced while the process runs is never sent again, over whatever connection."""
-    old = clients.of("red")
+    old = api_client.of("red")
     old.post(CUSTOMERS_PATH, ['{"customerId": "1"}'])
     apart.change("red", BRAND_TOKEN="token-of-nobody")
 
-    answer = clients.of("red").post(CUSTOMERS_PATH, ['{"customerId": "1"}'])
+    answer = api_client.of("red").post(CUSTOMERS_PATH, ['{"customerId": "1"}'])
 
-    assert clients.of("red") is not old
+    assert api_client.of("red") is not old
     assert answer.reason == "http_401"
     seen = [entry.brand for entry in apart.sandboxes["red"].store.log.entries()]
     assert seen[-1] == fingerprint("token-of-nobody")
@@ -357,9 +358,9 @@ def test_threads_at_one_address_never_swap_keys(settings: HostSettings) -> None:
             for turn in range(15):
                 name = NAMES[(number + turn) % 3]
                 body = json.dumps({"customerId": f"{name}-{number}-{turn}"})
-                answers.append(clients.of(name).post(CUSTOMERS_PATH, [body]).verdict.name)
+                answers.append(api_client.of(name).post(CUSTOMERS_PATH, [body]).verdict.name)
             for name in NAMES:
-                clients.of(name).close()
+                api_client.of(name).close()
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
         for thread in threads:

@@ -13,8 +13,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tests.rows import make_activities, make_customer, make_customers
-from track360_django import activities, delivery, pace, rounds, signals
+from track360_django import activities, delivery, signals
 from track360_django.db.clock import Now
+from track360_django.delivery import rate_limit, sender, worker
 from track360_django.models import Activity, Customer, Endpoint, Lane, Pace, Status
 from track360_django.outbox import lanes, retention, settlement
 from track360_django.outbox.activities import correct_activity
@@ -132,7 +133,7 @@ def test_signup_does_not_wait_behind_a_backlog(settings: Any, track360_sandbox: 
     order = [entry.endpoint for entry in track360_sandbox.store.snapshot().requests]
     behind = len(order) - 1 - order[::-1].index("customers")
     assert track360_sandbox.store.customer("late") is not None
-    assert behind - order.index("activities") <= delivery.PAGES * rounds.BATCHES
+    assert behind - order.index("activities") <= worker.PAGES * sender.BATCHES
     assert behind < len(order) - 1
 
 
@@ -171,10 +172,10 @@ def test_requests_keep_the_pace(settings: Any, track360_sandbox: SandboxServer) 
 def test_turns_of_two_workers_never_coincide() -> None:
     """Who asks later gets a later turn; who would have to wait too long takes none."""
     waits = [
-        pace.take_turn("default", requests_per_second=1.0, at_most_seconds=60, using="default")
+        rate_limit.take_turn("default", requests_per_second=1.0, at_most_seconds=60, using="default")
         for _ in range(3)
     ]
-    refused = pace.take_turn("default", requests_per_second=1.0, at_most_seconds=0.5, using="default")
+    refused = rate_limit.take_turn("default", requests_per_second=1.0, at_most_seconds=0.5, using="default")
 
     assert None not in waits
     assert [round(wait or 0) for wait in waits] == [0, 1, 2]
@@ -339,7 +340,7 @@ def test_record_in_the_hands_of_the_host_is_not_sent_again_while_it_is(
     settings: Any, track360_sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was sent and could not be settled goes out again when the host lets go, not each half minute."""
-    monkeypatch.setattr(rounds, "LOCKED_SECONDS", 0.3)
+    monkeypatch.setattr(sender, "LOCKED_SECONDS", 0.3)
     settings_with(settings, LANES=1)
     make_backlog(3, customers=1)
     holds, done = threading.Event(), threading.Event()

@@ -14,8 +14,9 @@ from django.db import connection, transaction
 
 from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, make_customers, overdue
-from track360_django import activities, customers, delivery, endpoints, parcels, policy, signals
+from track360_django import activities, customers, delivery, signals
 from track360_django.db.clock import Now
+from track360_django.delivery import breaker, packing, retry_policy
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 from track360_django.outbox import dead_letters, lanes, retention, settlement
 from track360_django.outbox.customers import change_customer, release_customer
@@ -186,13 +187,13 @@ def test_paused_endpoint_is_left_alone(track360_sandbox: SandboxServer) -> None:
 def test_five_failures_in_a_row_open_the_breaker(track360_sandbox: SandboxServer) -> None:
     """After five temporary faults in a row the endpoint rests for half a minute."""
     make_customer("c1")
-    track360_sandbox.fail(status=503, times=policy.FAILURES_TO_OPEN)
+    track360_sandbox.fail(status=503, times=retry_policy.FAILURES_TO_OPEN)
 
-    for _ in range(policy.FAILURES_TO_OPEN + 2):
+    for _ in range(retry_policy.FAILURES_TO_OPEN + 2):
         overdue(Customer)
         delivery.drain()
 
-    assert len(requests_to(track360_sandbox, "customers")) == policy.FAILURES_TO_OPEN
+    assert len(requests_to(track360_sandbox, "customers")) == retry_policy.FAILURES_TO_OPEN
     assert Endpoint.objects.filter(name="customers", paused_until__gt=Now() + timedelta(seconds=20)).exists()
 
 
@@ -232,7 +233,7 @@ def test_record_after_record_refused_pauses_the_endpoint(track360_sandbox: Sandb
 
     delivery.drain()
 
-    assert Customer.objects.filter(status=Status.DEAD).count() == policy.REFUSALS_TO_PAUSE
+    assert Customer.objects.filter(status=Status.DEAD).count() == retry_policy.REFUSALS_TO_PAUSE
     assert Endpoint.objects.get(name="customers").paused_until is not None
 
 
@@ -601,9 +602,9 @@ def test_failures_with_acceptances_between_open_no_breaker(track360_sandbox: San
     make_customer("c1")
     delivery.drain()
     endpoint = Endpoint.objects.get(name="customers")
-    for _ in range(policy.FAILURES_TO_OPEN):
-        endpoints.note_failure(Endpoint.objects.get(pk=endpoint.pk), reason="http_503", error="")
-        endpoints.note_acceptance(endpoint, is_probe=False)
+    for _ in range(retry_policy.FAILURES_TO_OPEN):
+        breaker.note_failure(Endpoint.objects.get(pk=endpoint.pk), reason="http_503", error="")
+        breaker.note_acceptance(endpoint, is_probe=False)
 
     endpoint.refresh_from_db()
 
@@ -617,9 +618,9 @@ def test_acceptance_under_way_does_not_end_a_pause_that_was_asked_for(
     make_customer("c1")
     delivery.drain()
     endpoint = Endpoint.objects.get(name="customers")
-    endpoints.pause(Endpoint.objects.get(pk=endpoint.pk), timedelta(minutes=5), reason="http_429", error="")
+    breaker.pause(Endpoint.objects.get(pk=endpoint.pk), timedelta(minutes=5), reason="http_429", error="")
 
-    endpoints.note_acceptance(endpoint, is_probe=False)
+    breaker.note_acceptance(endpoint, is_probe=False)
 
     assert Endpoint.objects.filter(pk=endpoint.pk, paused_until__gt=Now()).exists()
 
@@ -718,7 +719,7 @@ def test_parcel_shows_no_name() -> None:
     user = User.objects.create_user("alex", first_name="Alexandrina")
     customer = customers.report(user)
 
-    packed = parcels.pack_customers([customer], customer.brand)
+    packed = packing.pack_customers([customer], customer.brand)
 
     assert "Alexandrina" in packed.parcels[0].body
     assert "Alexandrina" not in repr(packed)

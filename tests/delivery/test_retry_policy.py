@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from track360_django import policy
+from track360_django.delivery import retry_policy
 from track360_django.outbox import lanes
 
 HOUR = 3600
@@ -31,7 +31,7 @@ HOUR = 3600
 )
 def test_wait_grows_with_the_attempts(attempts: int, seconds: int) -> None:
     """Each attempt waits longer, a fifth more or less, and from the ninth on every six hours."""
-    waits = [policy.retry_in(attempts, reason="http_500").total_seconds() for _ in range(200)]
+    waits = [retry_policy.retry_in(attempts, reason="http_500").total_seconds() for _ in range(200)]
 
     assert all(0.8 * seconds <= wait <= 1.2 * seconds for wait in waits)
     # Records that failed together don't come back together.
@@ -41,10 +41,10 @@ def test_wait_grows_with_the_attempts(attempts: int, seconds: int) -> None:
 @pytest.mark.parametrize("reason", ["http_429", "timeout"])
 def test_overloaded_or_silent_server_gets_a_minute(reason: str) -> None:
     """After a 429 or a timeout nothing goes again before 60 seconds have passed."""
-    waits = [policy.retry_in(attempts, reason=reason) for attempts in (1, 2, 3) for _ in range(50)]
+    waits = [retry_policy.retry_in(attempts, reason=reason) for attempts in (1, 2, 3) for _ in range(50)]
 
     assert min(waits) >= timedelta(seconds=60)
-    assert policy.retry_in(9, reason=reason) > timedelta(hours=4)
+    assert retry_policy.retry_in(9, reason=reason) > timedelta(hours=4)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_wait_that_the_api_asks_for_is_clamped(
     attempts: int, retry_after: float | None, least: float, most: float
 ) -> None:
     """`Retry-After` is honoured between the schedule's step and an hour."""
-    wait = policy.retry_in(attempts, reason="http_503", retry_after=retry_after).total_seconds()
+    wait = retry_policy.retry_in(attempts, reason="http_503", retry_after=retry_after).total_seconds()
 
     assert least <= wait <= most
 
@@ -73,7 +73,7 @@ def test_wait_that_the_api_asks_for_is_clamped(
 )
 def test_breaker_opens_after_five_failures(failures: int, seconds: int | None) -> None:
     """An endpoint rests from the fifth failure in a row: 30 seconds, doubling to five minutes."""
-    pause = policy.breaker_pause(failures)
+    pause = retry_policy.breaker_pause(failures)
 
     assert pause == (None if seconds is None else timedelta(seconds=seconds))
 
@@ -84,7 +84,7 @@ def test_breaker_opens_after_five_failures(failures: int, seconds: int | None) -
 )
 def test_endpoint_rests_as_long_as_it_asks(retry_after: float | None, seconds: int | None) -> None:
     """`Retry-After` holds for the endpoint too: five seconds at least, an hour at most."""
-    pause = policy.asked_pause(retry_after)
+    pause = retry_policy.asked_pause(retry_after)
 
     assert pause == (None if seconds is None else timedelta(seconds=seconds))
 

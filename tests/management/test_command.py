@@ -20,8 +20,9 @@ from pytest_django import Settings
 
 from example_project.cashier.models import Account, Deposit
 from tests.rows import make_activities, make_customer, overdue
-from track360_django import activities, customers, delivery, endpoints
+from track360_django import activities, customers, delivery
 from track360_django.db.clock import Now
+from track360_django.delivery import breaker
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Lane, Status
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def kill(*records: Customer | Activity, reason: str = "http_422") -> None:
 def pause(name: EndpointName = EndpointName.CUSTOMERS, minutes: int = 5) -> Endpoint:
     """Pause an endpoint."""
     endpoint, _ = Endpoint.objects.get_or_create(brand="default", name=name)
-    endpoints.pause(endpoint, timedelta(minutes=minutes), reason="http_401", error="HTTP 401: no.")
+    breaker.pause(endpoint, timedelta(minutes=minutes), reason="http_401", error="HTTP 401: no.")
     return endpoint
 
 

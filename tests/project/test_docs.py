@@ -21,9 +21,10 @@ from django.dispatch import Signal
 
 from tests.forking import WarmProcess
 from tests.pages import DOCS, PAGES, ROOT, Block, Page, page
-from track360_django import activities, conf, policy, signals, tasks
+from track360_django import activities, conf, signals, tasks
 from track360_django.api import responses
 from track360_django.api.responses import Verdict
+from track360_django.delivery import retry_policy
 from track360_django.management.commands.track360 import SUBCOMMANDS
 from track360_django.sandbox.server import SandboxServer
 from track360_django.testing import Outbox
@@ -153,7 +154,7 @@ def test_answers_page_has_every_reason_of_the_client() -> None:
 
 def test_life_of_a_record_tells_the_schedule_of_the_policy() -> None:
     """The waits between attempts are those of the code."""
-    *steps, last = (_duration(seconds) for seconds in policy.SCHEDULE_SECONDS)
+    *steps, last = (_duration(seconds) for seconds in retry_policy.SCHEDULE_SECONDS)
 
     assert f"{', '.join(steps)}, then every {last}." in page("explanation/life-of-a-record.md").text
 

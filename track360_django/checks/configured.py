@@ -15,11 +15,12 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004  Django's nam
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from track360_django import conf, delivery, pace
+from track360_django import conf
 from track360_django.api import currencies, payloads
 from track360_django.api.base_url import find_problem
 from track360_django.checks.messages import mistake
 from track360_django.db.paths import find_missing
+from track360_django.delivery import rate_limit, worker
 from track360_django.outbox import lanes
 from track360_django.users import auth_packages
 
@@ -125,13 +126,15 @@ def _check_bounds(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
     if key == "LANES" and value > lanes.MAX_LANES:
         hint = f"Use at most {lanes.MAX_LANES}: more than a worker each help nobody."
         yield mistake("E003", f"{where}['LANES'] is too large; {lanes.MAX_LANES} are used.", hint)
-    if key == "CONCURRENCY" and value > delivery.MAX_THREADS:
-        hint = f"Use at most {delivery.MAX_THREADS}: each is a connection to the database."
-        yield mistake("E003", f"{where}['CONCURRENCY'] is too large; {delivery.MAX_THREADS} are used.", hint)
-    if key == "REQUESTS_PER_SECOND" and value is not None and value < pace.LEAST_PER_SECOND:
+    if key == "CONCURRENCY" and value > worker.MAX_THREADS:
+        hint = f"Use at most {worker.MAX_THREADS}: each is a connection to the database."
+        yield mistake("E003", f"{where}['CONCURRENCY'] is too large; {worker.MAX_THREADS} are used.", hint)
+    if key == "REQUESTS_PER_SECOND" and value is not None and value < rate_limit.LEAST_PER_SECOND:
         hint = "Use a larger number: a worker can't keep its lane for the time between two such requests."
         yield mistake(
-            "E003", f"{where}['REQUESTS_PER_SECOND'] is too small; {pace.LEAST_PER_SECOND} is used.", hint
+            "E003",
+            f"{where}['REQUESTS_PER_SECOND'] is too small; {rate_limit.LEAST_PER_SECOND} is used.",
+            hint,
         )
     if key.endswith("_TIMEOUT_SECONDS") and value > MAX_TIMEOUT_SECONDS:
         hint = f"Use at most {MAX_TIMEOUT_SECONDS}; nothing is gained by waiting longer for one request."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from track360_django import customers, parcels
+from track360_django import customers
+from track360_django.delivery import packing
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
 from track360_django.users.lookup import users_of
@@ -28,7 +29,7 @@ def of_customers(rows: Iterable[Customer], *, refuse: Refuse) -> Iterator[str]:
         users = users_of(of_brand, brand)
         for row in of_brand:
             try:
-                yield parcels.body_of(row, users.get(row.user_pk))
+                yield packing.body_of(row, users.get(row.user_pk))
             except PayloadError as error:
                 refuse(row, error)
 

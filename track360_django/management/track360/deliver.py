@@ -12,7 +12,7 @@ from django.core.management.base import OutputWrapper
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from track360_django import conf, delivery
-from track360_django.delivery import Report
+from track360_django.delivery import Report, worker
 from track360_django.management.track360 import brands
 from track360_django.management.track360.stopping import Stop, stopped_by_signals
 
@@ -70,7 +70,7 @@ def _watch(
 def _drain(stop: Stop, wanted: Sequence[str]) -> Report:
     """Deliver until nothing is due, the time of one drain is spent, or a stop is asked for."""
     total = Report()
-    deadline = time.monotonic() + delivery.BUDGET_SECONDS
+    deadline = time.monotonic() + worker.BUDGET_SECONDS
     while not stop.is_wanted:
         report = delivery.drain(budget_seconds=SLICE_SECONDS, brands=wanted)
         total = _sum(total, report)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.core.management.base import OutputWrapper
 from django.db import router
 
-from track360_django import endpoints
+from track360_django.delivery import breaker
 from track360_django.management.track360 import brands
 from track360_django.models import Endpoint
 from track360_django.outbox import wakeup
@@ -25,6 +25,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """Resume, and print how many."""
     using = router.db_for_write(Endpoint)
-    count = endpoints.resume(Endpoint.objects.using(using).filter(**brands.narrowed(options["brand"])))
+    count = breaker.resume(Endpoint.objects.using(using).filter(**brands.narrowed(options["brand"])))
     wakeup.after_commit(using=using)
     out.write(f"endpoints resumed: {count}")

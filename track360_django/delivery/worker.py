@@ -1,6 +1,6 @@
 """
-Delivery: take a lane, send its customers, then some pages of its activities, again until nothing is due or the time
-is up. What happens at one endpoint of one lane is a round (`rounds`).
+The worker: take a lane, send its customers, then some pages of its activities, again until nothing is due or the time
+is up. What happens at one endpoint of one lane is in `sender`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from track360_django import conf, parcels
+from track360_django import conf
+from track360_django.delivery import packing
+from track360_django.delivery.sender import Report, Round
 from track360_django.models import Activity, Customer, EndpointName, Status
 from track360_django.outbox import alerts, aliases, doorbell, lanes, settlement
 from track360_django.outbox.lanes import LeaseLostError, Taken
-from track360_django.rounds import Report, Round
-
-__all__ = ["BUDGET_SECONDS", "Report", "drain"]
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +220,7 @@ def _bury_suspect(lane: Taken) -> None:
     record = model._default_manager.using(lane.using).filter(pk=pk).exclude(status=Status.DELIVERED).first()
     if record is not None:
         error = "Each worker that took this record died. Look at what BEFORE_SEND or its fields do, then requeue it."
-        settlement.settle(model, lane, [parcels.dead(record, reason="kills_its_worker", error=error)])
+        settlement.settle(model, lane, [packing.dead(record, reason="kills_its_worker", error=error)])
         alerts.record_dead(model, brand=lane.brand, pk=record.pk, name=str(record), reason="kills_its_worker")
     lanes.clear(lane)
 

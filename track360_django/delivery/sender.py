@@ -18,18 +18,19 @@ from typing import Final
 
 from django.db import InterfaceError, OperationalError, connections, transaction
 
-from track360_django import clients, conf, endpoints, pace, parcels, policy, signals
+from track360_django import conf, signals
 from track360_django.api import payloads
 from track360_django.api.client import Client
 from track360_django.api.responses import Answer, Verdict
 from track360_django.db import row_locks
-from track360_django.endpoints import Gate
+from track360_django.delivery import api_client, breaker, packing, rate_limit, retry_policy
+from track360_django.delivery.breaker import Gate
+from track360_django.delivery.packing import Parcel
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 from track360_django.outbox import alerts, due, lanes, settlement
 from track360_django.outbox.due import DueActivity, Mark
 from track360_django.outbox.lanes import Taken
 from track360_django.outbox.settlement import Outcome
-from track360_django.parcels import Parcel
 
 logger = logging.getLogger(__name__)
 
@@ -135,9 +136,9 @@ class Round:
     def _is_let_through(self) -> bool:
         """Ask at the endpoint's gate, again after a while: what happens meanwhile is known from its own answers."""
         if self.gate is None or time.monotonic() > self.knocked + KNOCK_SECONDS:
-            self.gate, self.endpoint = endpoints.knock(self.lane.brand, self.name, using=self.lane.using)
+            self.gate, self.endpoint = breaker.knock(self.lane.brand, self.name, using=self.lane.using)
             self.knocked = time.monotonic()
-            self.client = clients.of(self.lane.brand)
+            self.client = api_client.of(self.lane.brand)
         return self.gate is not Gate.CLOSED
 
     def _send_page(self, page: Sequence[Customer] | Sequence[DueActivity], deadline: float) -> None:
@@ -156,17 +157,17 @@ class Round:
         if self.gate is Gate.PROBE and going:
             self._send(going[:1], deadline)
             going = going[1:]
-        for batch in parcels.batches(going, self._width(), self.settings.BATCH_BYTES):
+        for batch in packing.batches(going, self._width(), self.settings.BATCH_BYTES):
             if self.is_stopped:
                 return
             self._send(batch, deadline)
             if time.monotonic() >= deadline:
                 return
 
-    def _pack(self, page: Sequence[Customer] | Sequence[DueActivity]) -> parcels.Packed:
+    def _pack(self, page: Sequence[Customer] | Sequence[DueActivity]) -> packing.Packed:
         if self.name is EndpointName.CUSTOMERS:
-            return parcels.pack_customers([row for row in page if isinstance(row, Customer)], self.lane.brand)
-        return parcels.pack_activities([row for row in page if isinstance(row, DueActivity)])
+            return packing.pack_customers([row for row in page if isinstance(row, Customer)], self.lane.brand)
+        return packing.pack_activities([row for row in page if isinstance(row, DueActivity)])
 
     def _send(self, batch: Sequence[Parcel], deadline: float) -> None:
         """Post one batch and settle what the answer says; a refused batch is halved until the bad record is alone."""
@@ -183,7 +184,10 @@ class Round:
             case Verdict.RETRY:
                 self._retry(batch, answer)
             case Verdict.PAUSE:
-                self._pause(answer, policy.breaker_pause(max(self._failed(answer), policy.FAILURES_TO_OPEN)))
+                self._pause(
+                    answer,
+                    retry_policy.breaker_pause(max(self._failed(answer), retry_policy.FAILURES_TO_OPEN)),
+                )
             case Verdict.REFUSED if len(batch) > 1:
                 self._halve(batch, deadline)
             case Verdict.REFUSED:
@@ -193,8 +197,8 @@ class Round:
         """Wait as long as the brand's pace asks for; tell whether the turn comes in time."""
         if self.settings.REQUESTS_PER_SECOND is None:
             return True
-        limit = max(self.settings.REQUESTS_PER_SECOND, pace.LEAST_PER_SECOND)
-        wait = pace.take_turn(
+        limit = max(self.settings.REQUESTS_PER_SECOND, rate_limit.LEAST_PER_SECOND)
+        wait = rate_limit.take_turn(
             self.lane.brand,
             requests_per_second=limit,
             # One turn at least, however short the time of this drain: slow is not never.
@@ -216,7 +220,7 @@ class Round:
         self._settle_accepted(batch)
         is_probe = self.gate is Gate.PROBE
         if is_probe or time.monotonic() > self.noted + KNOCK_SECONDS:
-            endpoints.note_acceptance(self.endpoint, is_probe=is_probe)
+            breaker.note_acceptance(self.endpoint, is_probe=is_probe)
             self.noted = time.monotonic()
         self.gate = Gate.OPEN
         self._announce(batch)
@@ -239,35 +243,37 @@ class Round:
     def _retry(self, batch: Sequence[Parcel], answer: Answer) -> None:
         self.is_stopped = True
         self._settle(_again(batch, answer))
-        wait = policy.asked_pause(answer.retry_after) or policy.breaker_pause(self._failed(answer))
+        wait = retry_policy.asked_pause(answer.retry_after) or retry_policy.breaker_pause(
+            self._failed(answer)
+        )
         if wait is None and self.gate is Gate.PROBE:
-            wait = timedelta(seconds=policy.BREAKER_SECONDS)
+            wait = timedelta(seconds=retry_policy.BREAKER_SECONDS)
         if wait is not None:
             self._pause(answer, wait)
 
     def _refuse(self, parcel: Parcel, answer: Answer) -> None:
         """Put one refused record aside; but if record after record is refused, it is the endpoint that is wrong."""
-        refusals = endpoints.note_refusal(self.endpoint)
+        refusals = breaker.note_refusal(self.endpoint)
         # The next acceptance is told at once: it is what ends a row of refusals.
         self.noted = 0.0
-        if refusals > policy.REFUSALS_TO_PAUSE:
+        if refusals > retry_policy.REFUSALS_TO_PAUSE:
             # The next probe takes another record: this one may be bad in itself.
             self._settle(_again([parcel], answer))
-            self._pause(answer, policy.breaker_pause(policy.FAILURES_TO_OPEN + refusals))
+            self._pause(answer, retry_policy.breaker_pause(retry_policy.FAILURES_TO_OPEN + refusals))
             return
         self._settle([_dead(parcel, answer.reason, answer.error)])
         if self.gate is Gate.PROBE:
             # It judged the record, so the endpoint itself works again.
-            endpoints.reopen(self.endpoint)
+            breaker.reopen(self.endpoint)
             self.gate = Gate.OPEN
 
     def _failed(self, answer: Answer) -> int:
-        return endpoints.note_failure(self.endpoint, reason=answer.reason, error=answer.error)
+        return breaker.note_failure(self.endpoint, reason=answer.reason, error=answer.error)
 
     def _pause(self, answer: Answer, wait: timedelta | None) -> None:
         """Pause the endpoint for all workers of the brand and tell people once; no record is touched."""
         self.is_stopped = True
-        if endpoints.pause(self.endpoint, wait or timedelta(0), reason=answer.reason, error=answer.error):
+        if breaker.pause(self.endpoint, wait or timedelta(0), reason=answer.reason, error=answer.error):
             alerts.endpoint_paused(self.endpoint)
 
     def _settle_accepted(self, batch: Sequence[Parcel]) -> None:
@@ -359,7 +365,7 @@ def _path_of(name: EndpointName) -> str:
 def _again(batch: Sequence[Parcel], answer: Answer) -> list[Outcome]:
     # Records that failed together go again together: one wait for each number of attempts, one statement each.
     waits = {
-        attempts: policy.retry_in(attempts + 1, reason=answer.reason, retry_after=answer.retry_after)
+        attempts: retry_policy.retry_in(attempts + 1, reason=answer.reason, retry_after=answer.retry_after)
         for attempts in {parcel.attempts for parcel in batch}
     }
     return [
