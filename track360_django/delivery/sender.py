@@ -1,8 +1,8 @@
 """
-A round: one endpoint of one lane, page after page until nothing is due there or something stops it.
+The sender: one endpoint of one lane, page after page until nothing is due there or something stops it.
 
-The only caller of the client. HTTP never happens inside a transaction; what an answer means is decided by the
-client, when to try again by the policy, and both are written by the outbox under the lane's fence.
+The only caller of the client. HTTP never happens inside a transaction. What an answer means is decided in
+`api.responses`, what follows for the records in `outcomes`, and the outbox writes it under the lane's fence.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -23,9 +22,9 @@ from track360_django.api import payloads
 from track360_django.api.client import Client
 from track360_django.api.responses import Answer, Verdict
 from track360_django.db import row_locks
-from track360_django.delivery import api_client, breaker, packing, rate_limit, retry_policy
+from track360_django.delivery import api_client, breaker, outcomes, packing, rate_limit, retry_policy
 from track360_django.delivery.breaker import Gate
-from track360_django.delivery.packing import Parcel
+from track360_django.delivery.parcel import Packed, Parcel
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 from track360_django.outbox import alerts, due, lanes, settlement
 from track360_django.outbox.due import DueActivity, Mark
@@ -65,7 +64,7 @@ class Report:
 
 
 @dataclass(kw_only=True)
-class Round:
+class Sender:
     """
     One endpoint of one lane, while one worker has the lane.
 
@@ -164,7 +163,7 @@ class Round:
             if time.monotonic() >= deadline:
                 return
 
-    def _pack(self, page: Sequence[Customer] | Sequence[DueActivity]) -> packing.Packed:
+    def _pack(self, page: Sequence[Customer] | Sequence[DueActivity]) -> Packed:
         if self.name is EndpointName.CUSTOMERS:
             return packing.pack_customers([row for row in page if isinstance(row, Customer)], self.lane.brand)
         return packing.pack_activities([row for row in page if isinstance(row, DueActivity)])
@@ -242,7 +241,7 @@ class Round:
 
     def _retry(self, batch: Sequence[Parcel], answer: Answer) -> None:
         self.is_stopped = True
-        self._settle(_again(batch, answer))
+        self._settle(outcomes.tried_again(batch, answer))
         wait = retry_policy.asked_pause(answer.retry_after) or retry_policy.breaker_pause(
             self._failed(answer)
         )
@@ -258,10 +257,10 @@ class Round:
         self.noted = 0.0
         if refusals > retry_policy.REFUSALS_TO_PAUSE:
             # The next probe takes another record: this one may be bad in itself.
-            self._settle(_again([parcel], answer))
+            self._settle(outcomes.tried_again([parcel], answer))
             self._pause(answer, retry_policy.breaker_pause(retry_policy.FAILURES_TO_OPEN + refusals))
             return
-        self._settle([_dead(parcel, answer.reason, answer.error)])
+        self._settle([outcomes.refused(parcel, answer)])
         if self.gate is Gate.PROBE:
             # It judged the record, so the endpoint itself works again.
             breaker.reopen(self.endpoint)
@@ -277,38 +276,38 @@ class Round:
             alerts.endpoint_paused(self.endpoint)
 
     def _settle_accepted(self, batch: Sequence[Parcel]) -> None:
-        outcomes = _by_version(batch)
-        if len(outcomes) == 1:
+        accepted = outcomes.accepted(batch)
+        if len(accepted) == 1:
             with contextlib.suppress(OperationalError, InterfaceError):
                 # If the connection broke, it may have been written or not; settling it again harms nobody.
-                if settlement.settle_accepted(self._model, self.lane, outcomes[0]):
-                    self._note(outcomes[0])
+                if settlement.settle_accepted(self._model, self.lane, accepted[0]):
+                    self._note(accepted[0])
                     return
-        self._settle(outcomes)
+        self._settle(accepted)
 
-    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+    def _settle(self, wanted: Sequence[Outcome]) -> None:
         """Write outcomes, through a restart of the database if need be, for as long as the lease holds."""
-        if not outcomes:
+        if not wanted:
             return
-        locked = self._settle_once(outcomes)
+        locked = self._settle_once(wanted)
         patience = time.monotonic() + LOCKED_SECONDS
         while locked and time.monotonic() < patience:
             time.sleep(SETTLE_AGAIN_SECONDS)
-            locked = self._settle_once([_reduced(outcome, locked, keep=True) for outcome in outcomes])
+            locked = self._settle_once([outcomes.only(outcome, locked) for outcome in wanted])
         if locked:
             # A long transaction of the host holds them: they stay as they were, and are sent once more.
             logger.warning("track360: %d records are locked by another transaction.", len(locked))
             self.is_stopped = self.is_blocked = True
-        for outcome in outcomes:
-            self._note(_reduced(outcome, locked, keep=False))
+        for outcome in wanted:
+            self._note(outcomes.without(outcome, locked))
 
-    def _settle_once(self, outcomes: Sequence[Outcome]) -> set[int]:
+    def _settle_once(self, wanted: Sequence[Outcome]) -> set[int]:
         """Settle as soon as the database answers, while the lease lasts; return what another transaction holds."""
         # What a failed try renewed was rolled back.
         ends = self.lane.ends
         while True:
             try:
-                return settlement.settle(self._model, self.lane, outcomes)
+                return settlement.settle(self._model, self.lane, wanted)
             except (OperationalError, InterfaceError):
                 connection = connections[self.lane.using]
                 if connection.in_atomic_block or time.monotonic() > ends:
@@ -343,54 +342,5 @@ class Round:
             )
 
 
-def _by_version(batch: Sequence[Parcel]) -> list[Outcome]:
-    """Return the outcome of an accepted batch: one for each version that was sent, and that is one as a rule."""
-    pks: dict[int, list[int]] = defaultdict(list)
-    for parcel in batch:
-        pks[parcel.version].append(parcel.pk)
-    return [Outcome(pks=same, version=version, status=Status.DELIVERED) for version, same in pks.items()]
-
-
-def _reduced(outcome: Outcome, locked: set[int], *, keep: bool) -> Outcome:
-    """Return an outcome of the locked records alone, or of all the others."""
-    if not locked and not keep:
-        return outcome
-    return replace(outcome, pks=[pk for pk in outcome.pks if (pk in locked) is keep])
-
-
 def _path_of(name: EndpointName) -> str:
     return payloads.CUSTOMERS_PATH if name is EndpointName.CUSTOMERS else payloads.ACTIVITIES_PATH
-
-
-def _again(batch: Sequence[Parcel], answer: Answer) -> list[Outcome]:
-    # Records that failed together go again together: one wait for each number of attempts, one statement each.
-    waits = {
-        attempts: retry_policy.retry_in(attempts + 1, reason=answer.reason, retry_after=answer.retry_after)
-        for attempts in {parcel.attempts for parcel in batch}
-    }
-    return [
-        _too_late(parcel, answer)
-        if parcel.is_too_old and parcel.attempts
-        else _pending(parcel, answer, waits)
-        for parcel in batch
-    ]
-
-
-def _pending(parcel: Parcel, answer: Answer, waits: Mapping[int, timedelta]) -> Outcome:
-    return Outcome(
-        pks=(parcel.pk,),
-        version=parcel.version,
-        status=Status.PENDING,
-        reason=answer.reason,
-        error=answer.error,
-        wait=waits[parcel.attempts],
-    )
-
-
-def _too_late(parcel: Parcel, answer: Answer) -> Outcome:
-    error = f"Not accepted within MAX_AGE_DAYS: correct the cause, then requeue it. {answer.error}"
-    return _dead(parcel, "too_old", error)
-
-
-def _dead(parcel: Parcel, reason: str, error: str) -> Outcome:
-    return Outcome(pks=(parcel.pk,), version=parcel.version, status=Status.DEAD, reason=reason, error=error)

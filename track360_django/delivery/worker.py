@@ -19,8 +19,8 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, connections
 
 from track360_django import conf
-from track360_django.delivery import packing
-from track360_django.delivery.sender import Report, Round
+from track360_django.delivery import outcomes
+from track360_django.delivery.sender import Report, Sender
 from track360_django.models import Activity, Customer, EndpointName, Status
 from track360_django.outbox import alerts, aliases, doorbell, lanes, settlement
 from track360_django.outbox.lanes import LeaseLostError, Taken
@@ -178,7 +178,7 @@ def _owner() -> str:
 def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[], None]) -> bool:
     """Deliver one lane, customers before activities, until nothing moves; tell whether anything did."""
     customers, activities = (
-        Round(lane=lane, name=name, report=report, on_backlog=on_backlog) for name in EndpointName
+        Sender(lane=lane, name=name, report=report, on_backlog=on_backlog) for name in EndpointName
     )
     try:
         _bury_suspect(lane)
@@ -203,8 +203,8 @@ def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[],
     return bool(customers.settled or activities.settled)
 
 
-def _leave(lane: Taken, *rounds: Round, is_drained: bool) -> None:
-    if any(each.is_blocked for each in rounds):
+def _leave(lane: Taken, *senders: Sender, is_drained: bool) -> None:
+    if any(each.is_blocked for each in senders):
         lanes.rest(lane)
     else:
         lanes.give_back(lane, is_drained=is_drained)
@@ -219,9 +219,9 @@ def _bury_suspect(lane: Taken) -> None:
     model = _model_of(name)
     record = model._default_manager.using(lane.using).filter(pk=pk).exclude(status=Status.DELIVERED).first()
     if record is not None:
-        error = "Each worker that took this record died. Look at what BEFORE_SEND or its fields do, then requeue it."
-        settlement.settle(model, lane, [packing.dead(record, reason="kills_its_worker", error=error)])
-        alerts.record_dead(model, brand=lane.brand, pk=record.pk, name=str(record), reason="kills_its_worker")
+        dead = outcomes.killer(record)
+        settlement.settle(model, lane, [dead])
+        alerts.record_dead(model, brand=lane.brand, pk=record.pk, name=str(record), reason=dead.reason)
     lanes.clear(lane)
 
 
