@@ -1,5 +1,7 @@
 """
-The HTTP client: posts arrays of records, bounds what it costs, and says what the answer means. No Django.
+The HTTP client: posts arrays of records, bounds what it costs, and returns the answer. No Django.
+
+What an answer means is in `responses`.
 
 An attempt never raises: whatever happens is an `Answer`. A traceback with local variables would carry the token
 and a name into the host's error tracker.
@@ -8,10 +10,9 @@ and a name into the host's error tracker.
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 65_536
 MAX_EXCERPT_CHARACTERS: Final = 200
-
-_HTML: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
 class Client:
@@ -64,7 +63,7 @@ class Client:
         proxies: Mapping[str, str] | None = None,
         ca_bundle: str = "",
         allow_http: bool = False,
-        response_check: Callable[[int, str], bool | None] | None = None,
+        response_check: responses.Check | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._token = token
@@ -155,9 +154,10 @@ class Client:
         self, response: requests.Response, content: bytes, bodies: tuple[str, ...], *, is_whole: bool
     ) -> Answer:
         status = response.status_code
-        verdict, reason = responses.classify(status)
-        if verdict is Verdict.ACCEPTED:
-            verdict, reason = self._judge_success(response, content, is_whole=is_whole)
+        content_type = response.headers.get("Content-Type", "")
+        verdict, reason = responses.judge(
+            status, content_type, content, is_whole=is_whole, check=self._response_check
+        )
         if verdict is Verdict.ACCEPTED:
             return Answer(verdict=verdict, status=status)
         return Answer(
@@ -170,21 +170,6 @@ class Client:
                 responses.sent_at(response.headers.get("Date"), time.time()),
             ),
         )
-
-    def _judge_success(
-        self, response: requests.Response, content: bytes, *, is_whole: bool
-    ) -> tuple[Verdict, str]:
-        if not is_whole:
-            return Verdict.RETRY, "endless_answer"
-        if "html" in response.headers.get("Content-Type", "").lower() or _HTML.match(content):
-            return Verdict.RETRY, "html_answer"
-        if self._response_check is None:
-            return Verdict.ACCEPTED, ""
-        try:
-            is_good = self._response_check(response.status_code, content.decode(errors="replace"))
-        except Exception:  # noqa: BLE001  the host's function may raise anything; its traceback may hold the answer
-            return Verdict.PAUSE, "response_check_failed"
-        return (Verdict.REFUSED, "response_check") if is_good is False else (Verdict.ACCEPTED, "")
 
     def _excerpt(self, content: bytes, bodies: tuple[str, ...]) -> str:
         secrets = {self._token}.union(*(payloads.private_values(body) for body in bodies))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -20,6 +21,7 @@ PAUSE_STATUSES: Final = frozenset(
     {401, 402, 403, 404, 405, 406, 407, 410, 411, 414, 415, 426, 431, 451, 501, 505}
 )
 
+_HTML: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -62,6 +64,30 @@ def classify(status: int) -> tuple[Verdict, str]:
     if 400 <= status < 500 and status not in RETRY_STATUSES:
         return Verdict.REFUSED, reason
     return Verdict.RETRY, reason
+
+
+# The host's `RESPONSE_CHECK`: called with status and text of a good answer, False refuses the records.
+Check = Callable[[int, str], bool | None]
+
+
+def judge(
+    status: int, content_type: str, content: bytes, *, is_whole: bool, check: Check | None
+) -> tuple[Verdict, str]:
+    """Return what an answer means, and its short reason; of a good status, the content decides."""
+    verdict, reason = classify(status)
+    if verdict is not Verdict.ACCEPTED:
+        return verdict, reason
+    if not is_whole:
+        return Verdict.RETRY, "endless_answer"
+    if "html" in content_type.lower() or _HTML.match(content):
+        return Verdict.RETRY, "html_answer"
+    if check is None:
+        return Verdict.ACCEPTED, ""
+    try:
+        is_good = check(status, content.decode(errors="replace"))
+    except Exception:  # noqa: BLE001  the host's function may raise anything; its traceback may hold the answer
+        return Verdict.PAUSE, "response_check_failed"
+    return (Verdict.REFUSED, "response_check") if is_good is False else (Verdict.ACCEPTED, "")
 
 
 _EXPLANATIONS: Final = {
