@@ -29,7 +29,7 @@ from track360_django import (
     signup,
     status,
 )
-from track360_django.attribution import touches as touching
+from track360_django.attribution import request_touches
 from track360_django.conf import BrandError
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
@@ -76,11 +76,11 @@ class PaidBy(Paid):
 def serving(name: str) -> Iterator[None]:
     """Serve a request for a brand's host."""
     request = RequestFactory().get("/", headers=host_of(name))
-    token = touching.serving.set(attribution.Touches(request))
+    token = request_touches.serving.set(attribution.Touches(request))
     try:
         yield
     finally:
-        touching.serving.reset(token)
+        request_touches.serving.reset(token)
 
 
 def rows() -> list[tuple[str, str, str]]:

@@ -1,14 +1,9 @@
 """The touch: what a landing brought, read exactly, remembered in the visitor's browser, found again at signup."""
 
-from track360_django.attribution.capturing import (
-    TIME_FIELD,
-    capture,
-    has_parameter,
-    is_document,
-    landing_of,
-)
-from track360_django.attribution.carried import HEADER, names_of_fields, says_own_page, texts_of, watch
-from track360_django.attribution.remembering import (
+from track360_django.attribution.landing import TIME_FIELD, capture, has_parameter, is_document, landing_of
+from track360_django.attribution.request_fields import HEADER, names_of_fields, says_own_page, texts_of, watch
+from track360_django.attribution.request_touches import Held, Touches, carry, current, of, serving
+from track360_django.attribution.state import (
     SALT,
     SCRIPT_COOKIE,
     SESSION_KEY,
@@ -20,7 +15,6 @@ from track360_django.attribution.remembering import (
     write_session,
 )
 from track360_django.attribution.touch import Landing, Memory, Touch
-from track360_django.attribution.touches import Held, Touches, carry, current, of, serving
 from track360_django.conf import CARRY_PARAM
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.core import signing
 
-from track360_django.attribution.remembering import parse_state, salt_of, window_of
+from track360_django.attribution.state import parse_state, salt_of, window_of
 from track360_django.attribution.touch import Landing, Memory, Touch
 from track360_django.conf import CARRY_PARAM
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from track360_django.api.payloads import refuse_tracking
-from track360_django.attribution import carrying, promotion
+from track360_django.attribution import carry_token, promo_codes
 from track360_django.attribution.touch import Landing, Touch
 from track360_django.conf import CARRY_PARAM
 
@@ -77,7 +77,7 @@ def landing_in(query_string: bytes, settings: Settings, now: datetime) -> Landin
     found = capture(query_string, settings.TRACKING_PARAMS, now)
     others = {
         name: value
-        for name, raw in _pairs(query_string, (CARRY_PARAM, *promotion.names(settings)))
+        for name, raw in _pairs(query_string, (CARRY_PARAM, *promo_codes.names(settings)))
         if (value := _decode(raw)) is not None
     }
     return _joined([*_others(others, settings, now), *([found] if found else [])])
@@ -102,7 +102,7 @@ def landing_in_header(raw: str, settings: Settings, now: datetime) -> Landing | 
     It holds form-encoded pairs, with the names of the fields of a form, or a bare value of the first tracking parameter.
     Other pairs are no value: they would be a misspelt name, or somebody else's.
     """
-    names = (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, *promotion.names(settings))
+    names = (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, *promo_codes.names(settings))
     content = raw.encode("latin-1", "replace")
     pairs = [(name, _decode(value)) for name, value in _pairs(content, names)]
     if not pairs and settings.TRACKING_PARAMS:
@@ -148,10 +148,10 @@ def _others(fields: Mapping[str, str], settings: Settings, now: datetime) -> Ite
     """Return what a carry token and a promo code bring."""
     token = fields.get(CARRY_PARAM)
     if token:
-        yield carrying.landing_of(token, settings, now)
-    for name in promotion.names(settings):
+        yield carry_token.landing_of(token, settings, now)
+    for name in promo_codes.names(settings):
         if code := fields.get(name, "").strip():
-            yield promotion.landing_of(code, settings, now.replace(microsecond=0))
+            yield promo_codes.landing_of(code, settings, now.replace(microsecond=0))
 
 
 def _joined(landings: Sequence[Landing]) -> Landing | None:

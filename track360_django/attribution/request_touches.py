@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from asgiref.sync import sync_to_async
 
 from track360_django import conf
-from track360_django.attribution import carried, carrying
-from track360_django.attribution.capturing import TIME_FIELD, landing_in, landing_in_header, landing_of
-from track360_django.attribution.remembering import (
-    parse_state,
-    read_cookie,
-    reads_session,
-    session_key,
-    window_of,
-)
+from track360_django.attribution import carry_token, request_fields
+from track360_django.attribution.landing import TIME_FIELD, landing_in, landing_in_header, landing_of
+from track360_django.attribution.state import parse_state, read_cookie, reads_session, session_key, window_of
 from track360_django.attribution.touch import EXPIRED, Landing, Memory, Touch
 
 if TYPE_CHECKING:
@@ -130,7 +124,7 @@ class Touches:
         # A body that the host has not read is not read by us.
         if not self.has_body or "_post" not in self.request.__dict__ or not conf.entrance().asks_consent:
             return False
-        return carried.says_own_page(self.request) is not False and any(
+        return request_fields.says_own_page(self.request) is not False and any(
             name in self.request.POST for name in conf.landing_params()
         )
 
@@ -184,7 +178,7 @@ class Touches:
 
     def carried(self, settings: Settings) -> tuple[Landing, ...]:
         """Return what this request carries beside its URL: in the header, and in the body as far as it was read."""
-        fields = carried.fields_of(self.request, settings) if self.has_body else {}
+        fields = request_fields.fields_of(self.request, settings) if self.has_body else {}
         if self._carried is None or fields != self._fields:
             # The host may read the body later, and a function for promo codes should be asked once.
             self._carried, self._fields = tuple(self._read_carried(fields, settings)), fields
@@ -194,7 +188,7 @@ class Touches:
         if not settings.ENABLED:
             return
         now = datetime.now(UTC)
-        raw = self.request.META.get(carried.META_KEY)
+        raw = self.request.META.get(request_fields.META_KEY)
         if raw and (header := landing_in_header(raw, settings, now)):
             yield header
         if fields and (body := landing_of(fields, settings, now)):
@@ -202,7 +196,7 @@ class Touches:
 
     def token(self, max_age: timedelta | None = None) -> str:
         """Return a carry token; see `attribution.carry`."""
-        return carrying.token_of(self.memory, self.settings, datetime.now(UTC), max_age)
+        return carry_token.token_of(self.memory, self.settings, datetime.now(UTC), max_age)
 
     def _from_cookie(self, settings: Settings) -> Memory:
         return parse_state(read_cookie(self.request, settings), settings)

@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import SuspiciousOperation
 from django.utils.http import is_same_domain
 
-from track360_django.attribution.capturing import TIME_FIELD
+from track360_django.attribution.landing import TIME_FIELD
 from track360_django.conf import CARRY_PARAM
 
 if TYPE_CHECKING:
