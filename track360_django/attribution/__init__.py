@@ -1,19 +1,12 @@
 """The touch: what a landing brought, read exactly, remembered in the visitor's browser, found again at signup."""
 
+from track360_django.attribution.consent import may_remember
+from track360_django.attribution.cookie import SALT, SCRIPT_COOKIE, erase, write_cookie
 from track360_django.attribution.landing import TIME_FIELD, capture, has_parameter, is_document, landing_of
 from track360_django.attribution.request_fields import HEADER, names_of_fields, says_own_page, texts_of, watch
 from track360_django.attribution.request_touches import Held, Touches, carry, current, of, serving
-from track360_django.attribution.state import (
-    SALT,
-    SCRIPT_COOKIE,
-    SESSION_KEY,
-    erase,
-    may_remember,
-    parse_state,
-    reads_session,
-    write_cookie,
-    write_session,
-)
+from track360_django.attribution.session import SESSION_KEY, reads_session, write_session
+from track360_django.attribution.state import parse_state
 from track360_django.attribution.touch import Landing, Memory, Touch
 from track360_django.conf import CARRY_PARAM
 

@@ -11,8 +11,10 @@ from asgiref.sync import sync_to_async
 
 from track360_django import conf
 from track360_django.attribution import carry_token, request_fields
+from track360_django.attribution.cookie import read_cookie
 from track360_django.attribution.landing import TIME_FIELD, landing_in, landing_in_header, landing_of
-from track360_django.attribution.state import parse_state, read_cookie, reads_session, session_key, window_of
+from track360_django.attribution.session import reads_session, session_key
+from track360_django.attribution.state import parse_state, window_of
 from track360_django.attribution.touch import EXPIRED, Landing, Memory, Touch
 
 if TYPE_CHECKING:
