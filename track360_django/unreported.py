@@ -12,7 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import DateTimeField, QuerySet
 from django.utils import timezone
 
-from track360_django import brands, conf
+from track360_django import conf
+from track360_django.customers import brands
 from track360_django.declarations import ledger
 from track360_django.outbox import aliases
 from track360_django.users.eligibility import why_not_customers

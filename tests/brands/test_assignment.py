@@ -20,7 +20,6 @@ from track360_django import (
     activities,
     attribution,
     belonging,
-    brands,
     conf,
     customers,
     daily,
@@ -31,6 +30,7 @@ from track360_django import (
 )
 from track360_django.attribution import request_touches
 from track360_django.conf import BrandError
+from track360_django.customers import brands
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer

@@ -1,8 +1,7 @@
 """Reporting customers: one row a customer, written in the caller's transaction, delivered after its commit."""
 
-from track360_django.customers.building import id_of
-from track360_django.customers.completing import PLACEHOLDER
-from track360_django.customers.finding import (
+from track360_django.customers.bulk import OnError, Registration, Reported, preview_many, report_many
+from track360_django.customers.lookup import (
     FIND_BATCH,
     exist,
     find,
@@ -12,8 +11,9 @@ from track360_django.customers.finding import (
     placeholders,
     release_reported,
 )
-from track360_django.customers.many import OnError, Registration, Reported, preview_many, report_many
+from track360_django.customers.merge import PLACEHOLDER
 from track360_django.customers.reporting import hold, hold_unserved, report, tell_unattributed, update
+from track360_django.customers.row import id_of
 
 __all__ = [
     "FIND_BATCH",

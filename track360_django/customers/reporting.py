@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, router, transaction
 
-from track360_django import attribution, brands
+from track360_django import attribution
 from track360_django.api.payloads import FieldValue
 from track360_django.attribution import Touches
-from track360_django.customers.building import build, id_of, wire_fields
-from track360_django.customers.completing import PLACEHOLDER, complete, lock, missing_of
+from track360_django.customers import brands
+from track360_django.customers.merge import PLACEHOLDER, complete, lock, missing_of
+from track360_django.customers.row import build, id_of, wire_fields
 from track360_django.db.clock import from_now
 from track360_django.models import Customer, Status
 from track360_django.outbox import wakeup

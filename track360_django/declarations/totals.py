@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import brands, conf, customers
+from track360_django import conf, customers
 from track360_django.api import payloads
 from track360_django.api.payloads import FieldValue
 from track360_django.conf import BrandError
+from track360_django.customers import brands
 from track360_django.declarations.daily import DailyActivity
 from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError

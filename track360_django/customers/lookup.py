@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 from django.db.models import Model
 
 from track360_django import conf
-from track360_django.customers.building import build, id_of
-from track360_django.customers.completing import PLACEHOLDER
+from track360_django.customers.merge import PLACEHOLDER
+from track360_django.customers.row import build, id_of
 from track360_django.models import Customer, Status
 from track360_django.outbox import aliases
 from track360_django.outbox.customers import add_customer, add_customers, read_customer, release_customer

@@ -13,9 +13,9 @@ from django.db import router, transaction
 
 from track360_django import conf
 from track360_django.api.payloads import FieldValue
-from track360_django.customers.building import build
-from track360_django.customers.completing import complete, has_news, missing_of
-from track360_django.customers.finding import find_many, known_among
+from track360_django.customers.lookup import find_many, known_among
+from track360_django.customers.merge import complete, has_news, missing_of
+from track360_django.customers.row import build
 from track360_django.exceptions import PayloadError
 from track360_django.models import Customer, Status
 from track360_django.outbox import wakeup
