@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 from django.db.models import Max, Min
 
 from track360_django import conf
+from track360_django.activities.declarations import reversals
 from track360_django.api import payloads, products
 from track360_django.api.payloads import ACTIVITY_FIELDS
-from track360_django.declarations import reversals
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 from track360_django.outbox.body import product_shape

@@ -17,13 +17,16 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections, router
 from django.db.models import Exists, Model, OuterRef
 
-from track360_django import activities, balance, drafts
+from track360_django import activities, balance
+from track360_django.activities import draft as drafts
+from track360_django.activities.declarations import ledger, reversals
+from track360_django.activities.declarations import rows as writing
+from track360_django.activities.declarations.ledger import Entry
+from track360_django.activities.declarations.model_activity import ModelActivity
+from track360_django.activities.declarations.stored_values import all_rows
 from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db.lookups import is_one_of
-from track360_django.declarations import columns, ledger, reversals, writing
-from track360_django.declarations.ledger import Entry
-from track360_django.declarations.model import ModelActivity
 from track360_django.models import Activity, Status
 from track360_django.outbox import aliases
 
@@ -201,7 +204,7 @@ class Search:
         ]
         if not twins or not others:
             return {source_pk for source_pk, _ in others}
-        rows = columns.all_rows(self.declaration.model, self.alias)
+        rows = all_rows(self.declaration.model, self.alias)
         there = {str(row.pk): row for row in rows.filter(pk__in=[source_pk for source_pk, _ in others])}
         return {
             source_pk
@@ -217,7 +220,7 @@ class Search:
         if declaration.when is None:
             return
         due = declaration.due_rows(self.alias).filter(pk=OuterRef("pk"))
-        others = columns.all_rows(declaration.model, self.alias).filter(~Exists(due))
+        others = all_rows(declaration.model, self.alias).filter(~Exists(due))
         for page in ledger.pages(declaration, others, since=self.since, until=self.until, is_reversed=True):
             for row in reversals.reported_among(declaration, page, self._using):
                 reported = self._asked(lambda row=row: reversals.find_reported(declaration, row, self._using))  # type: ignore[misc]

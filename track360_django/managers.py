@@ -14,11 +14,13 @@ from django.db import transaction
 from django.db.models import Manager, Model, QuerySet
 
 from track360_django import conf
-from track360_django.declarations import columns, declarations_of, ledger, reversals, writing
+from track360_django.activities.declarations import declarations_of, ledger, reversals
+from track360_django.activities.declarations import rows as writing
+from track360_django.activities.declarations.stored_values import all_rows
 from track360_django.outbox import aliases
 
 if TYPE_CHECKING:
-    from track360_django.declarations import ModelActivity
+    from track360_django.activities.declarations import ModelActivity
 
 M = TypeVar("M", bound=Model)
 
@@ -94,9 +96,7 @@ def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> 
         declaration.write_many(due, using, is_strict=True)
     if declaration.on_reverse is not None:
         known = {row.pk for row in due}
-        others = columns.all_rows(declaration.model, alias).filter(
-            pk__in=[pk for pk in pks if pk not in known]
-        )
+        others = all_rows(declaration.model, alias).filter(pk__in=[pk for pk in pks if pk not in known])
         rest = list(ledger.related(declaration, others))
         for using in {aliases.of(row) for row in rest}:
             for row in reversals.reported_among(declaration, rest, using):

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from track360_django import activities, balance, conf, daily, signup, unreported
+from track360_django.activities.declarations import ledger
+from track360_django.activities.declarations.daily_activity import last_day_over
 from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db import clock
-from track360_django.declarations import ledger
-from track360_django.declarations.daily import last_day_over
 from track360_django.gaps import Gap, Search, names_of
 from track360_django.outbox import aliases
 from track360_django.unreported import Unreported

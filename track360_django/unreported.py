@@ -13,8 +13,8 @@ from django.db.models import DateTimeField, QuerySet
 from django.utils import timezone
 
 from track360_django import conf
+from track360_django.activities.declarations import ledger
 from track360_django.customers import brands
-from track360_django.declarations import ledger
 from track360_django.outbox import aliases
 from track360_django.users.eligibility import why_not_customers
 from track360_django.users.lookup import all_users

@@ -19,7 +19,8 @@ from pytest_django import Settings as HostSettings
 
 from example_project.cashier.models import Account, Deposit
 from tests.configuration import configure
-from track360_django import activities, delivery, drafts, products
+from track360_django import activities, delivery, products
+from track360_django.activities import draft as drafts
 from track360_django.api.payloads import Record
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity

@@ -16,22 +16,12 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.houses import Houses, host_of, open_houses
 from tests.ledger.models import Payment
-from track360_django import (
-    activities,
-    attribution,
-    belonging,
-    conf,
-    customers,
-    daily,
-    delivery,
-    signals,
-    signup,
-    status,
-)
+from track360_django import activities, attribution, conf, customers, daily, delivery, signals, signup, status
+from track360_django.activities import brand as belonging
+from track360_django.activities.draft import Draft
 from track360_django.attribution import request_touches
 from track360_django.conf import BrandError
 from track360_django.customers import brands
-from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer
 

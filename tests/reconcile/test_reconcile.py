@@ -21,7 +21,7 @@ from pytest_django import Settings as HostSettings
 from tests.configuration import configure
 from tests.ledger.models import Payment
 from track360_django import activities, balance, customers, delivery, reconcile, tasks, unreported
-from track360_django.declarations import writing
+from track360_django.activities.declarations import rows as writing
 from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer
 from track360_django.signals import customer_signed_up

@@ -11,11 +11,11 @@ from django.core.exceptions import FieldError
 from django.db.models import Q
 
 from track360_django import activities, conf
+from track360_django.activities.declarations import ledger, reversals
 from track360_django.api import payloads
 from track360_django.checks.messages import mistake
 from track360_django.daily.doubling import names_per_event
 from track360_django.db.paths import find_missing
-from track360_django.declarations import ledger, reversals
 
 
 def check_declarations(**_: Any) -> list[CheckMessage]:

@@ -12,12 +12,12 @@ from datetime import date
 
 from django.core.exceptions import ImproperlyConfigured
 
+from track360_django.activities.declarations import DailyActivity, daily_declarations
 from track360_django.api import payloads
 from track360_django.daily.compilation import Compilation, DayReport
+from track360_django.daily.totals import Total, add_up
 from track360_django.daily.writer import Preview, Show, Writer
 from track360_django.db import clock
-from track360_django.declarations import DailyActivity, daily_declarations
-from track360_django.declarations.totals import Total, add_up
 from track360_django.outbox import aliases
 
 __all__ = ["DayReport", "Show", "Total", "compile_day", "report_day", "report_days", "report_windows"]

@@ -11,16 +11,17 @@ from typing import Any
 
 from django.db import transaction
 
-from track360_django import conf, drafts
+from track360_django import conf
+from track360_django.activities import draft as drafts
+from track360_django.activities.declarations import DailyActivity, daily_declarations
 from track360_django.api import payloads
 from track360_django.daily import regrouping, restating
 from track360_django.daily.doubling import names_per_event
 from track360_django.daily.regrouping import Regrouping
+from track360_django.daily.totals import Total, add_up
 from track360_django.daily.writer import BUSY, CHANGED, CHUNK, FLAGGED, Key, Wanted, Writer
 from track360_django.db import clock
 from track360_django.db.lookups import is_behind
-from track360_django.declarations import DailyActivity, daily_declarations
-from track360_django.declarations.totals import Total, add_up
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 

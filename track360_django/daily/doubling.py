@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from track360_django.declarations import declarations, reversals
+from track360_django.activities.declarations import declarations, reversals
 
 
 def names_per_event() -> frozenset[str]:

@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 
-from track360_django import customers, drafts, records
+from track360_django import customers
+from track360_django.activities import draft as drafts
+from track360_django.activities import store
 from track360_django.models import Activity, Customer
 from track360_django.outbox import alerts, wakeup
 from track360_django.outbox.activities import (
@@ -90,8 +92,8 @@ class Writer:
 
     def correct(self, stored: Activity, corrected: Activity) -> str:
         """Correct a record that says something else now, as `CORRECTIONS` says; return what became of it."""
-        records.compare(stored, corrected, is_time_given=True, using=self.using)
-        now = records.find(corrected, self.using)
+        store.compare(stored, corrected, is_time_given=True, using=self.using)
+        now = store.find(corrected, self.using)
         if now is not None and now.body == corrected.body:
             return CHANGED
         if now is None or now.version != stored.version or now.changed_at is None:

@@ -16,7 +16,7 @@ from django.db.models.functions import Lower
 
 from example_project.accounts.models import Profile
 from example_project.cashier.models import Account, Deposit
-from track360_django.conditions import holds
+from track360_django.activities.declarations.conditions import holds
 from track360_django.models import Customer
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.db import InterfaceError, OperationalError
 
 from track360_django import activities, conf
-from track360_django.declarations import ModelActivity, ledger
+from track360_django.activities.declarations import ModelActivity, ledger
 from track360_django.management.track360 import meter
 from track360_django.management.track360.backfilling.rows import Rows
 from track360_django.management.track360.backfilling.users import Users

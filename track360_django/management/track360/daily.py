@@ -10,10 +10,10 @@ from typing import Any, Final
 from django.core.management.base import CommandError, OutputWrapper
 
 from track360_django import daily
+from track360_django.activities.declarations import DailyActivity, daily_declarations
+from track360_django.activities.declarations.daily_activity import last_day_over
 from track360_django.daily import DayReport
 from track360_django.db import clock
-from track360_django.declarations import DailyActivity, daily_declarations
-from track360_django.declarations.daily import last_day_over
 from track360_django.management.track360 import moments
 from track360_django.outbox import aliases
 

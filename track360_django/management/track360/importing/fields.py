@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from track360_django import conf, customers
+from track360_django.activities.draft import Draft
 from track360_django.api import payloads
 from track360_django.customers import Registration
-from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 
 # Where an imported activity came from. No row of the host stands behind it, so it has no key; it has a source, so that

@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from django.db import router, transaction
 
-from track360_django import conf, customers, drafts, records
+from track360_django import conf, customers
+from track360_django.activities import draft as drafts
+from track360_django.activities import store
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
@@ -100,8 +102,8 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
         for each in built:
             drafts.attach(each.activity, owners[each.customer_id])
         # The first of several lines with the same id, unless it is there already; the others are compared.
-        stored = records.stored_like([each.activity for each in built], using)
-        firsts = {records.key_of(each.activity): each for each in reversed(built)}
+        stored = store.stored_like([each.activity for each in built], using)
+        firsts = {store.key_of(each.activity): each for each in reversed(built)}
         news = [each for key, each in firsts.items() if key not in stored][::-1]
         add_activities([each.activity for each in news], using=using)
         wakeup.after_commit(using=using)
@@ -126,9 +128,9 @@ def preview_activities(
         _refuse(outcome, firsts[row.customer_id], error)
 
     shown = list(newcomers.of(sorted(firsts), brand, using=using, refuse=refuse))
-    stored = records.stored_like([each.activity for each in built], using)
+    stored = store.stored_like([each.activity for each in built], using)
     for each in built:
-        before = stored.get(records.key_of(each.activity))
+        before = stored.get(store.key_of(each.activity))
         if before is None:
             outcome.counts.new += 1
         elif _is_known(before, each):
@@ -140,7 +142,7 @@ def preview_activities(
             _refuse_other(outcome, each.entry)
             continue
         shown.append(each.activity.body)
-        stored[records.key_of(each.activity)] = each.activity
+        stored[store.key_of(each.activity)] = each.activity
     return outcome, shown
 
 
@@ -159,11 +161,11 @@ def _compare(
 ) -> None:
     """Deal with those that were written down before, in another batch or further up in this one."""
     for each in built:
-        before = stored.pop(records.key_of(each.activity), None) or records.read(each.activity, using)
+        before = stored.pop(store.key_of(each.activity), None) or store.read(each.activity, using)
         if _is_known(before, each):
             outcome.counts.unchanged += 1
         elif _is_agreed(before, each.activity):
-            records.compare_latest(before, each.activity, is_time_given=each.is_dated, using=using)
+            store.compare_latest(before, each.activity, is_time_given=each.is_dated, using=using)
             outcome.counts.changed += 1
         else:
             # Never overwritten, sent or not: the line may be another activity, and then the first would be lost.
@@ -173,7 +175,7 @@ def _compare(
 
 
 def _is_known(before: Activity, each: _Built) -> bool:
-    return not _is_quarantined(before) and records.says_the_same(
+    return not _is_quarantined(before) and store.says_the_same(
         before, each.activity, is_time_given=each.is_dated
     )
 

@@ -1,13 +1,19 @@
 """Declarations: what an app's `track360.py` says of its models, and how their rows become activities."""
 
-from track360_django.declarations.daily import (
+from track360_django.activities.declarations.daily_activity import (
     DailyActivity,
     daily_declarations,
     register_daily,
     unregister_daily,
 )
-from track360_django.declarations.model import ModelActivity
-from track360_django.declarations.registry import declarations, declarations_of, mend, register, unregister
+from track360_django.activities.declarations.model_activity import ModelActivity
+from track360_django.activities.declarations.registry import (
+    declarations,
+    declarations_of,
+    mend,
+    register,
+    unregister,
+)
 
 __all__ = [
     "DailyActivity",

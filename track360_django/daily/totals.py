@@ -12,12 +12,12 @@ from typing import Any, Final
 from django.core.exceptions import ImproperlyConfigured
 
 from track360_django import conf, customers
+from track360_django.activities.declarations.daily_activity import DailyActivity
+from track360_django.activities.draft import Draft
 from track360_django.api import payloads
 from track360_django.api.payloads import FieldValue
 from track360_django.conf import BrandError
 from track360_django.customers import brands
-from track360_django.declarations.daily import DailyActivity
-from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 
 # How many rows of the host are looked at together.

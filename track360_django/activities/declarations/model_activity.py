@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db.models import Model
 
-from track360_django import records
-from track360_django.declarations import ledger, writing
-from track360_django.declarations.reading import Declaration
-from track360_django.declarations.writing import Written
+from track360_django.activities import store
+from track360_django.activities.declarations import ledger
+from track360_django.activities.declarations import rows as writing
+from track360_django.activities.declarations.declaration import Declaration
+from track360_django.activities.declarations.rows import Written
 from track360_django.models import Activity
 from track360_django.outbox import aliases
 
@@ -66,7 +67,7 @@ class ModelActivity(Declaration):
         if not self.is_due(row):
             return None
         using = aliases.of(row)
-        return records.read(writing.write(self, row, using), using)
+        return store.read(writing.write(self, row, using), using)
 
     def write_many(self, rows: Iterable[Model], using: str, *, is_strict: bool = False) -> Written:
         """

@@ -41,7 +41,7 @@ class Draft:
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
     source: str = ""
     source_pk: str = ""
-    # As the host named it; None: see `belonging`.
+    # As the host named it; None: see `brand`.
     brand: str | None = None
 
 

@@ -19,11 +19,12 @@ from typing import Any, Final
 from django.db.models import Model
 from django.utils import timezone
 
-from track360_django import conf, drafts
+from track360_django import conf
+from track360_django.activities import draft as drafts
+from track360_django.activities.declarations.declaration import Declaration
+from track360_django.activities.declarations.ledger import column_of
 from track360_django.api import payloads
 from track360_django.db.lookups import is_one_of
-from track360_django.declarations.ledger import column_of
-from track360_django.declarations.reading import Declaration
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
 

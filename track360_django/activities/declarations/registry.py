@@ -9,10 +9,11 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save
 
 from track360_django import conf
-from track360_django.declarations import reversals, writing
-from track360_django.declarations.columns import as_saved
-from track360_django.declarations.daily import daily_declarations
-from track360_django.declarations.model import ModelActivity
+from track360_django.activities.declarations import reversals
+from track360_django.activities.declarations import rows as writing
+from track360_django.activities.declarations.daily_activity import daily_declarations
+from track360_django.activities.declarations.model_activity import ModelActivity
+from track360_django.activities.declarations.stored_values import as_saved
 from track360_django.models import Activity
 from track360_django.outbox import aliases
 from track360_django.outbox.activities import explain_quarantined

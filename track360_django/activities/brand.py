@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from track360_django import conf, drafts
+from track360_django import conf
+from track360_django.activities import draft as drafts
+from track360_django.activities.draft import Draft
 from track360_django.conf import BrandError
 from track360_django.customers import brands
 from track360_django.db.lookups import is_one_of
-from track360_django.drafts import Draft
 from track360_django.models import Activity
 
 

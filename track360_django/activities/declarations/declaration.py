@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from django.db.models import Model, Q, QuerySet
 
-from track360_django import conditions
+from track360_django.activities.declarations import conditions
+from track360_django.activities.declarations.stored_values import all_rows, as_stored
+from track360_django.activities.draft import Draft
 from track360_django.db.paths import PathOrFunction, follow
-from track360_django.declarations.columns import all_rows, as_stored
-from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.outbox import aliases
 

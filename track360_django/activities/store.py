@@ -11,11 +11,13 @@ from typing import NamedTuple
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from track360_django import belonging, conf, customers, drafts
-from track360_django.belonging import Place
+from track360_django import conf, customers
+from track360_django.activities import brand as belonging
+from track360_django.activities import draft as drafts
+from track360_django.activities.brand import Place
+from track360_django.activities.draft import Draft
 from track360_django.conf import BrandError
 from track360_django.db.lookups import is_one_of
-from track360_django.drafts import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 from track360_django.outbox import dead_letters, wakeup

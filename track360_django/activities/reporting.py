@@ -1,8 +1,4 @@
-"""
-Reporting activities: deposits, withdrawals, bets, GGR, NGR, any KPI that was agreed with Track360.
-
-Models are declared in an app's `track360.py` (discovered like `admin.py`); everything else calls `report`.
-"""
+"""The host reports activities by a call: one, or many at once."""
 
 from __future__ import annotations
 
@@ -14,38 +10,16 @@ from typing import Any, Final
 from django.db import router, transaction
 from django.db.models import QuerySet
 
-from track360_django import drafts, records
-from track360_django.api.payloads import FieldValue, Moment, Number
-from track360_django.declarations import (
-    DailyActivity,
-    ModelActivity,
-    daily_declarations,
-    declarations,
+from track360_django.activities import draft as drafts
+from track360_django.activities import store
+from track360_django.activities.declarations import (
     mend,
-    register,
-    register_daily,
-    unregister,
-    unregister_daily,
 )
-from track360_django.drafts import Draft
+from track360_django.activities.draft import Draft
+from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 from track360_django.outbox import dead_letters, wakeup
-
-__all__ = [
-    "DailyActivity",
-    "ModelActivity",
-    "Requeued",
-    "daily_declarations",
-    "declarations",
-    "register",
-    "register_daily",
-    "report",
-    "report_many",
-    "requeue",
-    "unregister",
-    "unregister_daily",
-]
 
 MANY: Final = 1000
 
@@ -102,12 +76,12 @@ def report(  # noqa: PLR0913  the guide's fields, all named
         brand=brand,
     )
     using = router.db_for_write(Activity)
-    wanted, is_news = records.write(draft, using)
-    stored = records.read(wanted, using)
+    wanted, is_news = store.write(draft, using)
+    stored = store.read(wanted, using)
     if is_news:
         return stored
-    records.compare_latest(stored, wanted, is_time_given=createtime is not None, using=using)
-    return records.read(wanted, using)
+    store.compare_latest(stored, wanted, is_time_given=createtime is not None, using=using)
+    return store.read(wanted, using)
 
 
 OnError = Callable[[Mapping[str, Any], PayloadError], None]
@@ -153,7 +127,7 @@ def _report_chunk(
     with transaction.atomic(using=using):
         usual = {} if brand is None else {"brand": brand}
         wanted = [drafts.draft_of({**usual, **row}) for row in chunk]
-        records.write_many(wanted, using, refuse=refuse)
+        store.write_many(wanted, using, refuse=refuse)
 
 
 @dataclass(frozen=True, kw_only=True)

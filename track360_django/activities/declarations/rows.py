@@ -12,10 +12,12 @@ from django.core.exceptions import ValidationError
 from django.db import connections, transaction
 from django.db.models import Model
 
-from track360_django import belonging, drafts, records
-from track360_django.declarations import reversals
-from track360_django.declarations.reading import Declaration
-from track360_django.drafts import Draft
+from track360_django.activities import brand as belonging
+from track360_django.activities import draft as drafts
+from track360_django.activities import store
+from track360_django.activities.declarations import reversals
+from track360_django.activities.declarations.declaration import Declaration
+from track360_django.activities.draft import Draft
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 from track360_django.outbox import alerts, aliases
@@ -77,7 +79,7 @@ def reverse_record(declaration: Declaration, reported: Activity, row: Model | No
     if told is not None:
         replace_quarantined(told.pk, reversal, using=using)
         return reversal
-    return records.write_built(reversal, using)
+    return store.write_built(reversal, using)
 
 
 def _quarantine_reversal(
@@ -136,14 +138,14 @@ def _write(
     draft: Draft | None = None
     try:
         draft = make()
-        wanted, is_news = records.write(draft, using)
+        wanted, is_news = store.write(draft, using)
         if is_news:
             return wanted
-        stored = records.read(wanted, using)
-        records.refuse_taken(stored, wanted)
+        stored = store.read(wanted, using)
+        store.refuse_taken(stored, wanted)
     except PayloadError as error:
         return _quarantine(declaration, row, named, error, using, draft)
-    records.compare_latest(stored, wanted, is_time_given=draft.createtime is not None, using=using)
+    store.compare_latest(stored, wanted, is_time_given=draft.createtime is not None, using=using)
     return stored
 
 
@@ -176,7 +178,7 @@ def _write_chunk(declaration: Declaration, chunk: list[Model], using: str, *, is
         refused.append(_Refused(row, _as_refusal(error), draft))
 
     with transaction.atomic(using=using):
-        added = records.write_many(
+        added = store.write_many(
             [draft for _, draft in readable],
             using,
             refuse=refuse,
@@ -253,10 +255,10 @@ def _dead(eventname: str, eventid: str, error: PayloadError) -> Activity:
 
 
 def _keep(dead: Activity, error: PayloadError, using: str) -> Activity:
-    stored = records.find(dead, using)
-    if stored is not None and not records.is_of_one_row(stored, dead):
+    stored = store.find(dead, using)
+    if stored is not None and not store.is_of_one_row(stored, dead):
         dead.eventid = f"{dead.source}-{dead.source_pk}"
-        stored = records.find(dead, using)
+        stored = store.find(dead, using)
     if stored is None:
         add_activities([dead], using=using)
         alerts.record_dead(
@@ -299,8 +301,8 @@ def _read_again(declaration: Declaration, quarantined: Activity, using: str) -> 
             if is_reversal(declaration, quarantined):
                 return _reversal_again(declaration, row, quarantined, using)
             _refuse_not_due(declaration, row, quarantined, is_wanted=True)
-            wanted = records.write_down(declaration.draft_of(row), using)
-            records.refuse_taken(records.find(wanted, using), wanted)
+            wanted = store.write_down(declaration.draft_of(row), using)
+            store.refuse_taken(store.find(wanted, using), wanted)
             return wanted
     except PayloadError:
         raise

@@ -12,8 +12,8 @@ from django.db.models import DateField, DateTimeField, Field, Model, Q, QuerySet
 from django.utils import timezone
 
 from track360_django import conf
+from track360_django.activities.declarations.declaration import Declaration
 from track360_django.db.paths import with_relations
-from track360_django.declarations.reading import Declaration
 from track360_django.outbox import aliases
 
 PAGE: Final = 1000

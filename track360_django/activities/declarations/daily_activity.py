@@ -8,7 +8,8 @@ from typing import Any, ClassVar, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
-from track360_django import conf, drafts
+from track360_django import conf
+from track360_django.activities import draft as drafts
 
 D = TypeVar("D", bound=type["DailyActivity"])
 
