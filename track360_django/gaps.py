@@ -18,11 +18,11 @@ from django.db import DatabaseError, connections, router
 from django.db.models import Exists, Model, OuterRef
 
 from track360_django import activities, balance
-from track360_django.activities import draft as drafts
+from track360_django.activities import event_id
 from track360_django.activities.declarations import ledger, reversals
-from track360_django.activities.declarations import rows as writing
 from track360_django.activities.declarations.ledger import Entry
 from track360_django.activities.declarations.model_activity import ModelActivity
+from track360_django.activities.declarations.rows import ROWS_AT_ONCE, reverse_locked, reverse_record
 from track360_django.activities.declarations.stored_values import all_rows
 from track360_django.api.redaction import where
 from track360_django.balance import Balance
@@ -107,7 +107,7 @@ class Search:
 
     def _compare(self, page: Sequence[Entry]) -> None:
         self.gap.rows += len(page)
-        known = self._records_of([drafts.shorten(entry.eventid) for entry in page])
+        known = self._records_of([event_id.shorten(entry.eventid) for entry in page])
         found = {entry.pk: self._record_of(entry, known) for entry in page}
         self._missing += [pk for pk, record in found.items() if record is None]
         self.gap.unreadable += sum(bool(entry.error) for entry in page)
@@ -145,7 +145,7 @@ class Search:
     def _record_of(self, entry: Entry, known: dict[str, list[_Record]]) -> _Record | None:
         """Return a row's record: of this KPI, and of this row, or of none as an explicit report's."""
         own = (self.gap.model, str(entry.pk))
-        for record in known.get(drafts.shorten(entry.eventid), ()):
+        for record in known.get(event_id.shorten(entry.eventid), ()):
             is_own = not record["source_pk"] or (record["source"], record["source_pk"]) == own
             if is_own and record["eventname"] == self.declaration.eventname:
                 return record
@@ -175,9 +175,9 @@ class Search:
         if self.is_dry_run:
             return
         rows = ledger.related(self.declaration, self.declaration.due_rows(self.alias))
-        for start in range(0, len(pks), writing.MANY):
+        for start in range(0, len(pks), ROWS_AT_ONCE):
             # Read again: only what is due by now.
-            chunk = list(rows.filter(pk__in=pks[start : start + writing.MANY]))
+            chunk = list(rows.filter(pk__in=pks[start : start + ROWS_AT_ONCE]))
             written = self.declaration.write_many(chunk, self._using)
             self.gap.reported += written.added
             self.gap.refused += written.refused
@@ -227,7 +227,7 @@ class Search:
                 if isinstance(reported, Activity):
                     self._reverse(
                         reported,
-                        lambda row=row: writing.reverse_locked(  # type: ignore[misc]
+                        lambda row=row: reverse_locked(  # type: ignore[misc]
                             declaration, declaration.pk_of(row), self.alias, self._using
                         ),
                     )
@@ -243,7 +243,7 @@ class Search:
                 if record.source_pk not in there:
                     self._reverse(
                         record,
-                        lambda record=record: writing.reverse_record(  # type: ignore[misc]
+                        lambda record=record: reverse_record(  # type: ignore[misc]
                             self.declaration, record, None, self._using
                         ),
                     )
@@ -295,7 +295,7 @@ class Search:
 def _makes(twin: ModelActivity, row: Any, eventid: str) -> bool:
     """Tell whether another declaration gives a row this event id."""
     try:
-        return row is not None and drafts.shorten(twin.id_of(row)) == eventid
+        return row is not None and event_id.shorten(twin.id_of(row)) == eventid
     except Exception:  # noqa: BLE001  the host's declaration may raise anything
         return False
 

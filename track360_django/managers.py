@@ -15,7 +15,7 @@ from django.db.models import Manager, Model, QuerySet
 
 from track360_django import conf
 from track360_django.activities.declarations import declarations_of, ledger, reversals
-from track360_django.activities.declarations import rows as writing
+from track360_django.activities.declarations.rows import reverse_locked
 from track360_django.activities.declarations.stored_values import all_rows
 from track360_django.outbox import aliases
 
@@ -100,7 +100,7 @@ def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> 
         rest = list(ledger.related(declaration, others))
         for using in {aliases.of(row) for row in rest}:
             for row in reversals.reported_among(declaration, rest, using):
-                writing.reverse_locked(declaration, declaration.pk_of(row), alias, using)
+                reverse_locked(declaration, declaration.pk_of(row), alias, using)
 
 
 class ReportingManager(Manager.from_queryset(ReportingQuerySet)):  # type: ignore[misc]  # a class made when asked for

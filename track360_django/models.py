@@ -6,7 +6,7 @@ State and its invariants only. `outbox` is the only writer of delivery state; no
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from django.db import models
 from django.db.models import Q
@@ -106,6 +106,9 @@ class Customer(Delivery):
         return self.customer_id
 
 
+# Brand, event name, event id.
+ActivityKey: TypeAlias = tuple[str, str, str]
+
 # Note [Lean activities]
 # Settling writes each index of the row anew, so each one costs every activity that is delivered: there are no more than
 # deliver and prune need. What belongs to a customer is found by an index while it waits; afterwards only people ask.
@@ -170,6 +173,11 @@ class Activity(Delivery):
 
     def __str__(self) -> str:
         return f"{self.eventname} {self.eventid}"
+
+    @property
+    def key(self) -> ActivityKey:
+        """What tells the activity apart from all others: brand, event name, event id, as the unique constraint says."""
+        return self.brand, self.eventname, self.eventid
 
 
 class Lane(models.Model):

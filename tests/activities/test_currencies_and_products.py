@@ -20,7 +20,7 @@ from pytest_django import Settings as HostSettings
 from example_project.cashier.models import Account, Deposit
 from tests.configuration import configure
 from track360_django import activities, delivery, products
-from track360_django.activities import draft as drafts
+from track360_django.activities.draft import MAX_WARNED, _warn_of_name
 from track360_django.api.payloads import Record
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity
@@ -409,7 +409,7 @@ def test_names_that_were_told_are_bounded(caplog: pytest.LogCaptureFixture) -> N
     """A host that makes names up without end fills no memory."""
     caplog.set_level(logging.ERROR)
 
-    for number in range(drafts.MAX_WARNED + 10):
-        drafts._warn_of_name(f"made-up-{number}", ("bounded",))
+    for number in range(MAX_WARNED + 10):
+        _warn_of_name(f"made-up-{number}", ("bounded",))
 
-    assert drafts._warn_of_name.cache_info().currsize == drafts.MAX_WARNED
+    assert _warn_of_name.cache_info().currsize == MAX_WARNED

@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.houses import Houses, host_of, open_houses
 from tests.ledger.models import Payment
 from track360_django import activities, attribution, conf, customers, daily, delivery, signals, signup, status
-from track360_django.activities import brand as belonging
+from track360_django.activities.brand import places_of
 from track360_django.activities.draft import Draft
 from track360_django.attribution import request_touches
 from track360_django.conf import BrandError
@@ -765,7 +765,7 @@ def test_host_without_brands_costs_no_query_and_asks_nobody(alex: User, settings
     ]
 
     with CaptureQueriesContext(connection) as queries:
-        places = belonging.of_many(drafts, "default")
+        places = places_of(drafts, "default")
         assert brands.of(alex, "default") == "default"
 
     assert {place.brand for place in places} == {"default"}
@@ -789,7 +789,7 @@ def test_thousand_rows_cost_a_few_queries() -> None:
     ]
 
     with CaptureQueriesContext(connection) as queries:
-        places = belonging.of_many(drafts, "default")
+        places = places_of(drafts, "default")
 
     assert [place.brand for place in places[:600]] == [conf.brands()[number % 3] for number in range(600)]
     assert [place.brand for place in places[600:]] == [conf.brands()[number % 3] for number in range(400)]

@@ -21,7 +21,7 @@ from pytest_django import Settings as HostSettings
 from tests.configuration import configure
 from tests.ledger.models import Payment
 from track360_django import activities, balance, customers, delivery, reconcile, tasks, unreported
-from track360_django.activities.declarations import rows as writing
+from track360_django.activities.declarations.rows import reverse_locked
 from track360_django.models import Activity, Customer
 from track360_django.sandbox.server import SandboxServer
 from track360_django.signals import customer_signed_up
@@ -271,7 +271,7 @@ def test_row_that_was_paid_meanwhile_is_not_reversed(declare: Declare) -> None:
     row = Payment.objects.create(player="c-1", amount=Decimal(7), status="paid")
     (declaration,) = (each for each in activities.declarations() if each.model is Payment)
 
-    assert writing.reverse_locked(declaration, row.pk, connection.alias, connection.alias) is None
+    assert reverse_locked(declaration, row.pk, connection.alias, connection.alias) is None
 
     assert Activity.objects.count() == 1
 

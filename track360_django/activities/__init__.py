@@ -4,6 +4,7 @@ Reporting activities: deposits, withdrawals, bets, GGR, NGR, any KPI that was ag
 Models are declared in an app's `track360.py` (discovered like `admin.py`); everything else calls `report`.
 """
 
+from track360_django.activities.dead_letters import Requeued, requeue
 from track360_django.activities.declarations import (
     DailyActivity,
     ModelActivity,
@@ -14,7 +15,7 @@ from track360_django.activities.declarations import (
     unregister,
     unregister_daily,
 )
-from track360_django.activities.reporting import Requeued, report, report_many, requeue
+from track360_django.activities.reporting import report, report_many
 
 __all__ = [
     "DailyActivity",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from track360_django import conf
-from track360_django.activities import draft as drafts
+from track360_django.activities import event_id
 from track360_django.activities.draft import Draft
 from track360_django.conf import BrandError
 from track360_django.customers import brands
@@ -47,14 +47,14 @@ class _Record(NamedTuple):
     customer_id: str | None
 
 
-def of(draft: Draft, using: str) -> Place:
+def place_of(draft: Draft, using: str) -> Place:
     """Return the brand of one draft; see `of_many`."""
     if (brand := brands.only(draft.customer, draft.brand)) is not None:
         return Place(brand)
-    return of_many([draft], using)[0]
+    return places_of([draft], using)[0]
 
 
-def of_many(wanted: Sequence[Draft], using: str) -> list[Place]:
+def places_of(wanted: Sequence[Draft], using: str) -> list[Place]:
     """Return the brands of some drafts, in their order; in a few queries, and none for a host that names no brands."""
     found = brands.of_many(
         {place: draft.customer for place, draft in enumerate(wanted)},
@@ -67,10 +67,10 @@ def of_many(wanted: Sequence[Draft], using: str) -> list[Place]:
         [draft for place, draft in enumerate(wanted) if draft.source_pk or _is_open(draft, found[place])],
         using,
     )
-    return [_place_of(draft, found[place], known) for place, draft in enumerate(wanted)]
+    return [_judge(draft, found[place], known) for place, draft in enumerate(wanted)]
 
 
-def of_dead(draft: Draft, using: str) -> str:
+def brand_of_dead(draft: Draft, using: str) -> str:
     """Return the brand that a dead record is kept with: as `of`; if nobody can tell, the request's or the first."""
     if not brands.are_named():
         return conf.DEFAULT_BRAND
@@ -88,7 +88,7 @@ def _is_open(draft: Draft, brand: str | BrandError) -> bool:
 
 def _records_like(wanted: Iterable[Draft], using: str) -> dict[str, list[_Record]]:
     """Return the records with the ids of some drafts, whatever their brand, by id."""
-    ids = {drafts.shorten(str(draft.eventid)) for draft in wanted if draft.eventid}
+    ids = {event_id.shorten(str(draft.eventid)) for draft in wanted if draft.eventid}
     storable = [eventid for eventid in ids if brands.is_storable(eventid)]
     found: dict[str, list[_Record]] = defaultdict(list)
     if storable:
@@ -100,7 +100,7 @@ def _records_like(wanted: Iterable[Draft], using: str) -> dict[str, list[_Record
     return found
 
 
-def _place_of(draft: Draft, brand: str | BrandError, known: dict[str, list[_Record]]) -> Place:
+def _judge(draft: Draft, brand: str | BrandError, known: dict[str, list[_Record]]) -> Place:
     own = list(_of_row(draft, known))
     frozen = [record for record in own if record.customer_pk is not None]
     if frozen:
@@ -128,7 +128,7 @@ def _of_row(draft: Draft, known: dict[str, list[_Record]]) -> Iterator[_Record]:
     """Yield the records of the draft's own row."""
     if not draft.source_pk or not draft.eventid:
         return
-    for record in known.get(drafts.shorten(str(draft.eventid)), ()):
+    for record in known.get(event_id.shorten(str(draft.eventid)), ()):
         if (record.eventname, record.source, record.source_pk) == (
             draft.eventname,
             draft.source,
@@ -140,7 +140,7 @@ def _of_row(draft: Draft, known: dict[str, list[_Record]]) -> Iterator[_Record]:
 def _of_call(draft: Draft, known: dict[str, list[_Record]]) -> Iterator[_Record]:
     """Yield the records that were reported before under the draft's id, of the same person."""
     owner: Any = draft.customer
-    for record in known.get(drafts.shorten(str(draft.eventid)), ()):
+    for record in known.get(event_id.shorten(str(draft.eventid)), ()):
         whose = record.user_pk if isinstance(owner, Model) else record.customer_id
         if record.eventname == draft.eventname and whose == str(getattr(owner, "pk", owner)):
             yield record

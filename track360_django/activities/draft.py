@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
 from django.utils import timezone
 
 from track360_django import conf, customers
+from track360_django.activities import event_id
 from track360_django.api import payloads
 from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.exceptions import PayloadError
@@ -22,7 +21,6 @@ from track360_django.outbox.body import before_send, with_product
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENTID: Final = 255
 # Names that a process remembers having warned of.
 MAX_WARNED: Final = 1000
 
@@ -51,7 +49,7 @@ def draft_of(row: Mapping[str, Any]) -> Draft:
     return Draft(**known, fields={name: value for name, value in row.items() if name not in known})
 
 
-def key_of(owner: Any) -> tuple[type, Any]:
+def key_of_owner(owner: Any) -> tuple[type, Any]:
     """Return what tells owners apart without a query."""
     return type(owner), getattr(owner, "pk", owner)
 
@@ -61,7 +59,7 @@ def owners_of(wanted: Iterable[tuple[str, Any]], using: str) -> dict[tuple[str, 
     Return the customers of some owners, each with its brand; those that are known are looked up together, the others
     registered.
     """
-    owners = {(brand, *key_of(owner)): owner for brand, owner in wanted}
+    owners = {(brand, *key_of_owner(owner)): owner for brand, owner in wanted}
     found: dict[tuple[str, type, Any], Customer] = {}
     for brand in dict.fromkeys(key[0] for key in owners):
         of_brand = {key: owner for key, owner in owners.items() if key[0] == brand}
@@ -69,7 +67,7 @@ def owners_of(wanted: Iterable[tuple[str, Any]], using: str) -> dict[tuple[str, 
     return {key: found.get(key) or customers.of(owner, key[0], using=using) for key, owner in owners.items()}
 
 
-def refuse_nobody(owner: Any) -> None:
+def refuse_missing_customer(owner: Any) -> None:
     """
     Refuse an owner who is none.
 
@@ -88,13 +86,21 @@ def attach(activity: Activity, customer: Customer) -> Activity:
     return activity
 
 
-def build(draft: Draft, brand: str, customer_id: str) -> Activity:
+def build_record(draft: Draft, brand: str, customer_id: str) -> Activity:
     """Return an unsaved record with its body fixed, of nobody yet."""
     settings = conf.for_brand(brand)
     product = payloads.product(draft.product)
     record = payloads.ActivityRecord(
         eventname=draft.eventname,
-        eventid=_eventid_of(draft, customer_id, product, settings),
+        eventid=event_id.of_report(
+            eventname=draft.eventname,
+            eventid=draft.eventid,
+            createtime=draft.createtime,
+            customer_id=customer_id,
+            product=product,
+            currency=draft.currency,
+            currencies=settings.CURRENCIES,
+        ),
         customer_id=customer_id,
         createtime=conf.aware(draft.createtime or timezone.now()),
         value=draft.value,
@@ -126,32 +132,3 @@ def _warn_of_name(eventname: str, agreed: tuple[str, ...]) -> None:
         eventname,
         f"; did you mean {close[0]!r}?" if close else "",
     )
-
-
-def _eventid_of(draft: Draft, customer_id: str, product: str | None, settings: conf.Settings) -> str:
-    if draft.eventid:
-        eventid = str(draft.eventid)
-    elif _is_day(draft.createtime):
-        # In capitals, as on the wire: two spellings of a currency are one total.
-        currency = payloads.currency(draft.currency, settings.CURRENCIES)
-        # The day comes second: all totals of one day are then beside each other in the index of ids.
-        parts = (draft.eventname, str(draft.createtime), customer_id, product, currency)
-        eventid = "-".join(str(part) for part in parts if part)
-    else:
-        message = "eventid is missing: give one that stays the same for a retry, such as the transaction's reference."
-        raise PayloadError(message, field="eventid", reason="no_eventid")
-    return shorten(eventid)
-
-
-def shorten(eventid: str, max_characters: int = MAX_EVENTID) -> str:
-    """Return an id that fits; what is cut off still tells it apart."""
-    if len(eventid) <= max_characters:
-        return eventid
-    digest = hashlib.sha256(eventid.encode(errors="surrogatepass")).hexdigest()
-    return f"{eventid[: max_characters - len(digest) - 1]}-{digest}"
-
-
-def _is_day(createtime: Moment | None) -> bool:
-    if isinstance(createtime, str):
-        return " " not in createtime
-    return isinstance(createtime, date) and not isinstance(createtime, datetime)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from django.db import router, transaction
-from django.db.models import QuerySet
 
-from track360_django.activities import draft as drafts
-from track360_django.activities import store
-from track360_django.activities.declarations import (
-    mend,
-)
-from track360_django.activities.draft import Draft
+from track360_django.activities import corrections, lookup, store
+from track360_django.activities.draft import Draft, draft_of
 from track360_django.api.payloads import FieldValue, Moment, Number
 from track360_django.exceptions import PayloadError
-from track360_django.models import Activity, Status
-from track360_django.outbox import dead_letters, wakeup
+from track360_django.models import Activity
 
 MANY: Final = 1000
 
@@ -77,11 +70,11 @@ def report(  # noqa: PLR0913  the guide's fields, all named
     )
     using = router.db_for_write(Activity)
     wanted, is_news = store.write(draft, using)
-    stored = store.read(wanted, using)
+    stored = lookup.read(wanted, using)
     if is_news:
         return stored
-    store.compare_latest(stored, wanted, is_time_given=createtime is not None, using=using)
-    return store.read(wanted, using)
+    corrections.compare_latest(stored, wanted, is_time_given=createtime is not None, using=using)
+    return lookup.read(wanted, using)
 
 
 OnError = Callable[[Mapping[str, Any], PayloadError], None]
@@ -126,31 +119,5 @@ def _report_chunk(
 
     with transaction.atomic(using=using):
         usual = {} if brand is None else {"brand": brand}
-        wanted = [drafts.draft_of({**usual, **row}) for row in chunk]
+        wanted = [draft_of({**usual, **row}) for row in chunk]
         store.write_many(wanted, using, refuse=refuse)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Requeued:
-    """How many dead activities go out again, and how many still can't be written down."""
-
-    count: int
-    refused: int = 0
-
-
-def requeue(records: QuerySet[Activity]) -> Requeued:
-    """
-    Give dead activities another try from the start.
-
-    Those that could not be written down (`ModelActivity`) are read from the host's rows again.
-
-    Returns:
-        How many go out again, and how many stay dead because their rows still can't be reported; they say why.
-    """
-    using = router.db_for_write(Activity)
-    quarantined = list(records.filter(status=Status.DEAD, customer=None))
-    mended = sum(mend(activity, using) for activity in quarantined)
-    count = dead_letters.requeue(records) + mended
-    if count:
-        wakeup.after_commit(using=using)
-    return Requeued(count=count, refused=len(quarantined) - mended)

@@ -12,18 +12,20 @@ from typing import Any
 from django.db import transaction
 
 from track360_django import conf
-from track360_django.activities import draft as drafts
+from track360_django.activities import event_id
 from track360_django.activities.declarations import DailyActivity, daily_declarations
+from track360_django.activities.declarations.quarantine import dead_record
+from track360_django.activities.draft import build_record
 from track360_django.api import payloads
 from track360_django.daily import regrouping, restating
 from track360_django.daily.doubling import names_per_event
 from track360_django.daily.regrouping import Regrouping
 from track360_django.daily.totals import Total, add_up
-from track360_django.daily.writer import BUSY, CHANGED, CHUNK, FLAGGED, Key, Wanted, Writer
+from track360_django.daily.writer import BUSY, CHANGED, CHUNK, FLAGGED, Wanted, Writer
 from track360_django.db import clock
 from track360_django.db.lookups import is_behind
 from track360_django.exceptions import PayloadError
-from track360_django.models import Activity, Status
+from track360_django.models import Activity, ActivityKey
 
 
 @dataclass(kw_only=True)
@@ -61,13 +63,13 @@ class Compilation:
         self._day = day
         self._source = declaration.label()
         self._writer = writer
-        self._wanted: dict[Key, Wanted] = {}
-        self._refused: dict[Key, PayloadError] = {}
+        self._wanted: dict[ActivityKey, Wanted] = {}
+        self._refused: dict[ActivityKey, PayloadError] = {}
         # By brand and id: a product may shape the event name of what was reported before.
         self._refused_ids: dict[tuple[str, str], PayloadError] = {}
         self._regrouping = Regrouping()
         # Totals that were refused before, with their dead records: whether they can be reported is known at the end.
-        self._mendable: dict[Key, tuple[Activity, Wanted]] = {}
+        self._mendable: dict[ActivityKey, tuple[Activity, Wanted]] = {}
         # A row can't be read, so a total that seems to be gone may be in it.
         self._is_partial = False
 
@@ -102,9 +104,9 @@ class Compilation:
 
     def _wanted_of(self, total: Total) -> Wanted:
         draft = total.draft(self._declaration, self._day)
-        record = drafts.build(draft, total.brand, total.customer_id)
+        record = build_record(draft, total.brand, total.customer_id)
         return Wanted(
-            key=_key_of(record),
+            key=record.key,
             customer=total.customer,
             customer_id=total.customer_id,
             is_zero=total.is_zero,
@@ -122,10 +124,9 @@ class Compilation:
             total.product,
             total.currency,
         )
-        eventid = "-".join(part for part in parts if part)
-        return drafts.shorten(eventid.encode(errors="replace").decode().replace("\0", "?"))
+        return event_id.of_day(*map(event_id.storable, parts))
 
-    def _refuse(self, key: Key, error: PayloadError) -> None:
+    def _refuse(self, key: ActivityKey, error: PayloadError) -> None:
         if key in self._wanted:
             key = _beside(key)
         self._refused_ids[key[0], key[2]] = error
@@ -147,9 +148,9 @@ class Compilation:
 
     def _stored(self) -> Iterator[list[Activity]]:
         """Yield all records of the day, whoever wrote them, in pages; read by a range of the index of ids."""
-        first = f"{self._declaration.eventname}-{self._day}"
+        first = event_id.prefix_of_day(self._declaration.eventname, self._day)
         # Behind all ids of the day in any collation; the prefix itself is compared exactly.
-        behind = f"{self._declaration.eventname}-{self._day + timedelta(days=1)}"
+        behind = event_id.prefix_of_day(self._declaration.eventname, self._day + timedelta(days=1))
         names = ("eventid", "eventname", "brand")
         rows = Activity.objects.using(self._writer.using).filter(
             eventid__gte=first, eventid__lt=behind, eventid__startswith=f"{first}-", brand__in=conf.brands()
@@ -164,7 +165,7 @@ class Compilation:
 
     def _compare(self, stored: Activity) -> None:
         """Deal with one record that this declaration wrote."""
-        key = _key_of(stored)
+        key = stored.key
         if error := self._refused.get(key) or self._refused_ids.get((key[0], key[2])):
             self._refused.pop(key, None)
             self._writer.explain(stored, self._dead(key, error))
@@ -185,7 +186,7 @@ class Compilation:
 
     def _leave_to_others(self, stored: Activity) -> None:
         """Touch no record that somebody else reported under an id of ours; tell a person if it says something else."""
-        key = _key_of(stored)
+        key = stored.key
         if key in self._refused:
             self._refused[_beside(key)] = self._refused.pop(key)
         wanted = self._wanted.pop(key, None)
@@ -238,7 +239,7 @@ class Compilation:
         now = restating.said_now(stored, before, wanted)
         if restating.says_the_same(before, now):
             return self._is_unchanged(stored)
-        key = dict(zip(("brand", "eventname", "eventid"), _key_of(stored), strict=True))
+        key = dict(zip(("brand", "eventname", "eventid"), stored.key, strict=True))
         kind = self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
         if kind != FLAGGED:
             return kind
@@ -265,7 +266,7 @@ class Compilation:
         self._mend(held)
         self.report.counts["new"] += self._writer.add([wanted for wanted in news if wanted.key not in held])
 
-    def _mend(self, held: set[Key]) -> None:
+    def _mend(self, held: set[ActivityKey]) -> None:
         """Replace the dead records of totals that could not be reported before, and can now."""
         for key, (quarantined, wanted) in self._mendable.items():
             if key in held:
@@ -280,28 +281,18 @@ class Compilation:
         self.report.counts["refused"] = len(self.report.refusals)
         self._writer.quarantine([self._dead(key, self._refused[key]) for key in sorted(self._refused)])
 
-    def _dead(self, key: Key, error: PayloadError) -> Activity:
-        brand, eventname, eventid = key
-        return Activity(
-            brand=brand,
-            eventname=eventname,
-            eventid=eventid,
-            body="{}",
-            status=Status.DEAD,
-            due_at=None,
-            reason=error.reason,
-            error=f"{error} Correct it, then: manage.py track360 daily --date {self._day}"[:500],
+    def _dead(self, key: ActivityKey, error: PayloadError) -> Activity:
+        return dead_record(
+            key,
+            error,
             source=self._source,
             source_pk=self._day.isoformat(),
+            advice=f"Correct it, then: manage.py track360 daily --date {self._day}",
         )
 
 
-def _key_of(record: Activity) -> Key:
-    return record.brand, record.eventname, record.eventid
-
-
-def _beside(key: Key) -> Key:
-    return (*key[:2], drafts.shorten(f"{key[2]}-?"))
+def _beside(key: ActivityKey) -> ActivityKey:
+    return (*key[:2], event_id.beside(key[2]))
 
 
 def _taken_by(whom: str) -> PayloadError:

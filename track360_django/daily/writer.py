@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 from django.db import transaction
 
 from track360_django import customers
-from track360_django.activities import draft as drafts
-from track360_django.activities import store
-from track360_django.models import Activity, Customer
+from track360_django.activities import corrections, lookup
+from track360_django.activities.draft import attach
+from track360_django.models import Activity, ActivityKey, Customer
 from track360_django.outbox import alerts, wakeup
 from track360_django.outbox.activities import (
     add_activities,
@@ -32,15 +32,13 @@ CHANGED: Final = "changed"
 FLAGGED: Final = "flagged"
 BUSY: Final = "busy"
 
-# Brand, event name, event id: what tells records apart.
-Key = tuple[str, str, str]
 Show = Callable[[str], None]
 
 
 class Wanted(NamedTuple):
     """What a day says of one total, as small as it can be: there may be a million of them."""
 
-    key: Key
+    key: ActivityKey
     customer: Any
     customer_id: str
     is_zero: bool
@@ -88,12 +86,12 @@ class Writer:
             owner = (each.key[0], each.customer_id)
             if owner not in found:
                 found[owner] = customers.of(each.customer, each.key[0], using=self.using)
-            yield drafts.attach(each.record(), found[owner])
+            yield attach(each.record(), found[owner])
 
     def correct(self, stored: Activity, corrected: Activity) -> str:
         """Correct a record that says something else now, as `CORRECTIONS` says; return what became of it."""
-        store.compare(stored, corrected, is_time_given=True, using=self.using)
-        now = store.find(corrected, self.using)
+        corrections.compare(stored, corrected, is_time_given=True, using=self.using)
+        now = lookup.find(corrected, self.using)
         if now is not None and now.body == corrected.body:
             return CHANGED
         if now is None or now.version != stored.version or now.changed_at is None:

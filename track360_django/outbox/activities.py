@@ -10,7 +10,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from track360_django.db.bulk_insert import insert_beside, insert_missing
 from track360_django.db.clock import Now
-from track360_django.models import Activity, Customer, Lane, Status
+from track360_django.models import Activity, ActivityKey, Customer, Lane, Status
 from track360_django.outbox import lanes
 
 INSERT_BATCH: Final = 1000
@@ -93,7 +93,7 @@ def correct_unsent(activity: Activity, body: str, *, using: str) -> bool:
     rows = Activity.objects.using(using).filter(
         pk=activity.pk, version=activity.version, attempts=0, accepted_version=0
     )
-    if _key_of(activity) in _own(using):
+    if activity.key in _own(using):
         return _correct(rows.filter(status__in=_UNSENT), body)
     busy = Lane.objects.filter(brand=activity.brand, number=OuterRef("lane")).exclude(lanes.NOBODYS)
     in_nobodys_hands = Q(status=Status.HELD) | Q(Q(status=Status.PENDING) & ~Exists(busy))
@@ -125,7 +125,6 @@ def _correct(rows: QuerySet[Activity], body: str, **changes: Any) -> bool:
 
 # More in one transaction than any page writes: an import need not be remembered.
 _MAX_OWN: Final = 10_000
-_Key = tuple[str, str, str]
 
 
 def note_own(activities: Sequence[Activity], *, using: str) -> None:
@@ -137,19 +136,15 @@ def note_own(activities: Sequence[Activity], *, using: str) -> None:
     if not keys:
         connection.track360_own = (connection.run_on_commit[-1][0], keys)  # type: ignore[attr-defined]
     if len(keys) < _MAX_OWN:
-        keys.update(map(_key_of, activities))
+        keys.update(activity.key for activity in activities)
 
 
-def _own(using: str) -> set[_Key]:
+def _own(using: str) -> set[ActivityKey]:
     """Return the keys of the records that the open transaction wrote."""
     connection = connections[using]
     transaction_of, keys = getattr(connection, "track360_own", (None, set()))
     is_open = any(entry[0] is transaction_of for entry in connection.run_on_commit)
     return keys if is_open else set()
-
-
-def _key_of(activity: Activity) -> _Key:
-    return activity.brand, activity.eventname, activity.eventid
 
 
 def replace_quarantined(pk: int, activity: Activity, *, using: str) -> None:

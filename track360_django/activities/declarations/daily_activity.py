@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from django.core.exceptions import ImproperlyConfigured
 
 from track360_django import conf
-from track360_django.activities import draft as drafts
+from track360_django.activities import event_id
 
 D = TypeVar("D", bound=type["DailyActivity"])
 
@@ -72,7 +72,7 @@ class DailyActivity:
     def label(self) -> str:
         """Return what tells the declaration's records from all others."""
         kind = type(self)
-        return drafts.shorten(self.source or f"{kind.__module__}.{kind.__qualname__}", 100)
+        return event_id.shorten(self.source or f"{kind.__module__}.{kind.__qualname__}", 100)
 
     def numbers(self) -> tuple[str, ...]:
         """Return the names in `kpis`, of which one may be given as it is."""

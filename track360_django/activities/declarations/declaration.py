@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db.models import Model, Q, QuerySet
 
+from track360_django.activities import event_id
 from track360_django.activities.declarations import conditions
 from track360_django.activities.declarations.stored_values import all_rows, as_stored
 from track360_django.activities.draft import Draft
@@ -117,8 +118,7 @@ class Declaration:
 
     def default_id(self, pk: Any, using: str) -> str:
         """Return the default event id of a row whose record is in a database: two databases count alike."""
-        where = "" if using == aliases.home() else f"{using}-"
-        return f"{self.eventname}-{where}{pk}"
+        return event_id.of_row(self.eventname, pk, "" if using == aliases.home() else using)
 
     def reversed_at_of(self, row: Model) -> Any:
         """Return when a row was reversed, None where the declaration doesn't know."""

@@ -8,11 +8,10 @@ from typing import Any
 
 from django.db.models import Model
 
-from track360_django.activities import store
+from track360_django.activities import lookup
 from track360_django.activities.declarations import ledger
-from track360_django.activities.declarations import rows as writing
 from track360_django.activities.declarations.declaration import Declaration
-from track360_django.activities.declarations.rows import Written
+from track360_django.activities.declarations.rows import Written, write_row, write_rows
 from track360_django.models import Activity
 from track360_django.outbox import aliases
 
@@ -67,7 +66,7 @@ class ModelActivity(Declaration):
         if not self.is_due(row):
             return None
         using = aliases.of(row)
-        return store.read(writing.write(self, row, using), using)
+        return lookup.read(write_row(self, row, using), using)
 
     def write_many(self, rows: Iterable[Model], using: str, *, is_strict: bool = False) -> Written:
         """
@@ -81,4 +80,4 @@ class ModelActivity(Declaration):
         Returns:
             How many are news, and how many can't be reported and are dead.
         """
-        return writing.write_many(self, rows, using, is_strict=is_strict)
+        return write_rows(self, rows, using, is_strict=is_strict)

@@ -9,10 +9,10 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared, post_delete, post_save
 
 from track360_django import conf
-from track360_django.activities.declarations import reversals
-from track360_django.activities.declarations import rows as writing
+from track360_django.activities.declarations import quarantine, reversals
 from track360_django.activities.declarations.daily_activity import daily_declarations
 from track360_django.activities.declarations.model_activity import ModelActivity
+from track360_django.activities.declarations.rows import reverse_row, write_row
 from track360_django.activities.declarations.stored_values import as_saved
 from track360_django.models import Activity
 from track360_django.outbox import aliases
@@ -54,12 +54,12 @@ def declarations() -> tuple[ModelActivity, ...]:
 def mend(quarantined: Activity, using: str) -> bool:
     """Read a quarantined activity from its row again; tell whether it can be reported now. If not, it says why."""
     for declaration in declarations():
-        if writing.is_reversal(declaration, quarantined):
+        if quarantine.is_reversal(declaration, quarantined):
             source, name = quarantined.source, reversals.eventname_of(declaration)
         else:
             source, name = declaration.model._meta.label, declaration.eventname
         if (source, name) == (quarantined.source, quarantined.eventname):
-            return writing.mend(declaration, quarantined)
+            return quarantine.mend(declaration, quarantined)
     if any(daily.label() == quarantined.source for daily in daily_declarations()):
         # Its error says what to do: the day is compiled again.
         return False
@@ -128,9 +128,9 @@ def _on_saved(
         if row is not instance:
             is_due = declaration.is_due(row)
         if is_due:
-            writing.write(declaration, row, aliases.of(row))
+            write_row(declaration, row, aliases.of(row))
         elif not created:
-            writing.reverse(declaration, row, aliases.of(row))
+            reverse_row(declaration, row, aliases.of(row))
 
 
 def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
@@ -140,4 +140,4 @@ def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
         # A parent's own row is announced by itself: it may stay, without its child.
         is_own = declaration.model._meta.concrete_model is sender._meta.concrete_model
         if is_own and declaration.on_reverse is not None:
-            writing.reverse(declaration, instance, aliases.of(instance))
+            reverse_row(declaration, instance, aliases.of(instance))

@@ -20,17 +20,16 @@ from django.db.models import Model
 from django.utils import timezone
 
 from track360_django import conf
-from track360_django.activities import draft as drafts
+from track360_django.activities import event_id
 from track360_django.activities.declarations.declaration import Declaration
 from track360_django.activities.declarations.ledger import column_of
+from track360_django.activities.draft import attach, build_record
 from track360_django.api import payloads
 from track360_django.db.lookups import is_one_of
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer, Status
 
 NEGATIVE: Final = "negative"
-# Behind the id of what is reversed.
-SUFFIX: Final = "-reversal"
 # Behind the label of the model whose row is reversed: an id of the host may end as it likes.
 MARK: Final = " reversed"
 MAX_SOURCE: Final = 100
@@ -54,12 +53,12 @@ def eventname_of(declaration: Declaration) -> str:
 
 def id_of(reported: Activity) -> str:
     """Return the event id of the reversal of a record: the same however often it is told."""
-    return drafts.shorten(reported.eventid, drafts.MAX_EVENTID - len(SUFFIX)) + SUFFIX
+    return event_id.of_reversal(reported.eventid)
 
 
 def source_of(declaration: Declaration) -> str:
     """Return what the reversals of a model's rows are kept under; no model is called so."""
-    return drafts.shorten(declaration.model._meta.label, MAX_SOURCE - len(MARK)) + MARK
+    return event_id.shorten(declaration.model._meta.label, MAX_SOURCE - len(MARK)) + MARK
 
 
 def find_reported(declaration: Declaration, row: Model, using: str) -> Activity | None:
@@ -72,7 +71,7 @@ def find_reported(declaration: Declaration, row: Model, using: str) -> Activity 
     if declaration.on_reverse is None:
         return None
     rows = Activity.objects.using(using).filter(
-        eventid=drafts.shorten(declaration.id_of(row)),
+        eventid=event_id.shorten(declaration.id_of(row)),
         eventname=declaration.eventname,
         source=declaration.model._meta.label,
         source_pk=str(declaration.pk_of(row)),
@@ -99,7 +98,7 @@ def reported_among(declaration: Declaration, rows: Sequence[Model], using: str) 
     ids: dict[str, list[Model]] = defaultdict(list)
     for row in rows:
         try:
-            ids[drafts.shorten(declaration.id_of(row))].append(row)
+            ids[event_id.shorten(declaration.id_of(row))].append(row)
         except Exception:  # noqa: BLE001, S112  without an id, which the host's method makes, nothing was reported
             continue
     if ids:
@@ -136,7 +135,7 @@ def build(declaration: Declaration, reported: Activity, row: Model | None) -> Ac
         source_pk=reported.source_pk,
     )
     # The row may be deleted with all that led to the customer.
-    return drafts.attach(reversal, _customer_of(reported))
+    return attach(reversal, _customer_of(reported))
 
 
 def _unclear(why: str) -> PayloadError:
@@ -220,7 +219,7 @@ def _build_of_row(declaration: Declaration, reported: Activity, row: Model | Non
         )
         raise PayloadError(message, field="Value", reason="pruned")
     sign = -1 if is_negative(declaration) else 1
-    reversal = drafts.build(
+    reversal = build_record(
         replace(
             draft,
             eventname=eventname_of(declaration),
@@ -233,7 +232,7 @@ def _build_of_row(declaration: Declaration, reported: Activity, row: Model | Non
         _customer_of(reported).customer_id,
     )
     reversal.source = source_of(declaration)
-    return drafts.attach(reversal, _customer_of(reported))
+    return attach(reversal, _customer_of(reported))
 
 
 def _moment_of(declaration: Declaration, reported: Activity, row: Model | None) -> str:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from django.contrib.auth import get_user_model
 from django.core.management.base import OutputWrapper
 
-from track360_django.activities import draft as drafts
-from track360_django.activities import store
+from track360_django.activities import lookup, store
 from track360_django.activities.declarations import ModelActivity, ledger
+from track360_django.activities.draft import build_record
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360.backfilling.work import Between, Counts
 from track360_django.management.track360.bodies import Newcomers
@@ -62,8 +62,8 @@ class Rows:
         counts = Counts(read=len(rows))
         using = aliases.of(rows[0])
         built = [found for row in rows if (found := self._build(row, using, told, counts)) is not None]
-        stored = store.stored_like([each.activity for each in built], using)
-        news = [each for each in built if store.key_of(each.activity) not in stored]
+        stored = lookup.stored_like([each.activity for each in built], using)
+        news = [each for each in built if each.activity.key not in stored]
 
         def refuse(row: Customer, error: PayloadError) -> None:
             told.write(f"{get_user_model()._meta.label} {row.user_pk}: {error}", style_func=str)
@@ -81,7 +81,7 @@ class Rows:
         try:
             draft = self._declaration.draft_of(row)
             brand, customer_id = store.key_of_draft(draft, using)
-            return _Built(brand, customer_id, drafts.build(draft, brand, customer_id))
+            return _Built(brand, customer_id, build_record(draft, brand, customer_id))
         except PayloadError as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001  the host's declaration may raise anything, and a person is asking

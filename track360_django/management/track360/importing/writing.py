@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from django.db import router, transaction
 
 from track360_django import conf, customers
-from track360_django.activities import draft as drafts
-from track360_django.activities import store
+from track360_django.activities import corrections, lookup
+from track360_django.activities.draft import attach, build_record
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.management.track360 import bodies
@@ -18,7 +18,7 @@ from track360_django.management.track360.importing.entries import Entry
 from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
 from track360_django.management.track360.importing.formats import Kind
 from track360_django.management.track360.importing.outcome import Outcome
-from track360_django.models import Activity, Customer, Status
+from track360_django.models import Activity, ActivityKey, Customer, Status
 from track360_django.outbox import wakeup
 from track360_django.outbox.activities import add_activities, flag_changed
 
@@ -100,10 +100,10 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
     with transaction.atomic(using=using):
         owners = customers.of_many({each.customer_id for each in built}, brand, using=using)
         for each in built:
-            drafts.attach(each.activity, owners[each.customer_id])
+            attach(each.activity, owners[each.customer_id])
         # The first of several lines with the same id, unless it is there already; the others are compared.
-        stored = store.stored_like([each.activity for each in built], using)
-        firsts = {store.key_of(each.activity): each for each in reversed(built)}
+        stored = lookup.stored_like([each.activity for each in built], using)
+        firsts = {each.activity.key: each for each in reversed(built)}
         news = [each for key, each in firsts.items() if key not in stored][::-1]
         add_activities([each.activity for each in news], using=using)
         wakeup.after_commit(using=using)
@@ -128,9 +128,9 @@ def preview_activities(
         _refuse(outcome, firsts[row.customer_id], error)
 
     shown = list(newcomers.of(sorted(firsts), brand, using=using, refuse=refuse))
-    stored = store.stored_like([each.activity for each in built], using)
+    stored = lookup.stored_like([each.activity for each in built], using)
     for each in built:
-        before = stored.get(store.key_of(each.activity))
+        before = stored.get(each.activity.key)
         if before is None:
             outcome.counts.new += 1
         elif _is_known(before, each):
@@ -142,14 +142,14 @@ def preview_activities(
             _refuse_other(outcome, each.entry)
             continue
         shown.append(each.activity.body)
-        stored[store.key_of(each.activity)] = each.activity
+        stored[each.activity.key] = each.activity
     return outcome, shown
 
 
 def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Built]:
     def build(fields: dict[str, Any], brand: str) -> tuple[str, Activity, bool]:
         draft = draft_of(fields, brand)
-        return draft.customer, drafts.build(draft, brand, draft.customer), draft.createtime is not None
+        return draft.customer, build_record(draft, brand, draft.customer), draft.createtime is not None
 
     built = [_Built(entry, *found) for entry, found in _read(entries, brand, outcome, build)]
     outcome.counts.undated = sum(not each.is_dated for each in built)
@@ -157,15 +157,15 @@ def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Buil
 
 
 def _compare(
-    built: Sequence[_Built], stored: dict[tuple[str, ...], Activity], using: str, outcome: Outcome
+    built: Sequence[_Built], stored: dict[ActivityKey, Activity], using: str, outcome: Outcome
 ) -> None:
     """Deal with those that were written down before, in another batch or further up in this one."""
     for each in built:
-        before = stored.pop(store.key_of(each.activity), None) or store.read(each.activity, using)
+        before = stored.pop(each.activity.key, None) or lookup.read(each.activity, using)
         if _is_known(before, each):
             outcome.counts.unchanged += 1
         elif _is_agreed(before, each.activity):
-            store.compare_latest(before, each.activity, is_time_given=each.is_dated, using=using)
+            corrections.compare_latest(before, each.activity, is_time_given=each.is_dated, using=using)
             outcome.counts.changed += 1
         else:
             # Never overwritten, sent or not: the line may be another activity, and then the first would be lost.
@@ -175,7 +175,7 @@ def _compare(
 
 
 def _is_known(before: Activity, each: _Built) -> bool:
-    return not _is_quarantined(before) and store.says_the_same(
+    return not _is_quarantined(before) and corrections.says_the_same(
         before, each.activity, is_time_given=each.is_dated
     )
 
