@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Model
 from django.db.models.signals import class_prepared, post_save, pre_save
 
-from track360_django.signup import net
+from track360_django.signup import safety_net
 
 _creating: Final[ContextVar[list[Any] | None]] = ContextVar("track360_creating", default=None)
 # Where a child remembers, while it is saved, that its user was there before.
@@ -62,4 +62,4 @@ def _on_saved(*, instance: Any, created: bool, raw: bool, update_fields: Any = N
     users = _creating.get()
     if is_new and users is not None:
         users.append(instance)
-    net.on_user_saved(instance, is_new=is_new, is_raw=raw, update_fields=update_fields)
+    safety_net.on_user_saved(instance, is_new=is_new, is_raw=raw, update_fields=update_fields)

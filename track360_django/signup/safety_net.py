@@ -18,7 +18,7 @@ from track360_django.models import Customer, Status
 from track360_django.outbox import wakeup
 from track360_django.outbox.customers import drop_customer, name_source, park_customer, release_customer
 from track360_django.signup.activation import is_activation_awaited, release_activated
-from track360_django.signup.guarding import ACTIVATION, describe, guarded
+from track360_django.signup.savepoint import ACTIVATION, describe, guarded
 from track360_django.users import request_user
 from track360_django.users.auth_packages import is_wanted
 from track360_django.users.eligibility import NEVER, why_not_a_customer

@@ -10,9 +10,9 @@ from django.utils.module_loading import import_string
 
 from track360_django import attribution, conf, customers
 from track360_django.signals import customer_signed_up
-from track360_django.signup import net, users
+from track360_django.signup import safety_net, users
 from track360_django.signup.activation import hold_unserved, release_activated
-from track360_django.signup.guarding import ACTIVATION, guarded
+from track360_django.signup.savepoint import ACTIVATION, guarded
 from track360_django.users import request_user
 from track360_django.users.auth_packages import installed
 from track360_django.users.eligibility import WAITING, why_not_a_customer
@@ -103,7 +103,7 @@ def _report(user: Any, request: Any, source: str, named: str | None, *, is_login
     if reason is None:
         customers.report(user, request=request, source=source, brand=brand)
     elif reason in WAITING and touches is not None:
-        net.hold(user, touches, brand=brand, source=source)
+        safety_net.hold(user, touches, brand=brand, source=source)
     elif reason in WAITING:
         hold_unserved(user, reason, brand=brand, source=source)
 
