@@ -11,6 +11,9 @@ Misconfiguration is Django's `ImproperlyConfigured`, outside this tree.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class Track360Error(Exception):
     """Everything this package raises on purpose, misconfiguration apart."""
@@ -28,3 +31,20 @@ class PayloadError(Track360Error, ValueError):
         super().__init__(message)
         self.field = field
         self.reason = reason
+
+
+def describe(error: BaseException, *, quoting: tuple[type[BaseException], ...] = ()) -> str:
+    """
+    Return what was raised, and where; the error's own words only where it is of a kind that is quoted.
+
+    A database quotes the row that it refuses, a function of the host the person it failed for, and a traceback shows
+    both: none of them belongs into a log.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = (
+        f" in {frames[-1].name}, line {frames[-1].lineno} of {Path(frames[-1].filename).name}"
+        if frames
+        else ""
+    )
+    said = f": {error}" if isinstance(error, quoting) else ""
+    return f"{type(error).__name__}{place}{said}"

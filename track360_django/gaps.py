@@ -24,9 +24,9 @@ from track360_django.activities.declarations.ledger import Entry
 from track360_django.activities.declarations.model_activity import ModelActivity
 from track360_django.activities.declarations.rows import ROWS_AT_ONCE, reverse_locked, reverse_record
 from track360_django.activities.declarations.stored_values import all_rows
-from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db.lookups import is_one_of
+from track360_django.exceptions import describe
 from track360_django.models import Activity, Status
 from track360_django.outbox import aliases
 
@@ -287,7 +287,7 @@ class Search:
         except DatabaseError:
             raise
         except Exception as error:  # noqa: BLE001  the host's declaration may raise anything
-            logger.error("track360: %s: a reversal can't be told: %s.", self.gap.declaration, where(error))  # noqa: TRY400
+            logger.error("track360: %s: a reversal can't be told: %s.", self.gap.declaration, describe(error))  # noqa: TRY400
             self.gap.unreadable += 1
             return None
 

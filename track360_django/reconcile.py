@@ -15,9 +15,9 @@ from typing import Final
 from track360_django import activities, balance, conf, daily, signup, unreported
 from track360_django.activities.declarations import ledger
 from track360_django.activities.declarations.daily_activity import last_day_over
-from track360_django.api.redaction import where
 from track360_django.balance import Balance
 from track360_django.db import clock
+from track360_django.exceptions import describe
 from track360_django.gaps import Gap, Search, names_of
 from track360_django.outbox import aliases
 from track360_django.unreported import Unreported
@@ -128,7 +128,7 @@ def run(
             try:
                 search.run()
             except Exception as error:  # noqa: BLE001  one declaration must not hide the gaps of another
-                found.failures.append(f"{search.gap.declaration} could not be reconciled: {where(error)}.")
+                found.failures.append(f"{search.gap.declaration} could not be reconciled: {describe(error)}.")
             found.gaps.append(search.gap)
     _release_activated(found)
     if with_users:
@@ -153,14 +153,14 @@ def _release_activated(found: Reconciliation) -> None:
     try:
         found.activated = signup.release_unnoticed(is_dry_run=found.is_dry_run)
     except Exception as error:  # noqa: BLE001  nor must customers hide the gaps
-        found.failures.append(f"Customers who wait could not be looked at: {where(error)}.")
+        found.failures.append(f"Customers who wait could not be looked at: {describe(error)}.")
 
 
 def _look_for_users(found: Reconciliation, until: datetime | None) -> None:
     try:
         found.unreported = unreported.find(found.since, until)
     except Exception as error:  # noqa: BLE001  nor must users
-        found.failures.append(f"Users who joined could not be looked at: {where(error)}.")
+        found.failures.append(f"Users who joined could not be looked at: {describe(error)}.")
 
 
 def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
@@ -200,7 +200,7 @@ def _add_days(totals: Balance, until: datetime | None) -> list[str]:
                 for total in daily.compile_day(declaration, day):
                     totals.add_total(declaration.eventname, total.kpis, total.currency, day, total.product)
             except Exception as error:  # noqa: BLE001  nor one day those of another
-                failures.append(f"{declaration.label()} could not be added up for {day}: {where(error)}.")
+                failures.append(f"{declaration.label()} could not be added up for {day}: {describe(error)}.")
             day += timedelta(days=1)
     return failures
 

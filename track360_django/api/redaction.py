@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Iterable
 from html import unescape
-from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -47,14 +45,3 @@ def _tidy(text: str) -> str:
     return " ".join(
         "".join(character for character in text if character.isprintable() or character.isspace()).split()
     )
-
-
-def where(error: BaseException) -> str:
-    """Return what was raised, and where: never the text of the error, which may hold personal data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = (
-        f" in {frames[-1].name}, line {frames[-1].lineno} of {Path(frames[-1].filename).name}"
-        if frames
-        else ""
-    )
-    return f"{type(error).__name__}{place}"

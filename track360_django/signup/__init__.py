@@ -6,8 +6,7 @@ All ways end in one idempotent `customers.report`. An error of ours never costs 
 
 from track360_django.signup.activation import is_activation_awaited, release_unnoticed
 from track360_django.signup.receivers import announce, connect
-from track360_django.signup.safety_net import is_signup, release
-from track360_django.signup.users import created
+from track360_django.signup.safety_net import created, is_signup, release
 
 __all__ = [
     "announce",

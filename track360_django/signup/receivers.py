@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 from track360_django import attribution, conf, customers
 from track360_django.signals import customer_signed_up
-from track360_django.signup import safety_net, users
+from track360_django.signup import safety_net
 from track360_django.signup.activation import hold_unserved, release_activated
 from track360_django.signup.savepoint import ACTIVATION, guarded
 from track360_django.users import request_user
@@ -25,7 +25,7 @@ OWN: Final = "customer_signed_up"
 
 def connect() -> None:
     """Connect the safety net, our own signal, and every known auth package that is installed."""
-    users.connect()
+    safety_net.connect()
     customer_signed_up.connect(_on_signup(OWN), weak=False, dispatch_uid=f"track360.{OWN}")
     for source in installed():
         for path in source.signups:

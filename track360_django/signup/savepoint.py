@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,12 +11,14 @@ from django.db import router, transaction
 from django.db.transaction import TransactionManagementError
 
 from track360_django import attribution
-from track360_django.exceptions import PayloadError
+from track360_django.exceptions import PayloadError, describe
 from track360_django.models import Customer
 
 logger = logging.getLogger(__name__)
 
 
+# Errors of which the own words are logged: they hold no personal data.
+QUOTED: Final = (ImproperlyConfigured, PayloadError)
 # What is said of a part of ours that failed.
 SIGNUP: Final = (
     "the signup of user %s was not written down (%s); the user is signed up all the same. "
@@ -36,12 +37,15 @@ def guarded(
     error = _attempt(act)
     if error is not None and touches is not None and _is_unreadable(touches):
         # A session store that is down costs what it remembers, not the customer.
-        logger.error("track360: what a visitor's browser remembers can't be read (%s).", describe(error))
+        logger.error(
+            "track360: what a visitor's browser remembers can't be read (%s).",
+            describe(error, quoting=QUOTED),
+        )
         touches.is_blind = True
         touches.forget_all_but_landing()
         error = _attempt(act)
     if error is not None:
-        logger.error(f"track360: {what}", getattr(user, "pk", None), describe(error))  # noqa: G004  both are ours
+        logger.error(f"track360: {what}", getattr(user, "pk", None), describe(error, quoting=QUOTED))  # noqa: G004  both are ours
 
 
 def _is_unreadable(touches: attribution.Touches) -> bool:
@@ -68,15 +72,3 @@ def _attempt(act: Callable[[], None]) -> Exception | None:
     except Exception as error:  # noqa: BLE001  an error of ours, or of a setting, costs nobody a signup
         return error
     return None
-
-
-def describe(error: Exception) -> str:
-    """
-    Say what went wrong and where, without the error's own words.
-
-    A database quotes the row it refuses, a host's function the person it failed for, a traceback shows both.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    said = f": {error}" if isinstance(error, ImproperlyConfigured | PayloadError) else ""
-    return f"{type(error).__name__}{where}{said}"
