@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from track360_django.activities.declarations import DailyActivity, daily_declarations
 from track360_django.api import payloads
-from track360_django.daily.compilation import Compilation, DayReport
+from track360_django.daily.compiler import Compilation, DayReport
 from track360_django.daily.totals import Total, add_up
 from track360_django.daily.writer import Preview, Show, Writer
 from track360_django.db import clock

@@ -17,7 +17,7 @@ from track360_django.activities.declarations import DailyActivity, daily_declara
 from track360_django.activities.declarations.quarantine import dead_record
 from track360_django.activities.draft import build_record
 from track360_django.api import payloads
-from track360_django.daily import regrouping, restating
+from track360_django.daily import comparison, regrouping
 from track360_django.daily.doubling import names_per_event
 from track360_django.daily.regrouping import Regrouping
 from track360_django.daily.totals import Total, add_up
@@ -211,8 +211,8 @@ class Compilation:
         if not stored.body:
             return "pruned"
         before: dict[str, Any] = json.loads(stored.body)
-        now = restating.said_now(stored, before, wanted)
-        if restating.says_the_same(before, now):
+        now = comparison.said_now(stored, before, wanted)
+        if comparison.says_the_same(before, now):
             return "unchanged"
         self._note(stored, before, now, wanted)
         self.report.moved_from.add(stored.source)
@@ -236,8 +236,8 @@ class Compilation:
         if wanted is not None and wanted.body == stored.body:
             return self._is_unchanged(stored)
         before: dict[str, Any] = json.loads(stored.body)
-        now = restating.said_now(stored, before, wanted)
-        if restating.says_the_same(before, now):
+        now = comparison.said_now(stored, before, wanted)
+        if comparison.says_the_same(before, now):
             return self._is_unchanged(stored)
         key = dict(zip(("brand", "eventname", "eventid"), stored.key, strict=True))
         kind = self._writer.correct(stored, Activity(**key, body=payloads.to_json(now)))
