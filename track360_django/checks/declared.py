@@ -14,7 +14,7 @@ from track360_django import activities, conf
 from track360_django.activities.declarations import ledger, reversals
 from track360_django.api import payloads
 from track360_django.checks.messages import mistake
-from track360_django.daily.doubling import names_per_event
+from track360_django.daily.regrouping import names_per_event
 from track360_django.db.paths import find_missing
 
 

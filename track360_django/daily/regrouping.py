@@ -1,5 +1,5 @@
 """
-Totals that take the place of others: what was reported under one id, and is now under another one.
+Money that may count twice: totals that take the place of others, and KPIs that are reported per event, too.
 
 A product that is added or corrected, another currency or customer id makes another total of the same money. Where the
 first one can't be taken back, the second one would be paid beside it.
@@ -16,6 +16,7 @@ from typing import Any, Final
 from django.db.models import Model
 
 from track360_django import conf
+from track360_django.activities.declarations import declarations, reversals
 from track360_django.api import payloads
 from track360_django.daily.writer import Wanted
 from track360_django.exceptions import PayloadError
@@ -116,3 +117,10 @@ def _signs(body: str) -> set[int]:
 
 def _sign(number: Decimal) -> int:
     return (number > 0) - (number < 0)
+
+
+def names_per_event() -> frozenset[str]:
+    """Return the event names that rows of models are reported under, those of their reversals included."""
+    declared = declarations()
+    told = {reversals.eventname_of(each) for each in declared if isinstance(each.on_reverse, str)}
+    return frozenset(told | {each.eventname for each in declared})
