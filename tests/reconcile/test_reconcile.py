@@ -20,12 +20,13 @@ from pytest_django import Settings as HostSettings
 
 from tests.configuration import configure
 from tests.ledger.models import Payment
-from track360_django import activities, balance, customers, delivery, reconcile, tasks, unreported
+from track360_django import activities, customers, delivery, reconcile, tasks
 from track360_django.activities.declarations.rows import reverse_locked
 from track360_django.models import Activity, Customer
+from track360_django.reconcile import balance, missing_users, runner
+from track360_django.reconcile.missing_users import Unreported
 from track360_django.sandbox.server import SandboxServer
 from track360_django.signals import customer_signed_up
-from track360_django.unreported import Unreported
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +70,7 @@ def since(**ago: int) -> datetime:
     return timezone.now() - timedelta(**(ago or {"days": 7}))
 
 
-def gap_of(found: reconcile.Reconciliation, model: str = "tests_ledger.Payment") -> Any:
+def gap_of(found: runner.Reconciliation, model: str = "tests_ledger.Payment") -> Any:
     """Return what was found of payments."""
     (gap,) = (each for each in found.gaps if each.model == model)
     return gap
@@ -410,7 +411,7 @@ def test_customer_id_that_raises_stops_no_other(declare: Declare, settings: Host
 # The balance.
 
 
-def lines(found: reconcile.Reconciliation) -> dict[tuple[str, ...], tuple[str, ...]]:
+def lines(found: runner.Reconciliation) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Return the balance: key to ledger, accepted, waiting, dead."""
     assert found.balance is not None
     return {
@@ -630,12 +631,12 @@ def test_many_unreported_users_are_counted_and_five_are_named(
     monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
 ) -> None:
     """Page by page, in a few queries each."""
-    monkeypatch.setattr(unreported, "PAGE", 10)
+    monkeypatch.setattr(missing_users, "PAGE", 10)
     users = User.objects.bulk_create([User(username=f"u{number}") for number in range(25)])
     customers.report(users[0])
 
     with django_assert_max_num_queries(12):
-        found = unreported.find(since())
+        found = missing_users.find(since())
 
     assert (found.count, found.pks) == (24, [str(user.pk) for user in users[1:6]])
 

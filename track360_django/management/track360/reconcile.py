@@ -13,10 +13,10 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 
 from track360_django import reconcile
-from track360_django.balance import Balance, Key, Line
 from track360_django.management.track360 import moments
-from track360_django.reconcile import Reconciliation
-from track360_django.unreported import Unreported
+from track360_django.reconcile.balance import Balance, Key, Line
+from track360_django.reconcile.missing_users import Unreported
+from track360_django.reconcile.runner import Reconciliation
 
 HELP: Final = (
     "Find rows of declared models that have no record and report them, with the same ids as their hooks; release "

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from track360_django import activities, balance, conf, daily, signup, unreported
+from track360_django import activities, conf, daily, signup
 from track360_django.activities.declarations import ledger
 from track360_django.activities.declarations.daily_activity import last_day_over
-from track360_django.balance import Balance
 from track360_django.db import clock
 from track360_django.exceptions import describe
-from track360_django.gaps import Gap, Search, names_of
 from track360_django.outbox import aliases
-from track360_django.unreported import Unreported
+from track360_django.reconcile import balance, missing_users
+from track360_django.reconcile.balance import Balance
+from track360_django.reconcile.missing_rows import Gap, Search, names_of
+from track360_django.reconcile.missing_users import Unreported
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ def _release_activated(found: Reconciliation) -> None:
 
 def _look_for_users(found: Reconciliation, until: datetime | None) -> None:
     try:
-        found.unreported = unreported.find(found.since, until)
+        found.unreported = missing_users.find(found.since, until)
     except Exception as error:  # noqa: BLE001  nor must users
         found.failures.append(f"Users who joined could not be looked at: {describe(error)}.")
 

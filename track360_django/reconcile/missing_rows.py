@@ -1,5 +1,5 @@
 """
-Gaps: rows of one declaration that have no record, and rows that were reported and count no more.
+Missing rows: rows of one declaration that have no record, and rows that were reported and count no more.
 
 The ledger is read in pages and compared by event id: whatever is missing gets the record that the hook would have
 written.
@@ -17,18 +17,19 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connections, router
 from django.db.models import Exists, Model, OuterRef
 
-from track360_django import activities, balance
+from track360_django import activities
 from track360_django.activities import event_id
 from track360_django.activities.declarations import ledger, reversals
 from track360_django.activities.declarations.ledger import Entry
 from track360_django.activities.declarations.model_activity import ModelActivity
 from track360_django.activities.declarations.rows import ROWS_AT_ONCE, reverse_locked, reverse_record
 from track360_django.activities.declarations.stored_values import all_rows
-from track360_django.balance import Balance
 from track360_django.db.lookups import is_one_of
 from track360_django.exceptions import describe
 from track360_django.models import Activity, Status
 from track360_django.outbox import aliases
+from track360_django.reconcile import balance
+from track360_django.reconcile.balance import Balance
 
 logger = logging.getLogger(__name__)
 
