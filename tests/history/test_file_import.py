@@ -30,11 +30,11 @@ from tests.configuration import configure
 from tests.conftest import SpawnHost
 from tests.pages import ROOT
 from track360_django import activities, customers, delivery
-from track360_django.management.track360.importing import lines, run
-from track360_django.management.track360.importing.entries import Entry
-from track360_django.management.track360.importing.journal import line_of
-from track360_django.management.track360.importing.outcome import BadLine
-from track360_django.management.track360.stopping import Stop
+from track360_django.history.file_import import lines, run
+from track360_django.history.file_import.entries import Entry
+from track360_django.history.file_import.journal import line_of
+from track360_django.history.file_import.outcome import BadLine
+from track360_django.history.stopping import Stop
 from track360_django.models import Activity, Customer, Status
 from track360_django.outbox import retention
 from track360_django.sandbox.server import SandboxServer

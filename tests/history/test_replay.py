@@ -19,7 +19,7 @@ from pytest_django import Settings
 from tests.configuration import configure
 from tests.rows import make_activities, make_customer, make_customers
 from track360_django import customers, delivery
-from track360_django.management.track360 import replay
+from track360_django.history import replay
 from track360_django.models import Activity, Customer, Status
 from track360_django.outbox import dead_letters, retention
 from track360_django.sandbox.server import SandboxServer

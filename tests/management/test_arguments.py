@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from track360_django.management.track360 import moments
+from track360_django.management.track360 import arguments
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_iso_time_is_read_in_the_hosts_zone(text: str, expected: datetime, setti
     """A time without a zone is one of `TIME_ZONE`, summer and winter; a zone that is given wins."""
     settings.TIME_ZONE = "Europe/Berlin"
 
-    assert moments.moment(text) == expected
+    assert arguments.moment(text) == expected
 
 
 def test_end_in_an_hour_that_a_clock_repeats_is_the_second_of_the_two(settings: Settings) -> None:
@@ -34,11 +34,11 @@ def test_end_in_an_hour_that_a_clock_repeats_is_the_second_of_the_two(settings: 
     settings.TIME_ZONE = "Europe/Berlin"
     night = "2025-10-26 02:30"
 
-    assert moments.moment(night) == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
-    assert moments.moment_until(night) == datetime(2025, 10, 26, 1, 30, tzinfo=UTC)
-    assert moments.moment_until("2025-10-26T02:30+02:00") == moments.moment(night)
+    assert arguments.moment(night) == datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    assert arguments.moment_until(night) == datetime(2025, 10, 26, 1, 30, tzinfo=UTC)
+    assert arguments.moment_until("2025-10-26T02:30+02:00") == arguments.moment(night)
     # In an hour that a clock leaves out, both are the same time.
-    assert moments.moment_until("2025-03-30 02:30") == moments.moment("2025-03-30 02:30")
+    assert arguments.moment_until("2025-03-30 02:30") == arguments.moment("2025-03-30 02:30")
 
 
 def test_activated_zone_changes_nothing(settings: Settings) -> None:
@@ -46,7 +46,7 @@ def test_activated_zone_changes_nothing(settings: Settings) -> None:
     settings.TIME_ZONE = "UTC"
 
     with timezone.override("Asia/Tokyo"):
-        assert moments.moment("2025-07-21") == datetime(2025, 7, 21, tzinfo=UTC)
+        assert arguments.moment("2025-07-21") == datetime(2025, 7, 21, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_how_long_ago_is_counted_from_now(text: str, ago: timedelta) -> None:
     """A number with a unit is so long before now."""
     before = timezone.now()
 
-    found = moments.moment(text)
+    found = arguments.moment(text)
 
     assert before - ago <= found <= timezone.now() - ago
 
@@ -75,7 +75,7 @@ def test_how_long_ago_is_counted_from_now(text: str, ago: timedelta) -> None:
 def test_text_that_is_no_time_is_refused(text: str) -> None:
     """The message repeats what was typed."""
     with pytest.raises(ArgumentTypeError, match=repr(text)):
-        moments.moment(text)
+        arguments.moment(text)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01", "9999-12-31T23:59-05:00"])
@@ -84,7 +84,7 @@ def test_time_at_the_end_of_all_is_refused(text: str, settings: Settings) -> Non
     settings.TIME_ZONE = "Europe/Berlin"
 
     with pytest.raises(ArgumentTypeError, match="last day of all"):
-        moments.moment(text)
+        arguments.moment(text)
 
 
 def test_day_is_a_date_or_so_many_days_ago(settings: Settings) -> None:
@@ -92,12 +92,12 @@ def test_day_is_a_date_or_so_many_days_ago(settings: Settings) -> None:
     settings.TIME_ZONE = "Asia/Tokyo"
     today = timezone.localtime(timezone.now(), timezone.get_default_timezone()).date()
 
-    assert moments.day("2025-07-21") == date(2025, 7, 21)
-    assert today - moments.day("7d") in {timedelta(days=7), timedelta(days=6)}
+    assert arguments.day("2025-07-21") == date(2025, 7, 21)
+    assert today - arguments.day("7d") in {timedelta(days=7), timedelta(days=6)}
 
 
 @pytest.mark.parametrize("text", ["", "today", "2025-07-21 08:00", "2025-13-01"])
 def test_text_that_is_no_day_is_refused(text: str) -> None:
     """The message repeats what was typed."""
     with pytest.raises(ArgumentTypeError, match=repr(text)):
-        moments.day(text)
+        arguments.day(text)

@@ -13,16 +13,14 @@ from django.db import InterfaceError, OperationalError
 
 from track360_django import activities, conf
 from track360_django.activities.declarations import ModelActivity, ledger
-from track360_django.management.track360 import meter
-from track360_django.management.track360.backfilling.rows import Rows
-from track360_django.management.track360.backfilling.users import Users
-from track360_django.management.track360.backfilling.work import Between, Counts, Work
-from track360_django.management.track360.bodies import Newcomers
-from track360_django.management.track360.brands import brand_of
-from track360_django.management.track360.memory import forget_queries
-from track360_django.management.track360.moments import HELP as MOMENT
-from track360_django.management.track360.moments import moment, moment_until
-from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
+from track360_django.history import progress
+from track360_django.history.backfill.rows import Rows
+from track360_django.history.backfill.users import Users
+from track360_django.history.backfill.work import Between, Counts, Work
+from track360_django.history.preview import Newcomers
+from track360_django.history.progress import forget_queries
+from track360_django.history.stopping import INTERRUPTED, Stop, stopped_by_signals
+from track360_django.management.track360.arguments import MOMENT, brand_of, moment, moment_until
 
 HELP: Final = (
     "Report users and rows of declared models that nobody reported, customers first. It may be stopped, killed and "
@@ -45,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--brand", help="whose customers the users are (default: the brand without a request)"
     )
-    parser.add_argument("--rate", type=meter.rate, metavar="N", help="at most so many rows a second")
+    parser.add_argument("--rate", type=progress.rate, metavar="N", help="at most so many rows a second")
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -64,7 +62,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     told = err if is_dry else out
     total = Counts()
     with stopped_by_signals() as stop:
-        pace = meter.Pace(options["rate"], stop)
+        pace = progress.Pace(options["rate"], stop)
         for work in list(_works(options)):
             counts = _do(work, out if is_dry else None, told, pace, stop)
             told.write(f"{work.name}: {counts}", style_func=str)
@@ -124,10 +122,12 @@ def _model_of(label: str) -> type | None:
         return None
 
 
-def _do(work: Work, shown: OutputWrapper | None, told: OutputWrapper, pace: meter.Pace, stop: Stop) -> Counts:
+def _do(
+    work: Work, shown: OutputWrapper | None, told: OutputWrapper, pace: progress.Pace, stop: Stop
+) -> Counts:
     """Do one work, page by page; return what became of its rows."""
     counts = Counts()
-    progress = meter.Meter(told, work.name, work.count())
+    bar = progress.Meter(told, work.name, work.count())
     try:
         for page in work.pages():
             width = pace.width(len(page))
@@ -135,7 +135,7 @@ def _do(work: Work, shown: OutputWrapper | None, told: OutputWrapper, pace: mete
                 part = page[start : start + width]
                 counts.add(work.write(part, told) if shown is None else work.show(part, shown, told))
                 forget_queries()
-                progress.show(counts.read, counts.read)
+                bar.show(counts.read, counts.read)
                 if stop.is_wanted:
                     message = f"Stopped after {counts.read} of {work.name}. Start the same command again for the rest."
                     raise CommandError(message, returncode=INTERRUPTED)
@@ -150,7 +150,7 @@ def _do(work: Work, shown: OutputWrapper | None, told: OutputWrapper, pace: mete
         message = f"{work.name}: {error}"
         raise CommandError(message, returncode=1) from None
     finally:
-        progress.end()
+        bar.end()
     return counts
 
 

@@ -14,7 +14,7 @@ from track360_django.activities.declarations import DailyActivity, daily_declara
 from track360_django.activities.declarations.daily_activity import last_day_over
 from track360_django.daily import DayReport
 from track360_django.db import clock
-from track360_django.management.track360 import moments
+from track360_django.management.track360 import arguments
 from track360_django.outbox import aliases
 
 HELP: Final = (
@@ -27,11 +27,11 @@ MAX_TOLD: Final = 10
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--date", type=moments.day, help="this day, such as 2025-07-21")
+    parser.add_argument("--date", type=arguments.day, help="this day, such as 2025-07-21")
     parser.add_argument(
-        "--from", type=moments.day, dest="first", metavar="DATE", help="all days from this one …"
+        "--from", type=arguments.day, dest="first", metavar="DATE", help="all days from this one …"
     )
-    parser.add_argument("--to", type=moments.day, dest="last", metavar="DATE", help="… to this one")
+    parser.add_argument("--to", type=arguments.day, dest="last", metavar="DATE", help="… to this one")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the JSON objects that would be sent, and write nothing"
     )

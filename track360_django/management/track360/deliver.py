@@ -13,8 +13,8 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from track360_django import conf, delivery
 from track360_django.delivery import Report, worker
-from track360_django.management.track360 import brands
-from track360_django.management.track360.stopping import Stop, stopped_by_signals
+from track360_django.history.stopping import Stop, stopped_by_signals
+from track360_django.management.track360 import arguments
 
 HELP: Final = (
     "Deliver what is due, without Celery: once, or again and again with --watch. The first interrupt lets the "
@@ -27,7 +27,7 @@ EVERY_SECONDS: Final = 2.0
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    brands.add_argument(parser)
+    arguments.add_brand(parser)
     parser.add_argument("--watch", action="store_true", help="go on until SIGINT or SIGTERM")
     parser.add_argument(
         "--every",
@@ -40,7 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
     """Deliver."""
-    wanted = conf.brands() if options["brand"] is None else (brands.brand_of(options["brand"]),)
+    wanted = conf.brands() if options["brand"] is None else (arguments.brand_of(options["brand"]),)
     if not any(conf.for_brand(brand).ENABLED for brand in wanted):
         err.write("TRACK360['ENABLED'] is off for every brand: nothing is delivered.")
     with stopped_by_signals() as stop:

@@ -12,7 +12,7 @@ from django.db import router
 from django.utils import timezone
 
 from track360_django import explanation
-from track360_django.management.track360 import brands
+from track360_django.management.track360 import arguments
 from track360_django.models import Activity, Customer
 from track360_django.users.lookup import all_users
 
@@ -21,7 +21,7 @@ HELP: Final = "Tell the whole life of a record: attribution, state, why, next at
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
-    brands.add_argument(parser)
+    arguments.add_brand(parser)
     parser.add_argument("id", help="a customer id or an event id, whole")
 
 
@@ -32,7 +32,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     Raises:
         CommandError: There is none.
     """
-    wanted = brands.narrowed(options["brand"])
+    wanted = arguments.narrowed(options["brand"])
     records = [
         record
         for record in explanation.find(options["id"], using=router.db_for_read(Activity))

@@ -10,13 +10,13 @@ from typing import Any, Final
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import InterfaceError, OperationalError
 
-from track360_django.management.track360 import meter
-from track360_django.management.track360.bodies import Newcomers
-from track360_django.management.track360.brands import brand_of
-from track360_django.management.track360.importing import sources
-from track360_django.management.track360.importing.lines import EndlessLineError
-from track360_django.management.track360.importing.run import FileImport, Interrupted
-from track360_django.management.track360.stopping import INTERRUPTED, stopped_by_signals
+from track360_django.history import progress
+from track360_django.history.file_import import sources
+from track360_django.history.file_import.lines import EndlessLineError
+from track360_django.history.file_import.run import FileImport, Interrupted
+from track360_django.history.preview import Newcomers
+from track360_django.history.stopping import INTERRUPTED, stopped_by_signals
+from track360_django.management.track360.arguments import brand_of
 
 HELP: Final = (
     "Report customers and activities from CSV or JSONL files, in the field names of the API guide; customers first. "
@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="CSV with a header, or JSONL; - is standard input, which can't be gone on with",
     )
     parser.add_argument("--brand", help="whose customers they are (default: the brand without a request)")
-    parser.add_argument("--rate", type=meter.rate, metavar="N", help="at most so many lines a second")
+    parser.add_argument("--rate", type=progress.rate, metavar="N", help="at most so many lines a second")
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -58,7 +58,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
                 brand=brand,
                 out=out,
                 told=err if is_dry else out,
-                pace=meter.Pace(options["rate"], stop),
+                pace=progress.Pace(options["rate"], stop),
                 stop=stop,
             )
             for source in sources.open_all(options["files"], stack, is_locked=not is_dry)

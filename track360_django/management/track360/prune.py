@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.core.management.base import OutputWrapper
 
 from track360_django import conf
-from track360_django.management.track360 import brands
+from track360_django.management.track360 import arguments
 from track360_django.outbox import retention
 
 HELP: Final = "Delete activities that were accepted long ago. Customers and dead records stay."
@@ -19,7 +19,7 @@ MAX_DAYS: Final = 36_500
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    brands.add_argument(parser)
+    arguments.add_brand(parser)
     parser.add_argument(
         "--days", type=_days, help="keep what was accepted within so many days (default: RETENTION_DAYS)"
     )
@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """Prune, and print how many."""
-    days, brand = options["days"], brands.narrowed(options["brand"]).get("brand", "")
+    days, brand = options["days"], arguments.narrowed(options["brand"]).get("brand", "")
     if days is None and not brand:
         count = retention.prune_all()
     else:

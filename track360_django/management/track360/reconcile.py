@@ -13,7 +13,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 
 from track360_django import reconcile
-from track360_django.management.track360 import moments
+from track360_django.management.track360 import arguments
 from track360_django.reconcile.balance import Balance, Key, Line
 from track360_django.reconcile.missing_users import Unreported
 from track360_django.reconcile.runner import Reconciliation
@@ -31,10 +31,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
         "--since",
-        type=moments.moment,
+        type=arguments.moment,
         default="7d",
         metavar="TIME",
-        help=f"{moments.HELP}; whole days are taken (default: %(default)s)",
+        help=f"{arguments.MOMENT}; whole days are taken (default: %(default)s)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="only look; exits with 1 when rows are missing"

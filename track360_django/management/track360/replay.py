@@ -4,31 +4,26 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.core.management.base import CommandError, OutputWrapper
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from track360_django import conf
-from track360_django.db import row_locks
-from track360_django.db.lookups import is_among
 from track360_django.exceptions import PayloadError
-from track360_django.management.track360 import bodies, brands
-from track360_django.management.track360.moments import HELP as MOMENT
-from track360_django.management.track360.moments import moment, moment_until
-from track360_django.management.track360.stopping import INTERRUPTED, Stop, stopped_by_signals
-from track360_django.models import Activity, Customer, Status
-from track360_django.outbox import aliases, dead_letters, wakeup
+from track360_django.history.replay import Selection, bodies, replay
+from track360_django.history.stopping import INTERRUPTED, stopped_by_signals
+from track360_django.management.track360 import arguments
+from track360_django.management.track360.arguments import MOMENT, moment, moment_until
+from track360_django.models import Activity, Customer
+from track360_django.outbox import aliases
 
 HELP: Final = (
     "Send what was accepted within some time once more: customers as they are now, activities with the same id and "
     "the same bytes. For a Track360 that lost what it had."
 )
-CHUNK: Final = 1000
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -39,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--until", type=moment_until, required=True, metavar="TIME", help="accepted before then"
     )
-    brands.add_argument(parser)
+    arguments.add_brand(parser)
     parser.add_argument("--customer", metavar="ID", help="only this customer and their activities")
     parser.add_argument("--eventname", metavar="NAME", help="only activities of this name, and no customers")
     parser.add_argument(
@@ -65,7 +60,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
                 if records is not None:
                     total.add(
                         records,
-                        _show(records, out, told) if options["dry_run"] else _replay(records, using, stop),
+                        _show(records, out, told) if options["dry_run"] else replay(records, using, stop),
                     )
             total.pruned += wanted.pruned(using)
     for line in total.lines():
@@ -78,55 +73,15 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
         raise CommandError("\n".join(problems), returncode=1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """Which records a person wants to be sent again."""
-
-    since: datetime
-    until: datetime
-    narrowed: Mapping[str, str]
-    customer: str | None
-    eventname: str | None
-
-    def customers(self, using: str) -> QuerySet[Customer] | None:
-        """Return the customers, None where only activities are wanted."""
-        if self.eventname is not None:
-            return None
-        rows = self._accepted(Customer.objects.using(using))
-        return rows if self.customer is None else rows.filter(customer_id=self.customer)
-
-    def activities(self, using: str) -> QuerySet[Activity]:
-        """Return the activities that still have their bodies."""
-        return self._all_activities(using).exclude(body="")
-
-    def pruned(self, using: str) -> int:
-        """Return how many activities have lost theirs."""
-        return self._all_activities(using).filter(body="").count()
-
-    def _all_activities(self, using: str) -> QuerySet[Activity]:
-        rows = self._accepted(Activity.objects.using(using))
-        if self.customer is not None:
-            rows = rows.filter(customer__customer_id=self.customer)
-        return rows if self.eventname is None else rows.filter(eventname=self.eventname)
-
-    def _accepted(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(
-            status=Status.DELIVERED,
-            delivered_at__gte=self.since,
-            delivered_at__lt=self.until,
-            **self.narrowed,
-        )
-
-
-def _wanted(options: Mapping[str, Any]) -> _Wanted:
+def _wanted(options: Mapping[str, Any]) -> Selection:
     if options["since"] >= options["until"]:
         message = "--since is not before --until: nothing was accepted between them."
         raise CommandError(message, returncode=2)
-    return _Wanted(
+    return Selection(
         since=options["since"],
         # What is accepted from now on may be what this very command sends.
         until=min(options["until"], timezone.now()),
-        narrowed={} if options["brand"] is None else {"brand": brands.brand_of(options["brand"])},
+        narrowed={} if options["brand"] is None else {"brand": arguments.brand_of(options["brand"])},
         customer=options["customer"],
         eventname=options["eventname"],
     )
@@ -165,21 +120,6 @@ class _Total:
         return problems
 
 
-def _replay(records: QuerySet[Any], using: str, stop: Stop) -> tuple[int, int]:
-    """Mark records due, a chunk in each transaction; return how many, and how many somebody else holds."""
-    count = busy = 0
-    for pks in _chunks(records):
-        with transaction.atomic(using=using):
-            locked = row_locks.find_locked(records.model, pks, using=using)
-            if free := [pk for pk in pks if pk not in locked]:
-                count += dead_letters.replay(records.filter(is_among("pk", free)))
-            wakeup.after_commit(using=using)
-        busy += len(locked)
-        if stop.is_wanted:
-            break
-    return count, busy
-
-
 def _show(records: QuerySet[Any], out: OutputWrapper, told: OutputWrapper) -> tuple[int, int]:
     """Print records as they would be sent, and name those that can't be; return how many."""
 
@@ -187,25 +127,10 @@ def _show(records: QuerySet[Any], out: OutputWrapper, told: OutputWrapper) -> tu
         told.write(f"{row._meta.verbose_name} {row.pk}: {error}", style_func=str)
 
     count = 0
-    for pks in _chunks(records):
-        rows = list(records.model._default_manager.using(records.db).filter(pk__in=pks).order_by("pk"))
-        for body in _bodies(rows, refuse):
-            out.write(body)
-            count += 1
+    for body in bodies(records, refuse=refuse):
+        out.write(body)
+        count += 1
     return count, 0
-
-
-def _bodies(rows: Sequence[Any], refuse: bodies.Refuse) -> Iterator[str]:
-    yield from bodies.of_customers((row for row in rows if isinstance(row, Customer)), refuse=refuse)
-    yield from (row.body for row in rows if isinstance(row, Activity))
-
-
-def _chunks(records: QuerySet[Any]) -> Iterator[list[int]]:
-    """Yield the keys of records, so many at a time; those that are no longer wanted meanwhile are passed over."""
-    last = 0
-    while pks := list(records.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
-        last = pks[-1]
-        yield pks
 
 
 def _tell_of_deleted(since: datetime, told: OutputWrapper) -> None:

@@ -11,7 +11,7 @@ from django.db import router
 from django.db.models import QuerySet
 
 from track360_django import activities
-from track360_django.management.track360 import brands
+from track360_django.management.track360 import arguments
 from track360_django.models import Activity, Customer
 from track360_django.outbox import dead_letters, wakeup
 
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--reason", metavar="REASON", help="records that died of this, as `track360 status` calls it"
     )
-    brands.add_argument(parser)
+    arguments.add_brand(parser)
     parser.add_argument("--all", action="store_true", help="every dead record")
 
 
@@ -39,7 +39,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     wanted = {name: options[name] for name in ("customer", "eventid", "reason") if options[name] is not None}
     _refuse(wanted, is_all=options["all"])
     using = router.db_for_write(Activity)
-    by_brand = brands.narrowed(options["brand"])
+    by_brand = arguments.narrowed(options["brand"])
     customers = _customers(Customer.objects.using(using).filter(**by_brand), wanted)
     requeued_customers = dead_letters.requeue(customers)
     requeued = activities.requeue(_activities(Activity.objects.using(using).filter(**by_brand), wanted))

@@ -10,7 +10,7 @@ from django.core.management.base import OutputWrapper
 from django.db import router
 
 from track360_django.delivery import breaker
-from track360_django.management.track360 import brands
+from track360_django.management.track360 import arguments
 from track360_django.models import Endpoint
 from track360_django.outbox import wakeup
 
@@ -19,12 +19,12 @@ HELP: Final = "Try paused endpoints now, with one record, instead of when their 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    brands.add_argument(parser)
+    arguments.add_brand(parser)
 
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """Resume, and print how many."""
     using = router.db_for_write(Endpoint)
-    count = breaker.resume(Endpoint.objects.using(using).filter(**brands.narrowed(options["brand"])))
+    count = breaker.resume(Endpoint.objects.using(using).filter(**arguments.narrowed(options["brand"])))
     wakeup.after_commit(using=using)
     out.write(f"endpoints resumed: {count}")

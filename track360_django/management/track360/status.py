@@ -13,7 +13,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router
 
 from track360_django import explanation, status
-from track360_django.management.track360 import brands as named
+from track360_django.management.track360 import arguments
 from track360_django.models import Activity, Customer, Endpoint
 from track360_django.status import BrandStatus, Records
 
@@ -25,7 +25,7 @@ HELP: Final = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    named.add_argument(parser)
+    arguments.add_brand(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
@@ -36,7 +36,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     Raises:
         CommandError: Something needs a person.
     """
-    wanted = named.narrowed(options["brand"])
+    wanted = arguments.narrowed(options["brand"])
     brands = [
         each
         for each in status.read(using=router.db_for_read(Activity))

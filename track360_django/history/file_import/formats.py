@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from track360_django.api import payloads
-from track360_django.management.track360.importing import entries
-from track360_django.management.track360.importing.entries import Entry, UnreadableError
-from track360_django.management.track360.importing.lines import Line, Lines
+from track360_django.history.file_import import entries
+from track360_django.history.file_import.entries import Entry, UnreadableError
+from track360_django.history.file_import.lines import Line, Lines
 
 Kind = Literal["customers", "activities"]
 

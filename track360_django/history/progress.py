@@ -1,4 +1,4 @@
-"""Meters: how far a long command is, as a bar on a terminal and as a line for each tenth elsewhere; and its pace."""
+"""How far a long run is, as a bar on a terminal and as a line for each tenth elsewhere; its pace, and its memory."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import time
 from argparse import ArgumentTypeError
 from typing import Final
 
+from django.conf import settings
 from django.core.management.base import OutputWrapper
+from django.db import reset_queries
 
-from track360_django.management.track360.stopping import Stop
+from track360_django.history.stopping import Stop
 
 BAR_CHARACTERS: Final = 30
 # How often a bar is drawn at most.
@@ -105,3 +107,9 @@ def rate(text: str) -> float:
         message = f"{text!r} is no number from 0.01 to 1000000 a second"
         raise ArgumentTypeError(message)
     return value
+
+
+def forget_queries() -> None:
+    """Forget what Django remembers of each statement while DEBUG is on: of a million rows it would be gigabytes."""
+    if settings.DEBUG:
+        reset_queries()

@@ -12,13 +12,8 @@ from typing import BinaryIO, Final
 
 from django.core.management import CommandError
 
-from track360_django.management.track360.importing.formats import (
-    Format,
-    Kind,
-    UnknownFormatError,
-    recognise,
-)
-from track360_django.management.track360.importing.lines import EndlessLineError, Lines
+from track360_django.history.file_import.formats import Format, Kind, UnknownFormatError, recognise
+from track360_django.history.file_import.lines import EndlessLineError, Lines
 
 STANDARD_INPUT: Final = "-"
 _ORDER: Final[Sequence[Kind]] = ("customers", "activities")

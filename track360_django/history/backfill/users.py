@@ -12,8 +12,8 @@ from django.core.management.base import OutputWrapper
 from track360_django import customers
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
-from track360_django.management.track360 import bodies
-from track360_django.management.track360.backfilling.work import Between, Counts
+from track360_django.history import preview
+from track360_django.history.backfill.work import Between, Counts
 from track360_django.models import Customer, Status
 from track360_django.outbox import aliases
 from track360_django.users.eligibility import why_not_customers
@@ -27,7 +27,7 @@ SOURCE: Final = "backfill"
 class Users:
     """The users of the host, without those who are no customers (staff, say)."""
 
-    def __init__(self, brand: str, between: Between, newcomers: bodies.Newcomers) -> None:
+    def __init__(self, brand: str, between: Between, newcomers: preview.Newcomers) -> None:
         self._brand = brand
         self._between = between
         self._newcomers = newcomers
@@ -58,7 +58,7 @@ class Users:
         chunk = _Chunk(self._brand, told)
         wanted = chunk.unreported(rows, self._customer_test(rows))
         found = customers.preview_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
-        for body in bodies.of_customers(self._newcomers.note(found), refuse=chunk.refuse_row):
+        for body in preview.of_customers(self._newcomers.note(found), refuse=chunk.refuse_row):
             out.write(body)
             chunk.counts.reported += 1
         return chunk.counts

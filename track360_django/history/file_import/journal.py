@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 
 from django.db import connections, router
 
-from track360_django.management.track360.importing.outcome import BadLine, Counts
+from track360_django.history.file_import.outcome import BadLine, Counts
 from track360_django.models import Activity
 
 # What tells one content of a file from another, beside its size and its time.

@@ -10,16 +10,15 @@ from typing import Final, cast
 
 from django.core.management.base import CommandError, OutputWrapper
 
-from track360_django.management.track360.bodies import Newcomers
-from track360_django.management.track360.importing import writing
-from track360_django.management.track360.importing.entries import Entry
-from track360_django.management.track360.importing.formats import Format
-from track360_django.management.track360.importing.journal import Aside, Journal, Place
-from track360_django.management.track360.importing.outcome import BadLine, Counts, Outcome
-from track360_django.management.track360.importing.sources import Source
-from track360_django.management.track360.memory import forget_queries
-from track360_django.management.track360.meter import Meter, Pace
-from track360_django.management.track360.stopping import Stop
+from track360_django.history.file_import import writing
+from track360_django.history.file_import.entries import Entry
+from track360_django.history.file_import.formats import Format
+from track360_django.history.file_import.journal import Aside, Journal, Place
+from track360_django.history.file_import.outcome import BadLine, Counts, Outcome
+from track360_django.history.file_import.sources import Source
+from track360_django.history.preview import Newcomers
+from track360_django.history.progress import Meter, Pace, forget_queries
+from track360_django.history.stopping import Stop
 
 BATCH: Final = 1000
 # Of standard input nobody knows where it is.

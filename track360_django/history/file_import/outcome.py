@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Final, NamedTuple
 
-from track360_django.management.track360.importing.entries import Entry
+from track360_django.history.file_import.entries import Entry
 
 # One in so many records is looked for when an import goes on.
 SAMPLED: Final = 50

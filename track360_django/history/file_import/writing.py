@@ -13,11 +13,11 @@ from track360_django.activities import corrections, lookup
 from track360_django.activities.draft import attach, build_record
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
-from track360_django.management.track360 import bodies
-from track360_django.management.track360.importing.entries import Entry
-from track360_django.management.track360.importing.fields import SOURCE, draft_of, registration_of
-from track360_django.management.track360.importing.formats import Kind
-from track360_django.management.track360.importing.outcome import Outcome
+from track360_django.history import preview
+from track360_django.history.file_import.entries import Entry
+from track360_django.history.file_import.fields import SOURCE, draft_of, registration_of
+from track360_django.history.file_import.formats import Kind
+from track360_django.history.file_import.outcome import Outcome
 from track360_django.models import Activity, ActivityKey, Customer, Status
 from track360_django.outbox import wakeup
 from track360_django.outbox.activities import add_activities, flag_changed
@@ -44,7 +44,7 @@ def are_there(kind: Kind, sample: Sequence[Sequence[str]], brand: str) -> bool:
 
 
 def preview_customers(
-    entries: Sequence[Entry], brand: str, newcomers: bodies.Newcomers
+    entries: Sequence[Entry], brand: str, newcomers: preview.Newcomers
 ) -> tuple[Outcome, list[str]]:
     """Return what would be sent of a batch of customers."""
     outcome, read, on_error = _registrations(entries, brand)
@@ -55,7 +55,7 @@ def preview_customers(
     def refuse(row: Customer, error: PayloadError) -> None:
         on_error(named[row.customer_id], error)
 
-    shown = list(bodies.of_customers(newcomers.note(rows), refuse=refuse))
+    shown = list(preview.of_customers(newcomers.note(rows), refuse=refuse))
     outcome.counts.new = len(shown)
     outcome.counts.unchanged = outcome.counts.read - outcome.counts.bad - len(shown)
     return outcome, shown
@@ -116,7 +116,7 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
 
 
 def preview_activities(
-    entries: Sequence[Entry], brand: str, newcomers: bodies.Newcomers
+    entries: Sequence[Entry], brand: str, newcomers: preview.Newcomers
 ) -> tuple[Outcome, list[str]]:
     """Return what would be sent of a batch of activities: before them, the users they would register."""
     outcome = Outcome()

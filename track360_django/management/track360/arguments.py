@@ -1,16 +1,20 @@
-"""Times and days as a person types them: what several subcommands take as `--since`, `--until` or `--date`."""
+"""What several subcommands take as a person types it: times and days (`--since`, `--until`, `--date`), and brands."""
 
 from __future__ import annotations
 
 import re
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+from django.core.management.base import CommandError
 from django.utils import timezone
 
-HELP: Final = "an ISO time or date (without a zone: in TIME_ZONE of Django), or how long ago: 7d, 12h, 30m"
+from track360_django import conf
+from track360_django.models import Customer, Lane
+
+MOMENT: Final = "an ISO time or date (without a zone: in TIME_ZONE of Django), or how long ago: 7d, 12h, 30m"
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([wdhms])")
 _UNITS: Final = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -96,3 +100,55 @@ def _existing(text: str, compute: Callable[[], datetime]) -> datetime:
     except OverflowError:
         message = f"{text!r} is before the first or behind the last day of all"
         raise ArgumentTypeError(message) from None
+
+
+def add_brand(parser: ArgumentParser) -> None:
+    """Add the option that narrows a command to one brand."""
+    parser.add_argument("--brand", help="only of this brand")
+
+
+def brand_of(name: str | None) -> str:
+    """
+    Return the brand that a person named, or the one of a host that serves no request.
+
+    Raises:
+        CommandError: There is no such brand, or nobody can tell it.
+    """
+    if name is None:
+        _refuse_renamed()
+        try:
+            return conf.brand_of(None)
+        except conf.BrandError as error:
+            message = f"{error} A command takes --brand: {', '.join(conf.brands())}."
+            raise CommandError(message, returncode=2) from None
+    if name not in conf.brands():
+        message = f"There is no brand {name!r}: TRACK360['BRANDS'] has {', '.join(conf.brands())}."
+        raise CommandError(message, returncode=2)
+    return name
+
+
+def _refuse_renamed() -> None:
+    """Report nobody anew who was reported before there were BRANDS: most likely with a token of today."""
+    if conf.DEFAULT_BRAND in conf.brands() or not Customer.objects.filter(brand=conf.DEFAULT_BRAND).exists():
+        return
+    message = (
+        f"Customers were reported before there were TRACK360['BRANDS']: name their brand {conf.DEFAULT_BRAND!r} there, or "
+        "say with --brand whose these are. Nothing was written."
+    )
+    raise CommandError(message, returncode=2)
+
+
+def narrowed(name: str | None) -> dict[str, str]:
+    """
+    Return the condition on records that a person named a brand for: one that was taken out may have records still.
+
+    Raises:
+        CommandError: There is no such brand, and never was.
+    """
+    if name is None:
+        return {}
+    if name not in conf.brands() and not any(
+        model._default_manager.filter(brand=name).exists() for model in (Lane, Customer)
+    ):
+        brand_of(name)
+    return {"brand": name}

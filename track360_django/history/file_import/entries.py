@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from track360_django.exceptions import PayloadError
-from track360_django.management.track360.importing.lines import MAX_BYTES, Line, Lines
+from track360_django.history.file_import.lines import MAX_BYTES, Line, Lines
 
 # So much of a line that is too long is kept for the person who looks for it.
 EXCERPT_CHARACTERS: Final = 200

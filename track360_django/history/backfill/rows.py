@@ -12,8 +12,8 @@ from track360_django.activities import lookup, store
 from track360_django.activities.declarations import ModelActivity, ledger
 from track360_django.activities.draft import build_record
 from track360_django.exceptions import PayloadError
-from track360_django.management.track360.backfilling.work import Between, Counts
-from track360_django.management.track360.bodies import Newcomers
+from track360_django.history.backfill.work import Between, Counts
+from track360_django.history.preview import Newcomers
 from track360_django.models import Activity, Customer
 from track360_django.outbox import aliases
 
