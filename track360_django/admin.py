@@ -29,9 +29,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from track360_django import activities, conf, explanation
+from track360_django import activities, conf
 from track360_django.delivery import breaker
 from track360_django.models import Activity, Customer, Endpoint, Lane, Status
+from track360_django.operations import explanation
 from track360_django.outbox import dead_letters, wakeup
 
 logger = logging.getLogger(__name__)

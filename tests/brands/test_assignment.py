@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.houses import Houses, host_of, open_houses
 from tests.ledger.models import Payment
-from track360_django import activities, attribution, conf, customers, daily, delivery, signals, signup, status
+from track360_django import activities, attribution, conf, customers, daily, delivery, signals, signup
 from track360_django.activities.brand import places_of
 from track360_django.activities.draft import Draft
 from track360_django.attribution import request_touches
@@ -24,6 +24,7 @@ from track360_django.conf import BrandError
 from track360_django.customers import brands
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer
+from track360_django.operations import status
 
 pytestmark = pytest.mark.django_db
 

@@ -19,10 +19,11 @@ from pytest_django import Settings as HostSettings
 from tests.houses import NAMES, Houses, host_of, open_houses, token_of
 from tests.ledger.models import Payment
 from tests.rows import overdue
-from track360_django import activities, customers, daily, delivery, reconcile, status
+from track360_django import activities, customers, daily, delivery, reconcile
 from track360_django.api.payloads import CUSTOMERS_PATH
 from track360_django.delivery import api_client, breaker
 from track360_django.models import Activity, Customer, Endpoint, Status
+from track360_django.operations import status
 from track360_django.sandbox.store import fingerprint
 
 pytestmark = pytest.mark.django_db

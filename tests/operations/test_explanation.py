@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from track360_django import explanation
 from track360_django.models import Activity, Customer, Endpoint, Status
+from track360_django.operations import explanation
 
 NOW = datetime(2025, 7, 21, 14, 3, 9, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

@@ -11,9 +11,9 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.db import router
 from django.utils import timezone
 
-from track360_django import explanation
 from track360_django.management.track360 import arguments
 from track360_django.models import Activity, Customer
+from track360_django.operations import explanation
 from track360_django.users.lookup import all_users
 
 HELP: Final = "Tell the whole life of a record: attribution, state, why, next attempt, last error."

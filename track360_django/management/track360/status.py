@@ -12,10 +12,10 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import router
 
-from track360_django import explanation, status
 from track360_django.management.track360 import arguments
 from track360_django.models import Activity, Customer, Endpoint
-from track360_django.status import BrandStatus, Records
+from track360_django.operations import explanation, status
+from track360_django.operations.status import BrandStatus, Records
 
 HELP: Final = (
     "Show the records of each brand by state, what is dead or held and why, and which endpoints are paused. "
