@@ -76,7 +76,7 @@ def test_attempt_that_is_overdue_takes_no_connection(pair: tuple[socket.socket, 
     with Attempt(0.01) as attempt:
         assert wait_until(lambda: attempt.is_overdue)
 
-        with pytest.raises(TimeoutError, match="time was over"):
+        with pytest.raises(TimeoutError, match="deadline of the attempt passed"):
             Attempt.watch(pair[0])
 
 

@@ -3,8 +3,8 @@ The HTTP client: posts arrays of records, bounds what it costs, and returns the 
 
 What an answer means is in `responses`.
 
-An attempt never raises: whatever happens is an `Answer`. A traceback with local variables would carry the token
-and a name into the host's error tracker.
+An attempt never raises: whatever happens is returned as an `Answer`. A traceback with local variables would carry the
+token and personal data into the host's error tracker.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ MAX_EXCERPT_CHARACTERS: Final = 200
 
 class Client:
     """
-    Posts records of one brand to Track360 over a kept-alive connection per thread and process.
+    Posts records of one brand to Track360. Each thread of each process keeps one connection alive.
 
     Args:
         base_url: Scheme and host, as assigned to the brand.
-        token: The brand token; it appears in one header of requests to that host, and nowhere else.
-        connect_timeout_seconds: To reach one address of the host.
-        read_timeout_seconds: Between two pieces of the answer.
-        total_timeout_seconds: From the call to the last byte; a watchdog keeps it.
-        proxies: As in requests; the environment's are never used.
-        ca_bundle: Path of a bundle of certificates instead of certifi's.
-        allow_http: Permits plain http to other hosts than this machine.
-        response_check: Called with status and text of a good answer; False refuses the records.
+        token: The brand token. It is sent in one header of the requests to that host, and appears nowhere else.
+        connect_timeout_seconds: The longest time to connect to one address of the host.
+        read_timeout_seconds: The longest time between two pieces of the answer.
+        total_timeout_seconds: The longest time from the call to the last byte; a watchdog enforces it.
+        proxies: As in requests. Proxies of the environment are never used.
+        ca_bundle: Path of a bundle of certificates that replaces certifi's.
+        allow_http: Allows plain http to hosts other than this machine.
+        response_check: Called with status and text of a good answer. If it returns False, the records are refused.
 
-    Source: API guide, "Authentication" and "General API Conventions"; the bounds are our choice.
+    Source: API guide, "Authentication" and "General API Conventions"; the limits are our choice.
     """
 
-    def __init__(  # noqa: PLR0913  one argument a setting, all named
+    def __init__(  # noqa: PLR0913  one keyword argument for each setting
         self,
         *,
         base_url: str,
@@ -80,12 +80,12 @@ class Client:
 
     def post(self, path: str, bodies: Iterable[str]) -> Answer:
         """
-        Post some records' JSON texts as one array.
+        Post the JSON texts of some records as one array.
 
         Returns:
-            What it means for all of them together. Never raises for anything that the network or the API does.
+            What the answer means for all records together. Never raises, whatever the network or the API does.
 
-        Source: API guide, "General API Conventions"; what each status means is our choice, `docs/explanation`.
+        Source: API guide, "General API Conventions"; what each status means is our choice, see `docs/explanation`.
         """
         if self._problem:
             return Answer(verdict=Verdict.PAUSE, reason="misconfigured", error=self._problem)
@@ -123,7 +123,7 @@ class Client:
         return self._judge(response, content, bodies, is_whole=is_whole)
 
     def _session(self) -> requests.Session:
-        """Return this thread's session; one that crossed a fork belongs to the parent and is left alone."""
+        """Return this thread's session. A session from before a fork belongs to the parent process and is not used."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None or self._local.pid != os.getpid():
             session = self._local.session = self._open_session()
@@ -178,16 +178,20 @@ class Client:
 
 
 class _Session(requests.Session):
-    """A session for which no answer is a redirect: to prepare the next request, it would read all of the body."""
+    """A session that treats no answer as a redirect. To prepare a redirect, requests would read the whole body."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Lead nowhere."""
+        """Return None: there is no redirect to follow."""
 
 
 def _read(raw: BaseHTTPResponse) -> tuple[bytes, bool]:
-    """Read at most 64 KiB of an answer, as it came; a body that ends early raises, a longer one is left unread."""
+    """
+    Return at most 64 KiB of a body, not decoded, and whether that is all of it. The rest of a longer body is not read.
+
+    A body that ends early raises.
+    """
     content = b""
-    # Only the read that finds the end notices that something is missing.
+    # Read until the end: only the read that reaches the end notices that something is missing.
     while piece := raw.read(MAX_ANSWER_BYTES + 1 - len(content), decode_content=False):
         content += piece
         if len(content) > MAX_ANSWER_BYTES:

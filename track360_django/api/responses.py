@@ -1,7 +1,8 @@
 """
-Answers: what each status and fault means for the records of a request, in a word and in a sentence.
+Answers: what each HTTP status and each fault means for the records of a request, as a short reason and a sentence.
 
-Values, not exceptions: a traceback with local variables would carry the token and a name into an error tracker.
+These are values, not exceptions, because a traceback with local variables would carry the token and personal data
+into an error tracker.
 """
 
 from __future__ import annotations
@@ -28,19 +29,20 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 class Verdict(StrEnum):
     """What an answer means for the records of the request."""
 
-    ACCEPTED = "accepted"  # Track360 has them
-    RETRY = "retry"  # not now; the same request later
-    PAUSE = "pause"  # nothing will be taken until a person, or time, changes something
+    ACCEPTED = "accepted"  # Track360 has the records
+    RETRY = "retry"  # not now; send the same request later
+    PAUSE = "pause"  # Track360 accepts no request until a person, or time, changes something
     REFUSED = "refused"  # something in the request is wrong
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """
-    What became of one request.
+    The result of one request.
 
-    `status` is the HTTP status or None; `reason` a short word for tables and logs; `error` says what, why and
-    what to do, without token and personal data; `retry_after` is what the API asked for, in seconds.
+    `status` is the HTTP status or None. `reason` is a short word for tables and logs. `error` says what happened, why,
+    and what to do; it contains neither the token nor personal data. `retry_after` is the wait that the API asked for,
+    in seconds.
     """
 
     verdict: Verdict
@@ -54,7 +56,7 @@ def classify(status: int) -> tuple[Verdict, str]:
     """
     Return what an HTTP status means, and its short reason.
 
-    Source: none, our choice: the guide names no status; see "What an answer means" in `docs/explanation`.
+    Source: none, our choice: the API guide names no status; see "What an answer means" in `docs/explanation`.
     """
     reason = f"http_{status}"
     if status in ACCEPTED_STATUSES:
@@ -96,10 +98,10 @@ _EXPLANATIONS: Final = {
     "http_404": "There is no such endpoint. API guide, Before starting: compare BASE_URL with the one assigned to you.",
     "http_413": "The request is too large for Track360: lower BATCH_BYTES.",
     "http_429": "Track360 asks for fewer requests.",
-    "html_answer": "A web page came instead of the API's answer: a proxy, a login page or a wrong BASE_URL.",
-    "endless_answer": "The answer was longer than 64 KiB and was not read to its end.",
-    "response_check": "RESPONSE_CHECK says that Track360 did not take the records.",
-    "response_check_failed": "RESPONSE_CHECK raised an error, so nobody knows what the answer means: correct it.",
+    "html_answer": "The answer is a web page, not an answer of the API: a proxy, a login page or a wrong BASE_URL.",
+    "endless_answer": "The answer is longer than 64 KiB, so it was not read to the end.",
+    "response_check": "RESPONSE_CHECK returned False: Track360 did not take the records.",
+    "response_check_failed": "RESPONSE_CHECK raised an error, so the meaning of the answer is unknown: correct it.",
 }
 
 
@@ -107,24 +109,24 @@ def explain(reason: str, status: int | None) -> str:
     """Return what happened and what to do, in words."""
     where = f"HTTP {status}: " if status else ""
     if status and 300 <= status < 400:
-        return f"{where}Track360 redirects, and a token is never sent to another address: correct BASE_URL."
+        return f"{where}Track360 redirects, but the token is never sent to another address: correct BASE_URL."
     default = (
         "Track360 refused the request."
         if status and 400 <= status < 500
-        else "Track360 could not take it now."
+        else "Track360 could not take the records now."
     )
     return where + _EXPLANATIONS.get(reason, default)
 
 
 def without_response(kind: type[Exception], *, is_overdue: bool, is_sent: bool) -> Answer:
-    """Judge an error by its kind; once the request was sent, it can't be the request that is wrong."""
+    """Return the answer for an error that came instead of a response. A request that was sent can't be the cause."""
     if is_overdue or issubclass(kind, requests.Timeout):
         return Answer(
             verdict=Verdict.RETRY,
             reason="timeout",
             error=f"Track360 did not answer in time ({kind.__name__}).",
         )
-    # requests wraps what the network does; a plain OSError before the request is a file that can't be read.
+    # requests wraps network errors. So a plain OSError before the request means that a file can't be read.
     is_local = issubclass(kind, OSError) and not issubclass(kind, requests.RequestException)
     if (is_local or issubclass(kind, requests.exceptions.SSLError)) and not is_sent:
         hint = "TLS failed: look at the certificate of BASE_URL, at CA_BUNDLE and at this machine's clock."
@@ -133,14 +135,18 @@ def without_response(kind: type[Exception], *, is_overdue: bool, is_sent: bool) 
         hint = f"The request can't be built ({kind.__name__}): look at BASE_URL, BRAND_TOKEN and PROXIES."
         return Answer(verdict=Verdict.PAUSE, reason="misconfigured", error=hint)
     if is_sent:
-        hint = f"The request was sent, and no whole answer came back ({kind.__name__})."
+        hint = f"The request was sent, but no complete answer came back ({kind.__name__})."
         return Answer(verdict=Verdict.RETRY, reason="broken_answer", error=hint)
     hint = f"The connection failed ({kind.__name__}): is BASE_URL reachable from this machine?"
     return Answer(verdict=Verdict.RETRY, reason="connection", error=hint)
 
 
 def sent_at(value: str | None, now: float) -> float:
-    """Return when an answer was sent by its own `Date`, or now: the clock of this machine may be an hour ahead."""
+    """
+    Return when an answer was sent, by its own `Date` header; without a valid one, `now`.
+
+    This machine's clock may be an hour ahead.
+    """
     try:
         return email.utils.parsedate_to_datetime(value or "").timestamp()
     except (TypeError, ValueError, OverflowError, OSError):
@@ -148,7 +154,7 @@ def sent_at(value: str | None, now: float) -> float:
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Return a `Retry-After` header in seconds from now; None for a missing, past or senseless one."""
+    """Return a `Retry-After` header in seconds from now; None if it is missing, in the past or invalid."""
     if value is None:
         return None
     value = value.strip()

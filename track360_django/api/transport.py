@@ -1,8 +1,8 @@
 """
-The connection under the client: a total deadline for an attempt, and no answer cut inside its headers.
+The connection of the client: a total deadline for each attempt, and an error for an answer that ends in its headers.
 
-requests' timeouts are per receive, and http.client takes the end of a connection for the end of the headers:
-a server that drips would hold a lane for ever, and half an answer would count as "200, empty".
+The timeouts of requests apply to each receive, so a server that sends slowly would hold a lane for ever. http.client
+treats the end of a connection as the end of the headers, so half an answer would count as "200, empty".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """One attempt of this thread with its deadline: when it passes, the connection is cut."""
+    """One attempt of this thread, with a deadline. When the deadline passes, the connection is cut."""
 
     _current = threading.local()
 
@@ -51,24 +51,29 @@ class Attempt:
 
     @classmethod
     def watch(cls, handle: socket.socket | None) -> None:
-        """Tell this thread's attempt, if there is one, which connection it uses now; refuse when it is overdue."""
+        """Pass this thread's attempt, if there is one, the connection that it uses now; raise if it is overdue."""
         attempt: Attempt | None = getattr(cls._current, "attempt", None)
         if attempt is not None:
             attempt.use(handle)
 
     @classmethod
     def note_sent(cls) -> None:
-        """Tell this thread's attempt, if there is one, that the whole request is out."""
+        """Note in this thread's attempt, if there is one, that the whole request was sent."""
         attempt: Attempt | None = getattr(cls._current, "attempt", None)
         if attempt is not None:
             attempt.is_sent = True
 
     def use(self, handle: socket.socket | None) -> None:
-        """Take over the connection that is to be cut at the deadline."""
+        """
+        Set the connection that is cut at the deadline.
+
+        Raises:
+            TimeoutError: The deadline has passed.
+        """
         with self._lock:
             self._handle = handle
             if self.is_overdue:
-                msg = "the attempt's time was over before the request was sent"
+                msg = "the deadline of the attempt passed before the request was sent"
                 raise TimeoutError(msg)
 
     def _cut(self) -> None:
@@ -80,7 +85,7 @@ class Attempt:
 
 
 class _LineWatcher:
-    """A socket file that remembers the last line read, so that missing ends of headers are seen."""
+    """A socket file that keeps the last line it read. This line shows whether the headers were complete."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -95,17 +100,22 @@ class _LineWatcher:
 
 
 class WholeHeadersResponse(HTTPResponse):
-    """An answer whose headers must end with an empty line."""
+    """An answer that must have an empty line after its headers."""
 
     def begin(self) -> None:
-        """Read status and headers; raise when the connection ended among them."""
+        """
+        Read status and headers.
+
+        Raises:
+            IncompleteRead: The connection ended before the end of the headers.
+        """
         file: Any = self.fp
         watcher: Any = _LineWatcher(file)
         self.fp = watcher
         try:
             super().begin()
         finally:
-            # begin() closes the file by itself when no body follows.
+            # begin() closes the file itself if no body follows.
             if self.fp is watcher:
                 self.fp = file
         if watcher.last_line not in (b"\r\n", b"\n"):
@@ -113,10 +123,14 @@ class WholeHeadersResponse(HTTPResponse):
 
 
 class _Watched:
-    """A connection that shows its socket to the attempt: a duplicate handle, which also cuts a TLS handshake."""
+    """
+    A connection that gives the attempt a duplicate handle of its socket.
+
+    Shutting down this handle also ends a TLS handshake.
+    """
 
     response_class = WholeHeadersResponse
-    # http.client would print each header, and so the token, where the host has set this for all connections.
+    # If the host has set this for all connections, http.client would print each header, and so the token.
     debuglevel = 0
     _handle: socket.socket | None = None
 
@@ -146,11 +160,11 @@ class _Watched:
 
 
 class WatchedHTTPConnection(_Watched, HTTPConnection):  # type: ignore[misc]  # urllib3 narrows the class
-    """A plain connection under a deadline."""
+    """A plain connection with a deadline."""
 
 
 class WatchedHTTPSConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
-    """A TLS connection under a deadline."""
+    """A TLS connection with a deadline."""
 
 
 class WatchedHTTPConnectionPool(HTTPConnectionPool):
@@ -166,15 +180,15 @@ class WatchedHTTPSConnectionPool(HTTPSConnectionPool):
 
 
 class WatchedAdapter(HTTPAdapter):
-    """An adapter of requests over watched connections, through a proxy too."""
+    """An adapter of requests that uses watched connections, also through a proxy."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Build the pools of watched connections."""
+        """Create the pools of watched connections."""
         super().init_poolmanager(*args, **kwargs)
         _use_watched_pools(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        """Build the pools of watched connections to a proxy."""
+        """Create the pools of watched connections to a proxy."""
         manager = super().proxy_manager_for(*args, **kwargs)
         _use_watched_pools(manager)
         return manager
