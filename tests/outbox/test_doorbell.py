@@ -103,4 +103,4 @@ def test_broken_doorbell_costs_no_commit(queue: RedisServer, caplog: pytest.LogC
             cursor.execute(f"ALTER TABLE {table}_away RENAME TO {table}")
 
     assert hints(queue) == 1
-    assert "doorbell can't be read" in caplog.text
+    assert "could not ring the doorbell" in caplog.text

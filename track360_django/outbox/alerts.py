@@ -1,4 +1,4 @@
-"""What a person should hear of: logged once, and sent as a signal. Ids, counts and reasons; never a payload."""
+"""What a person should know: logged once and sent as a signal, with ids, counts and reasons, never with a payload."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 def record_dead(
     model: type[Customer | Activity], *, brand: str, pk: int | None, name: str, reason: str
 ) -> None:
-    """Tell that a record needs a person; `name` is what the admin lists it under."""
+    """Report that a record needs a person; `name` is the record's name in the admin."""
     record = str(model._meta.model_name)
     logger.error(
-        "track360: %s %s of brand %s is dead (%s). See it in the admin, correct the cause, requeue it.",
+        "track360: %s %s of brand %s is dead (%s). Look at it in the admin, correct the cause, then requeue it.",
         record,
         name,
         brand,
@@ -26,7 +26,7 @@ def record_dead(
 
 
 def endpoint_paused(endpoint: Endpoint) -> None:
-    """Tell that an endpoint takes nothing and is probed from now on."""
+    """Report that an endpoint is paused: nothing is delivered to it, and it is probed from now on."""
     logger.error(
         "track360: the %s endpoint of brand %s is paused (%s); its records wait, none is lost. %s",
         endpoint.name,

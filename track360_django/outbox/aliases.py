@@ -1,7 +1,8 @@
 """
-Databases: a record is written beside the row it reports, in the same transaction, where a host has told us to.
+Databases: which database a record is written to.
 
-Where a host has one database, or says nothing, all of this is the one that its routers write customers to.
+With `DATABASES`, a record is written to the database of the row that it reports, in the same transaction. Without this
+setting, all records are in the database that the host's routers write customers to ("home").
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from track360_django.models import Activity, Customer
 
 
 def home() -> str:
-    """Return the alias that the host's routers write customers to."""
+    """Return the alias of the database that the host's routers write customers to."""
     return router.db_for_write(Customer)
 
 
 def of(row: Model) -> str:
     """
-    Return the alias for the record of a row of the host: where that row is, if `DATABASES` lists it, else home.
+    Return the alias for the record of a row of the host: the row's database if `DATABASES` lists it, otherwise home.
 
-    It is listed and never found out: where money is written down must not depend on whether a database answers now.
+    The list is a setting and is never detected: the place where money is recorded must not depend on whether a
+    database answers now.
     """
     listed = conf.settings.DATABASES
     if not listed or row._state.db is None:
@@ -38,7 +40,7 @@ def all_known() -> tuple[str, ...]:
 
 
 def of_source(model: type[Model], record: Activity) -> str:
-    """Return the alias that a record's row of the host is written to: a replica may lag behind."""
+    """Return the alias that the host's row of a record is written to. A replica may not have its last change yet."""
     alias = record._state.db or home()
     if alias in conf.settings.DATABASES and router.allow_migrate_model(alias, model):
         return alias
@@ -46,5 +48,5 @@ def of_source(model: type[Model], record: Activity) -> str:
 
 
 def of_rows(model: type[Model], alias: str) -> str:
-    """Return the alias for the records of rows of a model that are in a database."""
+    """Return the alias for the records of a model's rows in one database."""
     return of(model.from_db(alias, (), ()))

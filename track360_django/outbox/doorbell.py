@@ -1,7 +1,8 @@
 """
 The doorbell: ten thousand commits wake delivery once, not ten thousand times.
 
-Who finds it rung may stay silent: the worker that was called has not begun to look yet, and will see this commit too.
+A commit that finds the doorbell rung publishes no wake-up. The worker that was called has not begun to look for records
+yet, so it will see this commit too.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from track360_django.db.bulk_insert import insert_missing
 from track360_django.db.clock import Now, from_now, sql_of
 from track360_django.models import Doorbell
 
-# A wake-up that nobody answered for so long may be lost, or wait behind a host's long tasks: ring once more.
+# A wake-up without an answer for this time may be lost, or wait behind long tasks of the host. So ring once more.
 PATIENCE: Final = timedelta(seconds=2)
 _ONLY_ROW: Final = 1
 
 
 def ring(*, using: str) -> bool:
-    """Ring unless somebody did a moment ago and nobody has answered; tell whether a wake-up is to be published."""
+    """
+    Ring the doorbell. Return whether a wake-up must be published.
+
+    It need not be if another commit rang within the last two seconds and no worker has answered yet.
+    """
     with connections[using].cursor() as cursor:
         cursor.execute(*_ring_sql(using))
         if cursor.rowcount:
@@ -35,7 +40,11 @@ def ring(*, using: str) -> bool:
 
 
 def answer(*, using: str) -> None:
-    """Let the next commit ring again. Only then look for what is due: else a commit in between wakes nobody."""
+    """
+    Let the next commit ring again.
+
+    Call this before looking for due records. Otherwise a commit in between wakes no worker.
+    """
     _bell(using).filter(rung_at__isnull=False).update(rung_at=None)
 
 
@@ -45,7 +54,7 @@ def _bell(using: str) -> QuerySet[Doorbell]:
 
 @functools.cache
 def _ring_sql(using: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the statement that rings, made once: it runs in the host's requests."""
+    """Return the statement that rings the doorbell. It is built once, because it runs in the host's requests."""
     now, _ = sql_of(Now(), using)
     before, params = sql_of(from_now(-PATIENCE), using)
     table = Doorbell._meta.db_table

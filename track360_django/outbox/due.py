@@ -1,4 +1,4 @@
-"""What is due in a lane, a page at a time, in the order in which it became due. Reads only."""
+"""The due records of a lane, a page at a time, in the order in which they became due. This module only reads."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ R = TypeVar("R", Customer, Activity)
 
 class DueActivity(NamedTuple):
     """
-    An activity that is due: what its delivery needs, and no more.
+    A due activity, with only the columns that its delivery needs.
 
-    `customer_version` is 0 before the customer's acceptance, None for a customer who is gone.
+    `customer_version` is 0 until the customer is accepted, and None if the customer's row is gone.
     """
 
     pk: int
@@ -34,20 +34,20 @@ class DueActivity(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return what it is announced by."""
+        """Return the event name and the event id, by which signals and alerts name the activity."""
         return self.eventname, self.eventid
 
     def __repr__(self) -> str:
-        # Never the body: error trackers show it.
+        # Never the body, because error trackers show the result.
         return f"<DueActivity {self.pk}>"
 
 
 class Mark(NamedTuple):
     """
-    A place in the order of what is due.
+    A position in the order of due records.
 
-    Within one drain it keeps the search from walking over what it has just settled. Never keep it between drains: a
-    row of a longer transaction may appear behind it.
+    Within one drain, it lets the search skip the records that were just settled. Never keep it between drains, because
+    a longer transaction may commit a row before that position later.
     """
 
     due_at: datetime
@@ -55,13 +55,13 @@ class Mark(NamedTuple):
 
 
 def customers(lane: lanes.Taken, *, limit: int, after: Mark | None, max_age: timedelta) -> list[Customer]:
-    """Return the next due customers of a lane, oldest first, with `is_too_old` beside each."""
+    """Return the next due customers of a lane, oldest first, each with `is_too_old`."""
     rows = _due_of(Customer.objects.all(), lane, after).annotate(is_too_old=_is_too_old(max_age))
     return list(rows.order_by("due_at", "pk")[:limit])
 
 
 def activities(lane: lanes.Taken, *, limit: int, after: Mark | None, max_age: timedelta) -> list[DueActivity]:
-    """Return the next due activities of a lane, oldest first: no more of each than its delivery needs."""
+    """Return the next due activities of a lane, oldest first, each with only what its delivery needs."""
     rows = (
         _due_of(Activity.objects.all(), lane, after)
         .annotate(is_too_old=_is_too_old(max_age), customer_version=F("customer__accepted_version"))
@@ -73,9 +73,9 @@ def activities(lane: lanes.Taken, *, limit: int, after: Mark | None, max_age: ti
 
 def mark_of(record: Customer | DueActivity, lane: lanes.Taken) -> Mark | None:
     """
-    Return where in the order of what is due a record stands; ask before it is settled.
+    Return the position of a record in the order of due records. Call this before the record is settled.
 
-    None on SQLite, where nothing has to be passed over, and texts of different length stand for the same time.
+    None on SQLite: nothing has to be skipped there, and texts of different length represent the same time.
     """
     if connections[lane.using].vendor == "sqlite":
         return None
@@ -89,7 +89,7 @@ def _due_of(rows: QuerySet[R], lane: lanes.Taken, after: Mark | None) -> QuerySe
     due = rows.using(lane.using).filter(brand=lane.brand, lane=lane.number, due_at__lte=Now())
     if after is None:
         return due
-    # The second condition is for databases that find no way into an index by the first.
+    # The second condition is for databases that can't use an index for the first one.
     return due.filter(is_behind(("due_at", "pk"), (after.due_at, after.pk)), due_at__gte=after.due_at)
 
 

@@ -1,4 +1,4 @@
-"""Lanes: who may deliver which slice of a brand's customers, for how long, and with which fence."""
+"""Lanes: which worker may deliver which slice of a brand's customers, for how long, and with which fence."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from django.db.models.expressions import Combinable
 
 MIN_LEASE_SECONDS: Final = 60.0
-# A worker sends nothing when less than its longest attempt, and this for the settling, is left of its lease.
+# A worker sends nothing unless its lease lasts for its longest attempt plus this time, which settling needs.
 SETTLING_SECONDS: Final = 5.0
-# What a transaction of the host holds is sent again after this, and not more often.
+# Records that a transaction of the host holds are sent again after this time, and not more often.
 REST_SECONDS: Final = 30.0
-# More lanes than any host has workers; the column would take a few more.
+# More lanes than any host has workers. The column could hold a few more.
 MAX_LANES: Final = 1024
 
 # How many records a batch has after a lane lost so many workers in a row.
@@ -38,12 +38,12 @@ MAX_LOSSES: Final = len(NARROWING)
 
 
 class LeaseLostError(Exception):
-    """Another worker has the lane: nothing was changed, nothing more may be sent."""
+    """Another worker has the lane: nothing was changed, and nothing more may be sent."""
 
 
 @dataclass(kw_only=True)
 class Taken:
-    """A lane in the hands of one worker."""
+    """A lane that one worker has taken."""
 
     using: str
     pk: int
@@ -53,59 +53,60 @@ class Taken:
     losses: int
     suspect: str
     total_timeout_seconds: float
-    # Records settled since the batches were narrowed or widened last.
+    # The number of records settled since the batches were last narrowed or widened.
     passed: int = 0
-    # How long the lane is taken or renewed for: three attempts at least.
+    # How long a lease or a renewal lasts: at least three attempts.
     lease_seconds: float
-    # When the lease ends on this process's monotonic clock: a wrong wall clock changes nothing.
+    # When the lease ends, by this process's monotonic clock, so a wrong wall clock has no effect.
     ends: float
-    # Which endpoints had something to do when the lane was taken.
+    # Which endpoints had due records when the lane was taken.
     has_customers: bool
     has_activities: bool
-    # Whether the last worker left it because the host held records that had been sent.
+    # Whether the last worker left the lane because the host held records that had been sent.
     has_rested: bool
 
     def may_send(self) -> bool:
-        """Tell whether an attempt that begins now ends within the lease."""
+        """Return whether an attempt that begins now ends within the lease."""
         return time.monotonic() < self.ends - self.total_timeout_seconds - SETTLING_SECONDS
 
     def is_safe(self) -> bool:
-        """Tell whether the lease lasts for a settling that begins now."""
+        """Return whether the lease lasts long enough to settle records now."""
         return time.monotonic() < self.ends - SETTLING_SECONDS
 
 
 def lane_of(customer_id: str, lanes: int) -> int:
-    """Return the lane of a new customer; stays the same in every process and on every machine."""
+    """Return the lane of a new customer. It is the same in every process and on every machine."""
     return zlib.crc32(customer_id.encode()) % min(lanes, MAX_LANES)
 
 
 def ensure_lanes(brands: Iterable[str], *, using: str) -> bool:
     """
-    Make the rows of lanes that are missing, also for records written under a larger setting.
+    Create the rows of missing lanes, also for records that were written when `LANES` was larger.
 
     Returns:
-        False when all were there, and this process knew them: else another look for something to do is worth it.
+        False if all rows existed and this process knew them; otherwise another look for due records is worthwhile.
     """
-    is_news = False
+    is_changed = False
     lanes = Lane.objects.using(using)
     for brand in brands:
         wanted = min(conf.for_brand(brand).LANES, MAX_LANES)
         numbers = set(range(wanted)) | _due_beyond(wanted, brand, using)
         if lanes.filter(brand=brand, number__in=numbers).count() < len(numbers):
             insert_missing([Lane(brand=brand, number=number) for number in sorted(numbers)], using=using)
-            is_news = True
+            is_changed = True
         if (using, brand, wanted) not in _known:
             _known.add((using, brand, wanted))
-            is_news = True
-    return is_news
+            is_changed = True
+    return is_changed
 
 
-# Whose lanes this process has seen: another one may have made them a moment ago.
+# Databases, brands and numbers of lanes that this process has checked. Another process may have created the lanes a
+# moment ago.
 _known: set[tuple[str, str, int]] = set()
 
 
 def _due_beyond(number: int, brand: str, using: str) -> set[int]:
-    """Return the numbers of lanes from this one on that have something to do."""
+    """Return the numbers of the lanes from this one on that have records with a due time."""
     found: set[int] = set()
     for model in (Customer, Activity):
         beyond = model._default_manager.using(using).filter(
@@ -117,10 +118,10 @@ def _due_beyond(number: int, brand: str, using: str) -> set[int]:
 
 def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int] = ()) -> Taken | None:
     """
-    Take a free lane that has something due, for a minute (renewed when little of it is left).
+    Take a free lane that has due records, for at least a minute. The lease is renewed when little of it is left.
 
     Returns:
-        None when there is none. A lane whose last owner never gave it back counts one more loss.
+        None if there is no such lane. If the last owner never gave the lane back, the lane counts one more loss.
     """
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     candidates = list(
@@ -136,7 +137,7 @@ def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int
     random.shuffle(candidates)
     for lane in candidates:
         taken = _taken(lane, using)
-        # The fence shows whether it is still as it was read.
+        # If the fence is still the same, the lane has not changed since it was read.
         still_free = Lane.objects.using(using).filter(free, pk=lane.pk, fence=lane.fence)
         lease = from_now(timedelta(seconds=taken.lease_seconds))
         with transaction.atomic(using=using):
@@ -147,12 +148,16 @@ def take(brands: Iterable[str], *, owner: str, using: str, without: Iterable[int
     return None
 
 
-# Nobody has the lane, and nobody died or stopped with records of it under way.
+# No worker has the lane, and no worker died or stopped while records of it were under way.
 NOBODYS: Final = Q(owner="", losses=0, leased_until=None)
 
 
 def _is_let_go(lane: QuerySet[Lane], using: str) -> bool:
-    """Tell whether no transaction of the host holds a free lane; nobody waits for one that does. See `hold_free`."""
+    """
+    Return whether no transaction of the host holds a free lane, see `hold_free`.
+
+    If one does, this returns False without waiting.
+    """
     if not connections[using].features.has_select_for_update_skip_locked:
         return True
     no_key = connections[using].features.has_select_for_no_key_update
@@ -161,13 +166,13 @@ def _is_let_go(lane: QuerySet[Lane], using: str) -> bool:
 
 def hold_free(brand: str, number: int, *, using: str) -> bool:
     """
-    Keep a free lane from being taken until the current transaction ends: what waits in it is in nobody's hands.
+    Keep a free lane from being taken until the current transaction ends, so that no worker has its waiting records.
 
-    Several transactions may hold one lane. Where the database can't pass over locked rows nothing is held: a change
-    must ask for itself whether somebody has the lane.
+    Several transactions may hold one lane. If the database can't skip locked rows, nothing is held, and a change must
+    check by itself whether a worker has the lane.
 
     Returns:
-        False when a worker has the lane, or may have died with it.
+        False if a worker has the lane, or may have died while it had the lane.
     """
     connection = connections[using]
     if not connection.features.has_select_for_update_skip_locked:
@@ -175,10 +180,10 @@ def hold_free(brand: str, number: int, *, using: str) -> bool:
     lane = Lane.objects.using(using).filter(brand=brand, number=number)
     if not lane.exists():
         insert_missing([Lane(brand=brand, number=number)], using=using)
-    # One that rests holds records that were sent, and could not be settled.
+    # A lane that rests is not free: it has records that were sent but could not be settled.
     free = lane.filter(NOBODYS).values_list("pk", flat=True)
     sql, params = free.query.get_compiler(using).as_sql()
-    # Shared, for which Django has no word: deposits of many customers may change at the same time.
+    # A shared lock, which Django can't express: deposits of many customers may change at the same time.
     share = "LOCK IN SHARE MODE" if getattr(connection, "mysql_is_mariadb", False) else "FOR SHARE"
     with connection.cursor() as cursor:
         cursor.execute(f"{sql} {share} SKIP LOCKED", params)
@@ -186,14 +191,14 @@ def hold_free(brand: str, number: int, *, using: str) -> bool:
 
 
 def _has_due(model: type[Customer | Activity], name: EndpointName) -> Combinable:
-    """Something is due in the lane and its endpoint is not paused."""
+    """Return the condition that records are due in the lane and their endpoint is not paused."""
     due = model._default_manager.filter(brand=OuterRef("brand"), lane=OuterRef("number"), due_at__lte=Now())
     paused = Endpoint.objects.filter(brand=OuterRef("brand"), name=name, paused_until__gt=Now())
     return ExpressionWrapper(Exists(due) & ~Exists(paused), output_field=BooleanField())
 
 
 def _taken(lane: Lane, using: str) -> Taken:
-    """Return what a lane is in the hands of its next owner."""
+    """Return a lane as its next owner takes it."""
     is_lost = bool(lane.owner) and lane.losses < MAX_LOSSES
     timeout = conf.for_brand(lane.brand).TOTAL_TIMEOUT_SECONDS
     lease = max(MIN_LEASE_SECONDS, 3 * timeout)
@@ -229,7 +234,7 @@ def renew(lane: Taken, **changes: Any) -> None:
 
 
 def try_alone(lane: Taken, name: EndpointName, pk: int) -> None:
-    """Note that one record goes alone, and how often it did: if its worker dies, it is the suspect."""
+    """Note that one record is sent alone, and how often it was. If its worker dies, this record is the suspect."""
     before, _, times = lane.suspect.rpartition(":")
     record = f"{name.value}:{pk}"
     lane.suspect = f"{record}:{int(times) + 1 if before == record else 1}"
@@ -237,26 +242,34 @@ def try_alone(lane: Taken, name: EndpointName, pk: int) -> None:
 
 
 def exonerate(lane: Taken) -> None:
-    """Note that the worker outlived the record that went alone."""
+    """Note that the worker survived the record that was sent alone."""
     lane.suspect = ""
     renew(lane, suspect="")
 
 
 def suspect_of(lane: Taken) -> tuple[EndpointName, int] | None:
-    """Return the record that went alone each time a worker died, once that happened often enough to be sure."""
+    """
+    Return the record that was sent alone each time a worker died.
+
+    None if there is none, or if that has not happened often enough to be sure.
+    """
     name, _, rest = lane.suspect.partition(":")
     pk, _, times = rest.partition(":")
     return (EndpointName(name), int(pk)) if times and is_killer(int(times)) else None
 
 
 def clear(lane: Taken) -> None:
-    """Forget losses and suspect."""
+    """Reset the losses and the suspect of a lane."""
     lane.losses, lane.suspect, lane.passed = 0, "", 0
     renew(lane, losses=0, suspect="")
 
 
 def note_passed(lane: Taken, count: int, batch_size: int) -> None:
-    """Widen the batches of a lane again, a step for each full batch of the wider kind that passed."""
+    """
+    Count settled records, and widen the batches of a lane again.
+
+    The batches become one step wider each time as many records as in a full batch of the wider size have passed.
+    """
     if not lane.losses:
         return
     lane.passed += count
@@ -266,17 +279,21 @@ def note_passed(lane: Taken, count: int, batch_size: int) -> None:
 
 
 def give_back(lane: Taken, *, is_drained: bool) -> None:
-    """Free a lane; one that was delivered to its end forgets its losses."""
+    """Free a lane. If all its due records were delivered, reset its losses and its suspect."""
     _free(lane, **({"losses": 0, "suspect": ""} if is_drained else {}))
 
 
 def rest(lane: Taken) -> None:
-    """Free a lane for later: a transaction of the host holds records that were sent and could not be settled."""
+    """
+    Free a lane, but only after `REST_SECONDS`.
+
+    A transaction of the host holds records that were sent and could not be settled.
+    """
     _free(lane, leased_until=from_now(timedelta(seconds=REST_SECONDS)))
 
 
 def give_up(lane: Taken) -> None:
-    """Free a lane whose worker failed, as one more loss."""
+    """Free a lane after an error of its worker, and count one more loss."""
     _free(lane, losses=min(lane.losses + 1, MAX_LOSSES))
 
 

@@ -1,4 +1,4 @@
-"""Retention: activities that were delivered long ago are pruned, in small batches, so that the tables stay small."""
+"""Retention: prunes activities that were delivered long ago, in small batches, so that the tables stay small."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRUNE_BATCH: Final = 1000
 
 
 def prune_all() -> int:
-    """Prune delivered activities that were accepted longer ago than their brand's `RETENTION_DAYS`; return how many."""
+    """Prune delivered activities that were accepted more than their brand's `RETENTION_DAYS` ago; return how many."""
     days = {brand: conf.for_brand(brand).RETENTION_DAYS for brand in conf.brands()}
     usual = conf.settings.RETENTION_DAYS
     others = {brand: each for brand, each in days.items() if each != usual}
@@ -32,17 +32,17 @@ def prune(*, older_than: timedelta, using: str = "", brand: str = "", without: S
     """
     Prune delivered activities that were accepted longer ago than this, in small batches; return how many.
 
-    Of one brand, or of all but some.
+    This applies to one brand, or to all brands except some.
 
-    What was reported by hand is deleted. What came from a row of the host loses its body and keeps its id: the row
-    may be saved again at any time, and without the memory of it it would be paid for again.
+    An activity that was reported by a call is deleted. An activity that was reported from a row of the host loses its
+    body and keeps its id: the row may be saved again at any time, and without the id it would be paid again.
     """
     whose = Q(brand=brand) if brand else ~Q(brand__in=without) if without else Q()
     return sum(_prune(older_than, whose, alias) for alias in ((using,) if using else aliases.all_known()))
 
 
-def _prune(older_than: timedelta, whose: Q, using: str) -> int:
-    rows = Activity.objects.using(using).filter(whose)
+def _prune(older_than: timedelta, of_brand: Q, using: str) -> int:
+    rows = Activity.objects.using(using).filter(of_brand)
     is_over = rows.filter(status=Status.DELIVERED, delivered_at__lt=Now() - Value(older_than)).exclude(
         body=""
     )
@@ -59,6 +59,6 @@ def _prune(older_than: timedelta, whose: Q, using: str) -> int:
             skipped |= locked
             free = [pk for pk in batch if pk not in locked]
             if free:
-                # Asked again, now that they are ours: a correction may have made one due again.
+                # Filtered again, now that the rows are locked: a correction may have made one due again.
                 still = is_over.filter(is_among("pk", free))
                 total += still.filter(source="").delete()[0] + still.exclude(source="").update(body="")

@@ -1,9 +1,10 @@
 """
-The wake-up: after a commit, one hint without data through Celery's broker. It may fail; the sweep comes anyway.
+The wake-up: after a commit, one hint without data goes through Celery's broker. It may fail, because the sweep comes
+anyway.
 
 Commits that follow each other closely share one hint (`doorbell`).
 
-It names the task and imports none. Beside `tasks` the only module that knows Celery.
+This module names the task and does not import it. Only this module and `tasks` use Celery.
 """
 
 from __future__ import annotations
@@ -27,28 +28,29 @@ from track360_django import conf
 logger = logging.getLogger(__name__)
 
 DELIVER: Final = "track360_django.tasks.deliver"
-# What a broker that is down, paused or gone may cost: so much, once in so long, in each process.
+# A broker that is down, paused or gone costs each process at most this timeout, once in `BREAKER_SECONDS`.
 BROKER_TIMEOUT_SECONDS: Final = 0.25
 BREAKER_SECONDS: Final = 30.0
-# Keeps a queue that nobody reads from growing for ever. Celery compares it with the worker's own clock, so it is wide:
-# a worker an hour ahead would throw away every hint and every sweep.
+# Without this limit, a queue without a worker grows for ever. The limit is wide, because Celery compares it with the
+# worker's own clock: with a narrow limit, a worker with a clock an hour ahead would discard every hint and every sweep.
 EXPIRES_SECONDS: Final = 7_200
-# A worker that is woken looks a last time no earlier than so long after it began. So for a shorter time after a hint
-# a process need not even ask whether the next one is needed: what it commits meanwhile is seen by that last look.
+# A worker that is woken takes its last look for records no earlier than `LINGER_SECONDS` after it began. So for a
+# shorter time after a hint, `QUIET_SECONDS`, a process does not even ask whether another hint is needed: the last look
+# sees what it commits in that time.
 LINGER_SECONDS: Final = 0.03
 QUIET_SECONDS: Final = 0.02
-# How many connections are kept for the next hint: more threads than that rarely publish at once.
+# The number of connections kept for the next hint. More threads than this rarely publish at the same time.
 MAX_IDLE: Final = 4
-# How far back a transaction's callbacks are searched for our own: a double hint is harmless, a long search is not.
+# How many of a transaction's last callbacks are searched for our own. A second hint is harmless, a long search is not.
 _SEARCH: Final = 64
 
 
 def after_commit(*, using: str) -> None:
-    """Wake delivery once when the current transaction commits; at once outside of one."""
+    """Wake delivery once when the current transaction commits; without a transaction, wake it immediately."""
     connection = connections[using]
     call = _call_of(using)
     if connection.in_atomic_block and any(entry[1] is call for entry in connection.run_on_commit[-_SEARCH:]):
-        # Callbacks of a savepoint that is rolled back are removed with it, so the list itself is the memory.
+        # A savepoint that is rolled back removes its callbacks. So the list itself shows what is still registered.
         return
     transaction.on_commit(call, using=using, robust=True)
 
@@ -63,7 +65,7 @@ def _take_back(using: str) -> None:
 
 @functools.cache
 def _call_of(using: str) -> Callable[[], None]:
-    """Return the one callback of a database: it is recognised by being the same."""
+    """Return the one callback of a database. `after_commit` recognises it, because it is always the same object."""
     quiet_until = 0.0
 
     def call() -> None:
@@ -73,9 +75,10 @@ def _call_of(using: str) -> Callable[[], None]:
         if app_or_default().conf.task_always_eager:
             wake()
             return
-        # Before the question: whoever is woken begins later than now, and looks again after `LINGER_SECONDS`.
+        # Taken before the doorbell is rung: the worker that is woken begins later, and looks again after
+        # `LINGER_SECONDS`.
         begun = time.monotonic()
-        if not _is_news(using) or wake():
+        if not _is_wake_up_needed(using) or wake():
             quiet_until = begun + QUIET_SECONDS
         else:
             _take_back(using)
@@ -83,24 +86,25 @@ def _call_of(using: str) -> Callable[[], None]:
     return call
 
 
-def _is_news(using: str) -> bool:
+def _is_wake_up_needed(using: str) -> bool:
     from track360_django.outbox import doorbell  # noqa: PLC0415  `tasks` imports this module from a settings file
 
     try:
         return doorbell.ring(using=using)
     except (DatabaseError, InterfaceError) as error:
-        # The commit is done; one hint too many harms nobody.
+        # The commit is done, and an unnecessary hint does no harm.
         logger.warning(
-            "track360: the doorbell can't be read (%s); the hint is published.", type(error).__name__
+            "track360: could not ring the doorbell (%s); the wake-up is published anyway.",
+            type(error).__name__,
         )
         return True
 
 
 def wake() -> bool:
     """
-    Publish the hint now; tell whether a broker took it.
+    Publish the hint now. Return whether the broker took it.
 
-    Never raises, and never waits longer than a quarter of a second, once in 30 seconds, for a broker in trouble.
+    Never raises. If the broker is in trouble, this waits at most a quarter of a second, once in 30 seconds.
     """
     if not _may_publish():
         return False
@@ -109,8 +113,8 @@ def wake() -> bool:
     except Exception as error:  # noqa: BLE001  kombu's transports raise whatever their libraries do
         _breaker.open()
         logger.warning(
-            "track360: the broker took no wake-up (%s); records wait for the sweep, and the broker is left alone "
-            "for %d seconds.",
+            "track360: could not publish a wake-up to Celery's broker (%s). Records wait for the sweep. This process "
+            "publishes no other wake-up for %d seconds.",
             type(error).__name__,
             BREAKER_SECONDS,
         )
@@ -119,7 +123,7 @@ def wake() -> bool:
 
 
 def reset() -> None:
-    """Forget what this process knows of the broker, good or bad; the next hint tries it afresh."""
+    """Forget everything that this process knows about the broker, so that the next hint tries it again."""
     _breaker.close()
     _channel.forget()
     _call_of.cache_clear()
@@ -131,7 +135,7 @@ def _may_publish() -> bool:
 
 def _publish(app: Celery) -> None:
     if app.conf.task_always_eager:
-        # What a host's development settings ask for: the task runs here and now.
+        # The host's development settings ask for this: the task runs here and now.
         app.tasks[DELIVER].apply()
         return
     with _channel.producer(app) as producer:
@@ -141,13 +145,13 @@ def _publish(app: Celery) -> None:
             ignore_result=True,
             expires=EXPIRES_SECONDS,
             retry=True,
-            # Note: `retry=False` would leave kombu's own patience of six seconds in place.
+            # Not `retry=False`: with it, kombu itself would still wait for six seconds.
             retry_policy={"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0},
         )
 
 
 class _Breaker:
-    """Leaves a broker alone for a while after it failed, in this process."""
+    """Stops this process from using the broker for a while after an error."""
 
     def __init__(self) -> None:
         self._until = 0.0
@@ -163,7 +167,11 @@ class _Breaker:
 
 
 class _Channel:
-    """Connections of our own to the host's broker, impatient, used by one thread at a time; none crosses a fork."""
+    """
+    Our own connections to the host's broker, with short timeouts.
+
+    One thread at a time uses a connection, and no connection is used after a fork.
+    """
 
     def __init__(self) -> None:
         self._key: object = None
@@ -171,7 +179,7 @@ class _Channel:
 
     @contextlib.contextmanager
     def producer(self, app: Celery) -> Iterator[Producer]:
-        """Lend a connected producer; one that failed is thrown away, with all that are idle."""
+        """Yield a connected producer. After an error, close it and all idle producers."""
         key = (os.getpid(), id(app), app.conf.broker_write_url or app.conf.broker_url)
         if key != self._key:
             self._key, self._idle = key, []
@@ -194,14 +202,19 @@ class _Channel:
             return None
 
     def forget(self) -> None:
-        """Drop the idle connections: after an error nobody knows what is still in them."""
+        """Close the idle connections. After an error it is unknown what is still in them."""
         idle, self._idle = self._idle, []
         for producer in idle:
             _close_quietly(producer)
 
 
 def _connect(app: Celery) -> Producer:
-    """Open a connection, in a thread that is not waited for: no timeout of a socket bounds the look-up of a name."""
+    """
+    Return a producer with an open connection.
+
+    The connection is opened in a separate thread, because no socket timeout limits the look-up of a host name. If that
+    thread takes too long, it is not waited for.
+    """
     opened: list[Producer] = []
     failed: list[BaseException] = []
 
@@ -243,7 +256,7 @@ def _close_quietly(producer: Producer) -> None:
         if producer.connection is not None:
             producer.connection.collapse()  # type: ignore[attr-defined]  # in kombu, not in its types
     except Exception:  # noqa: BLE001  the connection is being thrown away
-        logger.debug("track360: a broken broker connection did not close cleanly.")
+        logger.debug("track360: a connection to the broker did not close cleanly.")
 
 
 _breaker = _Breaker()
