@@ -1,4 +1,4 @@
-"""Activities are added, corrected, flagged, quarantined and mended."""
+"""The outbox for activities: adds, corrects, flags, quarantines and mends their rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INSERT_BATCH: Final = 1000
 
 
 def add_activities(activities: Sequence[Activity], *, using: str) -> None:
-    """Insert activities, leaving alone those whose (brand, eventname, eventid) is there already."""
+    """Insert activities. Rows that exist already, by (brand, eventname, eventid), are not changed."""
     for activity in activities:
         activity.lane = activity.customer.lane if activity.customer else 0
     insert_missing(activities, using=using, batch_size=INSERT_BATCH)
@@ -25,10 +25,11 @@ def add_activities(activities: Sequence[Activity], *, using: str) -> None:
 
 def add_beside_customer(activity: Activity, customer_id: str, *, using: str) -> bool:
     """
-    Insert an activity whose customer is in the table, in one statement; tell whether that was all there was to do.
+    Insert an activity of a customer who is in the table, in one statement.
 
-    False, with nothing written, where the customer is not there yet, (brand, eventname, eventid) is, or the database
-    can't tell.
+    Returns:
+        False, with nothing written, if the customer is not in the table, if (brand, eventname, eventid) is in the table
+        already, or if the database can't report which of these is so.
     """
     return insert_beside(
         activity,
@@ -44,31 +45,31 @@ def add_beside_customer(activity: Activity, customer_id: str, *, using: str) -> 
 
 
 def add_activity(activity: Activity, *, using: str) -> bool:
-    """Insert one activity; tell whether it was news, or (brand, eventname, eventid) was there already."""
+    """Insert one activity; return False if (brand, eventname, eventid) was in the table already."""
     key = {"brand": activity.brand, "eventname": activity.eventname, "eventid": activity.eventid}
     with transaction.atomic(using=using):
-        is_news = not Activity.objects.using(using).filter(**key).exists()
-        if is_news:
+        is_new = not Activity.objects.using(using).filter(**key).exists()
+        if is_new:
             add_activities([activity], using=using)
-    return is_news
+    return is_new
 
 
 def flag_changed(pk: int, *, using: str) -> bool:
-    """Note that the host's row behind an activity changed; tell whether that is news."""
+    """Flag an activity because the host's row behind it changed; return False if it was flagged already."""
     return bool(Activity.objects.using(using).filter(pk=pk, changed_at=None).update(changed_at=Now()))
 
 
 def unflag(pk: int, *, using: str) -> None:
-    """Note that the host's row behind an activity says again what was reported."""
+    """Remove the flag of an activity, because the host's row behind it agrees with the report again."""
     Activity.objects.using(using).filter(pk=pk).update(changed_at=None)
 
 
 def correct_activity(activity: Activity, body: str, *, using: str) -> bool:
     """
-    Replace the body of an activity and mark it due: it goes out again under the same id.
+    Replace the body of an activity and mark it as due, so that it is sent again under the same id.
 
     Returns:
-        False, with nothing written, when the record changed since it was read.
+        False, with nothing written, if the record has changed since it was read.
     """
     return _correct(
         Activity.objects.using(using).filter(pk=activity.pk, version=activity.version),
@@ -83,10 +84,10 @@ def correct_activity(activity: Activity, body: str, *, using: str) -> bool:
 
 def correct_unsent(activity: Activity, body: str, *, using: str) -> bool:
     """
-    Replace the body of an activity that nobody can have sent; tell whether that was so.
+    Replace the body of an activity that no worker can have sent; return whether it was replaced.
 
-    One that is held, or pending without an attempt while nobody has its lane, which is kept from being taken until
-    the transaction ends; or one that this very transaction wrote.
+    This is so for three kinds of records: a held one; a pending one without an attempt while no worker has its lane,
+    which then can't be taken until the transaction ends; and one that this transaction itself wrote.
     """
     if activity.attempts or activity.accepted_version or activity.status not in _UNSENT:
         return False
@@ -96,39 +97,43 @@ def correct_unsent(activity: Activity, body: str, *, using: str) -> bool:
     if activity.key in _own(using):
         return _correct(rows.filter(status__in=_UNSENT), body)
     busy = Lane.objects.filter(brand=activity.brand, number=OuterRef("lane")).exclude(lanes.NOBODYS)
-    in_nobodys_hands = Q(status=Status.HELD) | Q(Q(status=Status.PENDING) & ~Exists(busy))
+    is_untouched = Q(status=Status.HELD) | Q(Q(status=Status.PENDING) & ~Exists(busy))
     try:
         with transaction.atomic(using=using):
             if activity.status == Status.PENDING and not lanes.hold_free(
                 activity.brand, activity.lane, using=using
             ):
-                in_nobodys_hands = Q(status=Status.HELD)
-            return _correct(rows.filter(in_nobodys_hands), body)
+                is_untouched = Q(status=Status.HELD)
+            return _correct(rows.filter(is_untouched), body)
     except OperationalError:
-        # The host's snapshot is older than the lane's last change: a worker was there.
+        # The host's snapshot is older than the lane's last change, so a worker had the lane.
         return False
 
 
-# What may not have been sent yet.
+# The states of records that may not have been sent yet.
 _UNSENT: Final = (Status.HELD, Status.PENDING)
 
 
 def _correct(rows: QuerySet[Activity], body: str, **changes: Any) -> bool:
-    # `queued_at` says since when this version waits.
+    # `queued_at` is the time since which this version has been waiting.
     return bool(rows.update(body=body, changed_at=None, version=F("version") + 1, queued_at=Now(), **changes))
 
 
 # Note [Own records]
-# What a transaction wrote itself nobody else can have seen, however busy the lane is. The set of savepoints that Django
-# keeps with the wake-up's callback lasts as long as the transaction, and is another one in the next: it tells them
-# apart.
+# No other process can have seen what the open transaction wrote, however busy the lane is. Django keeps a set of
+# savepoints with the wake-up's callback. This set lasts as long as the transaction, and the next transaction has
+# another one. So the set identifies the transaction.
 
-# More in one transaction than any page writes: an import need not be remembered.
+# More records than any page writes in one transaction. The records of an import need not be remembered.
 _MAX_OWN: Final = 10_000
 
 
 def note_own(activities: Sequence[Activity], *, using: str) -> None:
-    """Remember that the open transaction wrote these; after its wake-up was asked for. See Note [Own records]."""
+    """
+    Remember that the open transaction wrote these activities. See Note [Own records].
+
+    Call this after `wakeup.after_commit`.
+    """
     connection = connections[using]
     if not connection.in_atomic_block or not connection.run_on_commit:
         return
@@ -148,25 +153,25 @@ def _own(using: str) -> set[ActivityKey]:
 
 
 def replace_quarantined(pk: int, activity: Activity, *, using: str) -> None:
-    """Put an activity in the place of the dead record that stood for it while it could not be written down."""
+    """Replace a dead record with the activity that could not be recorded before."""
     with transaction.atomic(using=using):
         Activity.objects.using(using).filter(pk=pk, customer=None).delete()
         add_activities([activity], using=using)
 
 
 def replace_dead(pk: int, activity: Activity, *, using: str) -> None:
-    """Put an activity in the place of a dead one that was never accepted, and is another customer's now."""
+    """Replace a dead activity that was never accepted and belongs to another customer now."""
     with transaction.atomic(using=using):
         if Activity.objects.using(using).filter(pk=pk, status=Status.DEAD, accepted_version=0).delete()[0]:
             add_activities([activity], using=using)
 
 
 def explain_quarantined(pk: int, *, reason: str, error: str, using: str) -> None:
-    """Note why an activity still can't be written down."""
+    """Write why an activity still can't be recorded."""
     quarantined = Activity.objects.using(using).filter(pk=pk, customer=None)
     quarantined.update(reason=reason, error=error[:500])
 
 
 def drop_quarantined(pk: int, *, using: str) -> None:
-    """Delete the dead record that stood for something that could not be written down, and is not there any more."""
+    """Delete the dead record of something that could not be recorded and does not exist any more."""
     Activity.objects.using(using).filter(pk=pk, customer=None).delete()

@@ -1,4 +1,4 @@
-"""Records go out again: what was dead, after a person has corrected the cause, and what was accepted, as it was."""
+"""Records are sent again: dead ones after a person has corrected the cause, and accepted ones unchanged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Case, Q, QuerySet, When
 from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Status
 
-# Why a record died of which Track360 may have the bytes.
+# Reasons of dead records that Track360 may have received.
 UNCERTAIN: Final = ("too_old", "kills_its_worker")
 
 R = TypeVar("R", bound=Customer | Activity)
@@ -17,11 +17,12 @@ R = TypeVar("R", bound=Customer | Activity)
 
 def requeue(records: QuerySet[R]) -> int:
     """
-    Give dead records another try from the start; return how many.
+    Mark dead records as pending, with their attempts reset; return how many.
 
-    Of one that was not accepted in time Track360 may have the bytes: it counts as tried, so that they stay as they are.
+    Track360 may have received a record that was not accepted in time. Such a record counts as tried, so that its body
+    stays unchanged.
 
-    An activity without a customer has nothing to send and stays: `activities.requeue` reads it from its row again.
+    An activity without a customer has nothing to send and stays dead. `activities.requeue` reads it from its row again.
     """
     dead = records.filter(status=Status.DEAD)
     if records.model is Activity:
@@ -38,9 +39,10 @@ def requeue(records: QuerySet[R]) -> int:
 
 def replay(records: QuerySet[R]) -> int:
     """
-    Mark accepted records due again, as they are: the same version, the same id, the same bytes; return how many.
+    Mark accepted records as due again, with the same version, id and body; return how many.
 
-    What is not accepted goes out anyway, or needs a person, and is left alone; so is an activity whose body was pruned.
+    Records that are not accepted are not changed: they are sent anyway, or need a person. An activity with a pruned
+    body is not changed either.
     """
     accepted = records.filter(status=Status.DELIVERED)
     if records.model is Activity:

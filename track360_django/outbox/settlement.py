@@ -1,4 +1,4 @@
-"""Outcomes: what an attempt made of records is written under the lane's fence."""
+"""Outcomes: the result of an attempt is written to its records, under the lane's fence."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Record = Customer | Activity
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """
-    What one attempt made of some records.
+    The result of one attempt for some records.
 
-    `version` is what was sent; a record that changed meanwhile stays pending. `wait` is how long a pending record
-    rests. `is_attempt` tells whether it counts as one of the records' attempts.
+    `version` is the version that was sent. A record that has changed since then stays pending. `wait` is how long a
+    pending record waits. `is_attempt` says whether this counts as one of the records' attempts.
     """
 
     pks: Sequence[int]
@@ -41,11 +41,11 @@ class Outcome:
 
 def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -> bool:
     """
-    Write that a whole batch was accepted, in one statement under the fence: what happens to nearly all of them.
+    Write that a whole batch was accepted, in one statement under the fence. This is the result of nearly all batches.
 
     Returns:
-        False when something was in the way, such as a lost lease or a record that changed: nothing was written, and
-        `settle` knows what to do.
+        False if something prevented it, such as a lost lease or a changed record. Then nothing was written; call
+        `settle`, which handles all cases.
 
     Raises:
         OperationalError: A transaction of the host holds a record; nothing was written.
@@ -58,9 +58,10 @@ def settle_accepted(model: type[Record], lane: lanes.Taken, accepted: Outcome) -
         if not row_locks.wait_briefly(lane.using):
             return False
         if model is Customer:
-            # Holds the lane until the commit: nobody may park an activity that this acceptance has to release.
+            # This locks the lane until the commit, so that no worker can hold an activity that this acceptance must
+            # release.
             lanes.renew(lane)
-        # In plain SQL, for it runs for each batch: to build it anew costs as much as to execute it.
+        # Plain SQL, because this runs for each batch, and building the query costs as much as executing it.
         with connection.cursor() as cursor:
             cursor.execute(
                 _ACCEPT.format(
@@ -94,11 +95,11 @@ _ACCEPT: Final = """
 
 def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) -> set[int]:
     """
-    Write what became of some records: one statement for each kind of outcome, one transaction, under the fence.
+    Write the outcomes of some records in one transaction under the fence, with one statement for each kind of outcome.
 
     Returns:
-        The ids of records that a transaction of the host holds just now: nothing was written of them. Waiting for
-        it, with other rows in hand, would be a deadlock that the host may lose.
+        The primary keys of the records that a transaction of the host holds now. These were not changed. Waiting for
+        them while this transaction holds other rows could be a deadlock, and the database might let the host fail.
 
     Raises:
         LeaseLostError: The lane has another owner; nothing was changed.
@@ -112,7 +113,7 @@ def settle(model: type[Record], lane: lanes.Taken, outcomes: Sequence[Outcome]) 
             groups[_kind(outcome)] += [pk for pk in outcome.pks if pk not in locked]
         for kind, pks in groups.items():
             if model is Customer and kind[0] is Status.DELIVERED:
-                # One whose activities can't be released with it is not settled either.
+                # A customer is not settled if its activities can't be released in the same transaction.
                 locked |= (blocked := _release_activities(pks, lane.using))
                 pks = [pk for pk in pks if pk not in blocked]  # noqa: PLW2901
             if pks:
@@ -148,11 +149,11 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
     )
     changes: dict[str, Any] = {}
     if status is Status.PENDING and is_attempt:
-        # The age that kills is counted from the first attempt: waiting for an endpoint is no fault of the record.
-        # Before `attempts` is counted: MySQL assigns from left to right, and what it assigned is read.
+        # A record's age counts from its first attempt, because waiting for an endpoint is not the record's fault.
+        # This comes before `attempts`: MySQL assigns from left to right, and later expressions read the new values.
         changes["queued_at"] = Case(When(attempts=0, then=Now()), default=F("queued_at"))
     changes |= {
-        # What changed while it was under way stays pending, and due as it was.
+        # A record that changed while it was under way stays pending, with the same due time.
         "status": Case(When(is_current, then=Value(status)), default=Value(Status.PENDING)),
         "due_at": Case(When(is_current, then=due_at), default=F("due_at")),
         "reason": reason,
@@ -165,9 +166,14 @@ def _write(  # noqa: PLR0913, PLR0917  the parts of one group of outcomes
 
 
 def _release_activities(customers: Sequence[int], using: str) -> set[int]:
-    """Make activities due that were held until their customers were accepted; return whose activities are locked."""
+    """
+    Make due the activities that were held until these customers were accepted.
+
+    Returns:
+        The customers with activities that another transaction has locked.
+    """
     rows = Activity.objects.using(using)
-    # The second condition is what SQLite needs to find the index of those that wait.
+    # SQLite needs the second condition to use the index of the records that wait.
     parked = rows.filter(customer_id__in=customers, status=Status.HELD).exclude(status=Status.DELIVERED)
     held = dict(parked.values_list("pk", "customer_id"))
     locked = row_locks.find_locked(Activity, list(held), using=using)
