@@ -1,4 +1,4 @@
-"""The database's clock: every time that decides something is made and compared by it."""
+"""The database's clock: every time that decides something is created and compared by this clock."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ class Now(DjangoNow):
     """
     The present time by the database's clock.
 
-    Django's own is the local time of the session on MySQL and MariaDB, and read as UTC: on a server that is not set
-    to UTC every time would be wrong by hours, and a lease an hour longer in the night the clocks change.
+    On MySQL and MariaDB, Django's own `Now` is the local time of the session, and is read as UTC. On a server that is
+    not set to UTC, every time would be wrong by hours, and in the night the clocks change a lease would last an hour
+    longer.
     """
 
     def as_mysql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        """Ask for UTC, to the microsecond."""
+        """Return the SQL for the time in UTC, to the microsecond."""
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
 
 
@@ -35,7 +36,7 @@ def from_now(wait: timedelta) -> Combinable:
 
 
 def sql_of(time: Any, using: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the words for a time by the database's clock, and their parameters, for a statement written by hand."""
+    """Return the SQL and the parameters for a time by the database's clock, for a statement in plain SQL."""
     query = Query(None)
     compiler = query.get_compiler(using)
     sql, params = compiler.compile(time.resolve_expression(query))
@@ -43,7 +44,7 @@ def sql_of(time: Any, using: str) -> tuple[str, tuple[Any, ...]]:
 
 
 def read(using: str) -> datetime:
-    """Return the present time by the database's clock: one query."""
+    """Return the present time by the database's clock. This costs one query."""
     sql, params = sql_of(Now(), using)
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {sql}", params)

@@ -1,4 +1,4 @@
-"""Clients: one a process and brand, for as long as the brand's settings stay as they are."""
+"""Clients: one for each process and brand, until the brand's settings change."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _clients: dict[str, tuple[object, Client]] = {}
 
 def of(brand: str) -> Client:
     """
-    Return this process's client of a brand; a new one when the settings have changed.
+    Return this process's client of a brand; a new one if the settings have changed.
 
-    A brand that is not configured any more has no key: its client sends nothing, whatever `TRACK360` has for all.
+    A brand that is not configured any more has no token, so its client sends nothing. A token that `TRACK360` has for
+    all brands is not used for it.
     """
     values = _read(brand)
     known = _clients.get(brand)
@@ -25,7 +26,11 @@ def of(brand: str) -> Client:
 
 
 def _read(brand: str) -> dict[str, Any]:
-    """Return what a client is made of, all of it from the same setting: never one's address with another's key."""
+    """
+    Return the settings of a client, all from the same state of `TRACK360`.
+
+    So one state's base URL is never used with another state's token.
+    """
     while True:
         configured = conf.configuration()
         settings = conf.for_brand(brand)
@@ -50,7 +55,7 @@ _CLIENT_SETTINGS: Final = (
 
 
 def _check_of(brand: str, configured: conf.FunctionOrPath) -> Callable[[int, str], bool | None] | None:
-    """Return the host's `RESPONSE_CHECK`; one that can't be imported fails when it is asked, which pauses."""
+    """Return the host's `RESPONSE_CHECK`. If it can't be imported, the call raises, which pauses the endpoint."""
     if configured is None:
         return None
 

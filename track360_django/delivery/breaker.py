@@ -1,4 +1,4 @@
-"""Endpoints: the two URLs of a brand, with the breaker that all its workers share."""
+"""Endpoints: the two URLs of a brand, each with a breaker that all workers of the brand share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.db.models import Case, F, Q, QuerySet, TextChoices, Value, When
 from track360_django.db.clock import Now, from_now
 from track360_django.models import Endpoint, EndpointName
 
-# One worker probes a paused endpoint; the others wait this long for its result.
+# One worker probes a paused endpoint. The others wait this long for the result.
 PROBE: Final = timedelta(seconds=30)
 
 
 class Gate(TextChoices):
-    """Whether an endpoint lets records through."""
+    """Whether an endpoint takes records now."""
 
     OPEN = "open"
     PROBE = "probe"
@@ -24,10 +24,10 @@ class Gate(TextChoices):
 
 def knock(brand: str, name: EndpointName, *, using: str) -> tuple[Gate, Endpoint]:
     """
-    Ask whether an endpoint takes records now; of many workers, one gets to probe it when its pause is over.
+    Return whether an endpoint takes records now. When its pause is over, only one of many workers probes it.
 
     Returns:
-        The gate, and the endpoint's row as it was.
+        The gate, and the endpoint's row as it was read.
     """
     rows = Endpoint.objects.using(using)
     is_paused = Case(When(paused_until__gt=Now(), then=Value(value=True)), default=Value(value=False))
@@ -44,9 +44,10 @@ def knock(brand: str, name: EndpointName, *, using: str) -> tuple[Gate, Endpoint
 
 def note_acceptance(endpoint: Endpoint, *, is_probe: bool) -> None:
     """
-    Note that an endpoint accepted records: faults in a row end here, whoever counted them.
+    Note that an endpoint accepted records. This resets the counts of consecutive faults, whichever worker counted them.
 
-    A pause ends with its probe alone: that the API asked for it is no less true for a batch that was under way.
+    Only an accepted probe ends a pause. The API asked for the pause, and an accepted batch that was under way does not
+    change that.
     """
     rows = _endpoint(endpoint)
     if is_probe:
@@ -59,21 +60,21 @@ def note_acceptance(endpoint: Endpoint, *, is_probe: bool) -> None:
 
 
 def note_failure(endpoint: Endpoint, *, reason: str, error: str) -> int:
-    """Note one more temporary fault in a row; return how many there are."""
+    """Note one more consecutive temporary fault; return how many there are."""
     _endpoint(endpoint).update(failures=F("failures") + 1, reason=reason, error=error[:500])
     endpoint.refresh_from_db(using=endpoint._state.db, fields=["failures"])
     return endpoint.failures
 
 
 def note_refusal(endpoint: Endpoint) -> int:
-    """Note one more record refused with none accepted since; return how many there are."""
+    """Note one more refused record since the last accepted one; return how many there are."""
     _endpoint(endpoint).update(refusals=F("refusals") + 1)
     endpoint.refresh_from_db(using=endpoint._state.db, fields=["refusals"])
     return endpoint.refusals
 
 
 def pause(endpoint: Endpoint, wait: timedelta, *, reason: str, error: str) -> bool:
-    """Pause an endpoint for a while; tell whether it was open before."""
+    """Pause an endpoint for a while; return whether it was open before."""
     was_open = endpoint.paused_until is None and bool(_endpoint(endpoint).filter(paused_until=None).count())
     _endpoint(endpoint).update(paused_until=from_now(wait), reason=reason, error=error[:500])
     endpoint.refresh_from_db(using=endpoint._state.db)
@@ -81,13 +82,13 @@ def pause(endpoint: Endpoint, wait: timedelta, *, reason: str, error: str) -> bo
 
 
 def reopen(endpoint: Endpoint) -> None:
-    """Open an endpoint whose probe was judged, refused or not; its refusals still count."""
+    """Open an endpoint that judged its probe, even if it refused the record. Its refusals still count."""
     _endpoint(endpoint).update(paused_until=None, failures=0, reason="", error="")
     endpoint.paused_until, endpoint.failures = None, 0
 
 
 def resume(endpoints: QuerySet[Endpoint]) -> int:
-    """Have paused endpoints tried at once, with a clean sheet; return how many."""
+    """Let paused endpoints be tried immediately, with all counts at zero; return how many."""
     return endpoints.exclude(paused_until=None).update(paused_until=Now(), failures=0, refusals=0)
 
 

@@ -1,4 +1,4 @@
-"""The pace: how many requests a second a brand's workers make together, where a host has set a limit."""
+"""The pace: how many requests per second a brand's workers make together, if the host has set a limit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from track360_django.db.bulk_insert import insert_missing
 from track360_django.db.clock import Now
 from track360_django.models import Pace
 
-# A turn that is farther away than this would outlast the lease of a lane.
+# With fewer requests per second, the wait for a turn could be longer than the lease of a lane.
 LEAST_PER_SECOND: Final = 0.1
 
 
 def take_turn(brand: str, *, requests_per_second: float, at_most_seconds: float, using: str) -> float | None:
     """
-    Take the brand's next turn, if it comes soon enough; the turns of all its workers follow each other.
+    Take the brand's next turn, if it comes soon enough. All workers of the brand share one sequence of turns.
 
     Returns:
-        How many seconds to wait before the request begins; None when no turn was taken.
+        How many seconds to wait before the request begins; None if no turn was taken.
 
     Source: none, our choice: the API guide names no limit.
     """

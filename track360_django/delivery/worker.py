@@ -28,9 +28,9 @@ from track360_django.outbox.lanes import LeaseLostError, Taken
 logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS: Final = 20.0
-# So many pages of activities go before customers are looked for again: a signup doesn't wait behind a backlog.
+# After this many pages of activities, the worker looks for customers again: a signup must not wait behind a backlog.
 PAGES: Final = 2
-# More threads than any worker has use for; each has a connection to the database.
+# More threads than any worker needs. Each thread has its own connection to the database.
 MAX_THREADS: Final = 64
 
 
@@ -43,22 +43,22 @@ def drain(
     brands: Sequence[str] | None = None,
 ) -> Report:
     """
-    Deliver what is due, lane by lane, until nothing is or the budget is spent.
+    Deliver due records, lane by lane, until no record is due or the budget is used up.
 
-    A backlog is worked on by `CONCURRENCY` threads, each with a lane and a database connection of its own.
+    If there is a backlog, `CONCURRENCY` threads deliver it. Each has its own lane and its own database connection.
 
     Args:
-        budget_seconds: No new page is begun after so long; the one under way is finished.
-        using: Alias of the database; home and all that `DATABASES` lists, one after the other, if left out.
-        on_backlog: Called once when there is more than one batch, to call another worker.
-        linger_seconds: The last look for something to do is taken no earlier than so long after the first.
-        brands: Only of these; of all, if left out. One that is off or not configured is delivered by nobody.
+        budget_seconds: After this time no new page is begun. A page that was begun is finished.
+        using: Alias of the database; default: home, then each database that `DATABASES` lists.
+        on_backlog: Called once if there is more than one batch, to call another worker.
+        linger_seconds: The last look for due records is no earlier than this time after the first one.
+        brands: Deliver only for these brands; default: all. A brand that is off or not configured is never delivered.
 
     Returns:
-        Counts of what was done. What the network or Track360 does is in the tables, not in an exception.
+        Counts of what was done. Errors of the network or of Track360 are written to the tables and raise nothing.
 
     Raises:
-        DatabaseError, InterfaceError: A database can't be used; raised when the others were drained.
+        DatabaseError, InterfaceError: A database can't be used. Raised after the other databases were drained.
 
     Source: none, our choice: the API guide asks for pushes "as they occur" and names no order.
     """
@@ -78,7 +78,9 @@ def drain(
             # Each has its part of the time: none waits for ever behind the backlog of another one.
             crew.work(budget_seconds / len(places))
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("track360: the database %r can't be drained (%s).", alias, type(error).__name__)
+            logger.warning(
+                "track360: could not deliver from the database %r (%s).", alias, type(error).__name__
+            )
             failure = failure or error
         report.add(crew.report)
     if failure is not None:
@@ -88,7 +90,7 @@ def drain(
 
 @dataclass(kw_only=True)
 class _Crew:
-    """The threads of one drain: the caller's, and with a backlog some more."""
+    """The threads of one drain: the caller's thread and, with a backlog, more threads."""
 
     brands: Sequence[str]
     using: str
@@ -101,9 +103,9 @@ class _Crew:
     has_backlog: bool = False
 
     def work(self, budget_seconds: float) -> None:
-        """Deliver in this thread and, with a backlog, in others; `report` is what all of them did."""
+        """Deliver in this thread and, with a backlog, in more threads. `report` counts what all of them did."""
         doorbell.answer(using=self.using)
-        # From now on, and not from before: to answer may have taken a connection.
+        # The time counts from now on, because answering the doorbell may have opened a connection.
         self.deadline = time.monotonic() + budget_seconds
         self.last_look = time.monotonic() + self.linger_seconds
         try:
@@ -114,7 +116,7 @@ class _Crew:
                 self.report.add(helper.report)
 
     def _call_others(self) -> None:
-        """Share a backlog with more threads of this process, and with another worker."""
+        """Start more threads of this process for a backlog, and call another worker."""
         if self.has_backlog:
             return
         self.has_backlog = True
@@ -129,13 +131,15 @@ class _Crew:
             try:
                 helper.start()
             except RuntimeError:
-                logger.warning("track360: no more threads can be started here; this one delivers by itself.")
+                logger.warning(
+                    "track360: could not start another thread; delivery goes on with fewer threads."
+                )
                 return
             self.others.append(helper)
 
 
 class _Helper(threading.Thread):
-    """A thread that takes lanes of its own, with database connections of its own."""
+    """A thread that takes its own lanes and has its own database connections."""
 
     def __init__(self, crew: _Crew) -> None:
         super().__init__(name="track360-delivery", daemon=True)
@@ -143,17 +147,21 @@ class _Helper(threading.Thread):
         self.report = Report()
 
     def run(self) -> None:
-        """Deliver until no lane is free; what goes wrong is told, and the lane is narrowed, as in any worker."""
+        """
+        Deliver until no lane is free.
+
+        An error is logged, and the lane's batches become narrower, as in any worker.
+        """
         try:
             _deliver_lanes(self.crew, self.report, on_backlog=lambda: None)
         except Exception:
-            logger.exception("track360: a thread of delivery ended; its lane is free for the next worker.")
+            logger.exception("track360: a delivery thread failed; its lane is free for the next worker.")
         finally:
             connections.close_all()
 
 
 def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[], None]) -> None:
-    """Take lane after lane, until none has anything to do or the time is up."""
+    """Take lane after lane, until no lane has due records or the time is up."""
     unmoved: set[int] = set()
     has_looked = False
     while time.monotonic() < crew.deadline:
@@ -171,12 +179,17 @@ def _deliver_lanes(crew: _Crew, report: Report, *, on_backlog: Callable[[], None
 
 
 def _owner() -> str:
-    """Return a name that no other taking of a lane has, and that tells a person where the worker ran."""
+    """Return a new unique name for the owner of a lane. It shows a person where the worker ran."""
     return f"{socket.gethostname()[:20]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
 
 
 def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[], None]) -> bool:
-    """Deliver one lane, customers before activities, until nothing moves; tell whether anything did."""
+    """
+    Deliver one lane, customers before activities, until nothing more can be delivered now.
+
+    Returns:
+        Whether any record was settled.
+    """
     customers, activities = (
         Sender(lane=lane, name=name, report=report, on_backlog=on_backlog) for name in EndpointName
     )
@@ -187,16 +200,16 @@ def _work(lane: Taken, deadline: float, report: Report, on_backlog: Callable[[],
             is_more = lane.has_customers and customers.work(deadline, pages=PAGES)
             if lane.has_activities or customers.settled:
                 is_more = activities.work(deadline, pages=PAGES) or is_more
-            # What was due when the lane was taken is known; from now on anything may be.
+            # It is known what was due when the lane was taken. From now on, anything may be due.
             lane.has_customers = lane.has_activities = True
         _leave(lane, customers, activities, is_drained=not is_more)
     except LeaseLostError:
         logger.warning(
-            "track360: lane %s of brand %s has another owner; this worker stops.", lane.number, lane.brand
+            "track360: lane %s of brand %s has another owner; this worker leaves it.", lane.number, lane.brand
         )
     except Exception:
-        # Whatever it was, the lane is free for the next worker, with narrower batches: if a record is to blame, it
-        # will be found alone.
+        # Whatever the error is, free the lane for the next worker, with narrower batches. If one record is the cause,
+        # it will be found when it is sent alone.
         with contextlib.suppress(DatabaseError, InterfaceError):
             lanes.give_up(lane)
         raise
@@ -211,7 +224,7 @@ def _leave(lane: Taken, *senders: Sender, is_drained: bool) -> None:
 
 
 def _bury_suspect(lane: Taken) -> None:
-    """Declare dead the single record that was under way each time a worker of this lane died."""
+    """Mark as dead the single record that was under way each time a worker of this lane died."""
     suspect = lanes.suspect_of(lane)
     if suspect is None:
         return
