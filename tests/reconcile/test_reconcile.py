@@ -581,7 +581,7 @@ def test_beat_tells_of_activations_that_nobody_announced(
 
     tasks.reconcile()
 
-    assert "1 customers were activated and waited on" in caplog.text
+    assert "1 customers were activated without a signal" in caplog.text
     assert Customer.objects.get().status == "pending"
 
 

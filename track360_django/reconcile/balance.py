@@ -1,4 +1,4 @@
-"""The balance: what the host's ledger adds up to, against what Track360 accepted, by KPI, day, product and currency."""
+"""The balance: the sums of the host's ledger compared with what Track360 accepted, by KPI, day, product, currency."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from track360_django.models import Activity, Status
 from track360_django.outbox.body import product_shape
 
 PAGE: Final = 5000
-# A record is written when the thing happens or later; by so much two clocks, and two zones, may differ.
+# A record is written when its event happens, or later. Two clocks, and two time zones, may differ by this much.
 SLACK: Final = timedelta(days=2)
 
-# Python's own context rounds a sum to 28 digits without a word.
+# Python's default context rounds a sum to 28 digits without an error.
 _EXACT: Final = Context(prec=200, traps=[Inexact, Rounded])
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _VALUE: Final = "Value"
 
 
 class Key(NamedTuple):
-    """What is added up together: as it is called on the wire."""
+    """The amounts with the same key are added up; all names are as they are sent to Track360."""
 
     eventname: str
     kpi: str
@@ -46,7 +46,8 @@ class Line:
     """
     One line of the balance.
 
-    `ledger` is None where nothing declares the KPI, so that nobody knows. `waiting` is on its way, `dead` needs a person.
+    `ledger` is None if no declaration has the KPI, because then the sum is unknown. `waiting` is held or pending,
+    `dead` needs a person.
     """
 
     ledger: Decimal | None = None
@@ -58,12 +59,12 @@ class Line:
 
     @property
     def difference(self) -> Decimal | None:
-        """What the ledger has and Track360 has not."""
+        """The part of the ledger that Track360 does not have."""
         return None if self.ledger is None else _EXACT.subtract(self.ledger, self.accepted)
 
     @property
     def unexplained(self) -> Decimal:
-        """What is neither accepted, nor on its way, nor dead with a reason."""
+        """The part of the ledger that is neither accepted, nor waiting, nor dead."""
         if self.ledger is None:
             return Decimal(0)
         known = _EXACT.add(self.accepted, _EXACT.add(self.waiting, self.dead))
@@ -72,15 +73,19 @@ class Line:
 
 @dataclass(kw_only=True)
 class Balance:
-    """All lines, from a day on: as many as there are KPIs, days, products and currencies, whatever the rows."""
+    """
+    All lines, from a day on.
+
+    Their number depends on the KPIs, days, products and currencies, not on the number of rows.
+    """
 
     since: date
     lines: dict[Key, Line] = field(default_factory=dict)
-    # Rows whose value, currency or time can't be read as such: they are dead records, or will be.
+    # Rows with a value, currency or time that can't be read. They have dead records, or will have them.
     unreadable: int = 0
 
     def __post_init__(self) -> None:
-        """Read the settings once: there may be a million rows."""
+        """Read the settings once, because there may be a million rows."""
         self._first = self.since.isoformat()
         self._zone = zone()
         self._code = functools.lru_cache(_code)
@@ -88,7 +93,7 @@ class Balance:
         self._field = functools.cache(conf.product_field)
 
     def sorted(self) -> Iterator[tuple[Key, Line]]:
-        """Yield the lines that say anything, by KPI, day, product and currency."""
+        """Yield the lines that have rows or records, sorted by KPI, day, product and currency."""
         for key in sorted(self.lines):
             line = self.lines[key]
             if line.rows or line.records:
@@ -116,12 +121,12 @@ class Balance:
             self._ledger(Key(wire, name, day.isoformat(), shown, self._code(currency)), Decimal(value))
 
     def add_body(self, body: str, brand: str) -> None:
-        """Add what a record says to the ledger: for a row that counts no more, and was reversed."""
+        """Add the amounts of a record to the ledger, for a row that was reversed and does not count any more."""
         for key, number in self._numbers_of(body, brand):
             self._ledger(key, number)
 
     def take_back(self, body: str, brand: str) -> None:
-        """Take from the ledger what a reversal says, whose row counts again."""
+        """Subtract the amounts of a reversal from the ledger, because its row counts again."""
         for key, number in self._numbers_of(body, brand):
             self._ledger(key, -number)
 
@@ -134,7 +139,7 @@ class Balance:
         """
         Add all records of a database from the first day on, in pages.
 
-        Those of `eventnames` have a ledger, though it may be empty; of others nobody knows.
+        Records with one of `eventnames` have a ledger, which may be empty. For other records the ledger is unknown.
         """
         for page in _pages_since(self.since, using):
             for brand, eventname, source, status, version, accepted_version, body in page:
@@ -142,7 +147,7 @@ class Balance:
                 is_reversal = source.endswith(reversals.MARK)
                 for key, number in self._numbers_of(body, brand):
                     if is_reversal:
-                        # It was told because its row counts no more.
+                        # It was reported because its row does not count any more.
                         self._ledger(key, number)
                     line = self.lines.setdefault(key, Line())
                     if line.ledger is None and eventname in eventnames:
@@ -156,7 +161,11 @@ class Balance:
         return payloads.moment(conf.aware(createtime), self._zone, name="createtime")[:10]
 
     def _numbers_of(self, body: str, brand: str) -> Iterator[tuple[Key, Decimal]]:
-        """Yield what a body adds to which line: its Value, or each KPI field; nothing of one that was pruned."""
+        """
+        Yield the amounts of a body with their lines: its Value, or each KPI field.
+
+        A pruned body yields nothing.
+        """
         record: dict[str, Any] = json.loads(body) if body else {}
         day = str(record.get("createtime", ""))[:10]
         if day < self._first:
@@ -182,16 +191,16 @@ def _add(line: Line, number: Decimal, status: str, *, is_accepted: bool) -> None
 
 
 def zone() -> tzinfo:
-    """Return the zone that days are told by: of several brands, the first one's."""
+    """Return the time zone of the days: that of the first brand."""
     return conf.time_zone(conf.brands()[0])
 
 
 def first_pk_since(day: date, using: str) -> int:
     """
-    Return a primary key below which no record is of this day or later.
+    Return a primary key below which no record belongs to this day or a later one.
 
-    Ids rise with the time a record was written, a little disorder apart: so the place is found by halving, without an
-    index on that time.
+    Primary keys rise with the time at which records were written, except for small disorder. So a binary search finds
+    the place without an index on that time.
     """
     rows = Activity.objects.using(using)
     since = datetime.combine(day, datetime.min.time(), tzinfo=zone()) - SLACK
@@ -203,7 +212,7 @@ def first_pk_since(day: date, using: str) -> int:
         return created_at is not None and created_at < since
 
     if not is_before(low):
-        # As in a young table.
+        # All records are that young, as in a new table.
         return low
     while low < high:
         middle = (low + high) // 2
@@ -224,7 +233,7 @@ def _pages_since(day: date, using: str) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _number(value: Any) -> Decimal | None:
-    """Return an amount of the ledger, None where a row has none."""
+    """Return an amount of the ledger; None if a row has no amount."""
     if value is None or (type(value) is Decimal and value.is_finite()):
         return value
     return Decimal(payloads.number(value, name=_VALUE, places=0))
@@ -235,7 +244,7 @@ def _code(currency: Any) -> str:
 
 
 def _on_the_wire(eventname: str, kpi: str, product: str) -> tuple[str, str, str]:
-    """Return event name, product and KPI as a record says them."""
+    """Return event name, product and KPI as they are in a record."""
     brand = conf.brands()[0]
     shape = product_shape(brand) if product else None
     if shape is None:

@@ -1,8 +1,7 @@
 """
 Missing rows: rows of one declaration that have no record, and rows that were reported and count no more.
 
-The ledger is read in pages and compared by event id: whatever is missing gets the record that the hook would have
-written.
+The ledger is read in pages and compared by event id. A missing row gets the record that the hook would have written.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from track360_django.reconcile.balance import Balance
 
 logger = logging.getLogger(__name__)
 
-# How many missing rows are kept in mind before they are reported.
+# How many missing rows are kept in memory before they are reported.
 MANY: Final = 5000
 PAGE: Final = 1000
 _NAMES: Final = ("eventid", "eventname", "source", "source_pk")
@@ -43,7 +42,7 @@ _Record = dict[str, Any]
 
 @dataclass(kw_only=True)
 class Gap:
-    """What was found of one declaration in one database: rows that fulfil it, and those without a record."""
+    """What was found for one declaration in one database: the rows that fulfil it, and those without a record."""
 
     declaration: str
     eventname: str
@@ -52,14 +51,14 @@ class Gap:
     rows: int = 0
     missing: int = 0
     reported: int = 0
-    # Missing rows and reversals that can't be reported: each has a dead record that says why.
+    # Missing rows and reversals that can't be reported. Each has a dead record with the reason.
     refused: int = 0
-    # Rows with a record under another event id: the declaration's `eventid` was changed.
+    # Rows that have a record under another event id, because the declaration's `eventid` was changed.
     renamed: int = 0
-    # Rows that were reported, count no more, and whose reversal was missing.
+    # Rows that were reported, do not count any more, and had no reversal.
     unreversed: int = 0
     reversed: int = 0
-    # Rows that count again after their reversal: nothing tells Track360.
+    # Rows that count again after their reversal. Nothing reports this to Track360.
     reactivated: int = 0
     # Rows that the declaration can't read.
     unreadable: int = 0
@@ -68,9 +67,9 @@ class Gap:
 @dataclass(kw_only=True)
 class Search:
     """
-    The gaps of one declaration in one database of the host.
+    Finds the gaps of one declaration in one database of the host.
 
-    `since`, `until` and `is_dry_run` are as `reconcile.run` has them; with a `balance` everything is added up, too.
+    `since`, `until` and `is_dry_run` are as in `reconcile.run`. With a `balance`, all amounts are added up too.
     """
 
     declaration: ModelActivity
@@ -81,7 +80,7 @@ class Search:
     balance: Balance | None
 
     def __post_init__(self) -> None:
-        """Begin with nothing found."""
+        """Set up an empty result."""
         kind = type(self.declaration)
         self.gap = Gap(
             declaration=f"{kind.__module__}.{kind.__qualname__}",
@@ -94,7 +93,7 @@ class Search:
         self._missing: list[Any] = []
 
     def run(self) -> None:
-        """Look at all rows, and report what is missing."""
+        """Check all rows, and report what is missing."""
         for page in ledger.entries(self.declaration, self.alias, self.since, self.until):
             self._compare(page)
             if len(self._missing) >= MANY:
@@ -118,7 +117,7 @@ class Search:
             self._add_up(self.balance, page, found)
 
     def _note_reactivated(self, known: Sequence[_Record]) -> None:
-        """Find rows that count, though a reversal of them was told; their reversals are no part of the ledger."""
+        """Find rows that count although their reversal was reported. Such a reversal is not part of the ledger."""
         ids = {reversals.id_of(Activity(eventid=record["eventid"])) for record in known}
         if not ids:
             return
@@ -133,7 +132,7 @@ class Search:
                 self.balance.take_back(body, brand)
 
     def _records_of(self, eventids: Sequence[str], *more: str) -> dict[str, list[_Record]]:
-        """Return the records with these event ids, by the id."""
+        """Return the records with these event ids, grouped by event id."""
         found: dict[str, list[_Record]] = {}
         if not eventids:
             return found
@@ -144,7 +143,11 @@ class Search:
         return found
 
     def _record_of(self, entry: Entry, known: dict[str, list[_Record]]) -> _Record | None:
-        """Return a row's record: of this KPI, and of this row, or of none as an explicit report's."""
+        """
+        Return a row's record.
+
+        It has the event name of the declaration. It belongs to this row, or to no row if a call reported it.
+        """
         own = (self.gap.model, str(entry.pk))
         for record in known.get(event_id.shorten(entry.eventid), ()):
             is_own = not record["source_pk"] or (record["source"], record["source_pk"]) == own
@@ -159,7 +162,7 @@ class Search:
             if entry.error:
                 continue
             if entry.createtime is None:
-                # Without a time of its own, a row is of the day that its record says.
+                # A row without a time belongs to the day that its record has.
                 timeless += [record["eventid"]] if record else []
                 continue
             balance.add_row(
@@ -184,7 +187,7 @@ class Search:
             self.gap.refused += written.refused
 
     def _without_renamed(self, pks: list[Any]) -> list[Any]:
-        """Return those rows that have no record under another id either: it would be paid for the second time."""
+        """Return the rows without a record under another event id. The others would be paid a second time."""
         if not pks:
             return pks
         rows = Activity.objects.using(self._using).filter(
@@ -196,7 +199,11 @@ class Search:
         return [pk for pk in pks if str(pk) not in renamed]
 
     def _without_twins(self, others: list[tuple[str, str]]) -> set[str]:
-        """Return the rows whose other record is not that of another declaration with the same event name."""
+        """
+        Return the rows that were renamed.
+
+        A row was not renamed if its other record was made by another declaration with the same event name.
+        """
         twins = [
             other
             for other in activities.declarations()
@@ -213,10 +220,10 @@ class Search:
             if not any(_makes(twin, there.get(source_pk), eventid) for twin in twins)
         }
 
-    # Rows that count no more.
+    # Rows that do not count any more.
 
     def _reverse_rows(self) -> None:
-        """Find rows that were reported and fulfil the declaration no more."""
+        """Find rows that were reported and do not fulfil the declaration any more, and reverse them."""
         declaration = self.declaration
         if declaration.when is None:
             return
@@ -234,7 +241,7 @@ class Search:
                     )
 
     def _reverse_gone(self) -> None:
-        """Find records whose rows were deleted: those that nobody announced have no reversal."""
+        """Find records of deleted rows, and reverse those without a reversal: no signal announced their deletion."""
         for page in self._reported_pages():
             there = self._there([record.source_pk for record in page], self.alias)
             gone = [record for record in page if record.source_pk not in there]
@@ -254,11 +261,11 @@ class Search:
         try:
             return set(map(str, rows.filter(pk__in=pks).values_list("pk", flat=True)))
         except (TypeError, ValueError, ValidationError):
-            # A key that is no single value can't be found by its text: nobody knows that such a row is gone.
+            # A composite key can't be found by its text, so it is unknown whether such a row is gone.
             return set(pks)
 
     def _reported_pages(self) -> Iterator[list[Activity]]:
-        """Yield the declaration's own records from the first day on, without those of reversals."""
+        """Yield the declaration's own records from the first day on, without reversals."""
         rows = Activity.objects.using(self._using).filter(
             source=self.gap.model, eventname=self.declaration.eventname, customer__isnull=False
         )
@@ -269,7 +276,11 @@ class Search:
             yield page
 
     def _reverse(self, reported: Activity, write: Callable[[], Activity | None]) -> None:
-        """Have a reversal written that is missing, and add up what was reported: on its day it was true."""
+        """
+        Write a missing reversal, and count it.
+
+        The reported amount is added to the balance, because it was right on its day.
+        """
         reversal = reversals.find_reversal(self.declaration, reported, self._using)
         if reversal is None:
             self.gap.unreversed += 1
@@ -282,7 +293,7 @@ class Search:
             self.balance.add_body(reported.body, reported.brand)
 
     def _asked(self, ask: Callable[[], Activity | None]) -> Activity | None:
-        """Return what a row's reversal is; one row that can't be read stops no other."""
+        """Return the result of a function for one row; None if the row can't be read, so that the other rows go on."""
         try:
             return ask()
         except DatabaseError:
@@ -294,7 +305,7 @@ class Search:
 
 
 def _makes(twin: ModelActivity, row: Any, eventid: str) -> bool:
-    """Tell whether another declaration gives a row this event id."""
+    """Return whether another declaration gives a row this event id."""
     try:
         return row is not None and event_id.shorten(twin.id_of(row)) == eventid
     except Exception:  # noqa: BLE001  the host's declaration may raise anything
@@ -302,11 +313,11 @@ def _makes(twin: ModelActivity, row: Any, eventid: str) -> bool:
 
 
 def _elsewhere(model: type[Model], alias: str) -> list[str]:
-    """Return the other databases that rows of a model may be in."""
+    """Return the other databases that may have rows of a model."""
     return [other for other in connections if other != alias and router.allow_migrate_model(other, model)]
 
 
 def names_of(declaration: ModelActivity) -> set[str]:
-    """Return the event names that a declaration gives."""
+    """Return the event names of a declaration, with the one of its reversals."""
     names = {declaration.eventname}
     return names if declaration.on_reverse is None else names | {reversals.eventname_of(declaration)}

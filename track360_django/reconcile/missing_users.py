@@ -1,4 +1,4 @@
-"""Users who joined and are nobody's customers: a signup that nobody noticed, or that could not be written down."""
+"""Users who joined and are customers of no brand: their signup was not noticed, or could not be recorded."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from track360_django.users.lookup import all_users
 from track360_django.users.mapping import REGTIME, customer_id_of
 
 PAGE: Final = 1000
-# So many are named; the others are counted.
+# The primary keys of this many users are listed; the other users are counted.
 NAMED: Final = 5
 
 
 @dataclass(kw_only=True)
 class Unreported:
-    """How many users are no customers, and the primary keys of the first few."""
+    """How many users are not customers, and the primary keys of the first few."""
 
     count: int = 0
     pks: list[str] = field(default_factory=list)
@@ -41,10 +41,11 @@ class Unreported:
 
 def find(since: datetime, until: datetime | None = None) -> Unreported:
     """
-    Return the users who joined since then and are customers of no brand; staff, guests and inactive users need not be.
+    Return the users who joined in this time and are customers of no brand, without staff, guests and inactive users.
 
-    A page of users is in memory at a time, and costs a few queries. Nobody is looked for where signups are not noticed by
-    themselves, nor where no column of the user says when they joined.
+    One page of users is in memory at a time, and each page costs a few queries. No users are looked for if
+    `SIGNUP_SOURCES` is empty, because then signups are not detected automatically, or if no column of the user has the
+    time of joining.
     """
     found = Unreported()
     if conf.settings.SIGNUP_SOURCES and conf.brands_on():
@@ -74,7 +75,7 @@ def _page_by_page(rows: QuerySet[Any]) -> Iterator[list[Any]]:
 
 
 def _as_kept(moment: datetime) -> datetime:
-    """Return a time as the host keeps it: naive where it uses no zones."""
+    """Return a time as the host stores it: naive if the host uses no time zones."""
     return moment if conf.uses_zones() else timezone.make_naive(moment, timezone.get_default_timezone())
 
 
@@ -96,7 +97,7 @@ def _known_by_pk(users: Collection[Any]) -> set[str]:
 
 
 def _known_by_id(users: Collection[Any]) -> set[str]:
-    """Return the primary keys of those who were reported by their ids, as text."""
+    """Return the primary keys, as text, of the users who were reported by their customer ids."""
     ids = {str(user.pk): _ids_of(user) for user in users}
     known = brands.known_to({each for some in ids.values() for each in some}, aliases.home())
     texts = {mark.text for mark in known}
@@ -109,6 +110,6 @@ def _ids_of(user: Any) -> set[str]:
         try:
             found.add(customer_id_of(user, brand))
         except ImproperlyConfigured:
-            # They have no id there, so they are no customer there.
+            # The user has no customer id at this brand, so the user is not a customer there.
             continue
     return found

@@ -1,7 +1,8 @@
 """
-Reconciliation: each declaration is also a query, so rows that nobody announced are found and reported.
+Reconciliation: finds and reports rows that no signal announced, because each declaration is also a query.
 
-So are customers who wait for an activation that has happened. Signals miss `bulk_create`, `update`, raw SQL, and a process that died between the commit and the hook.
+It also finds customers who were activated but still wait. `bulk_create`, `update` and raw SQL send no signal, and
+neither does a process that died between the commit and the hook.
 """
 
 from __future__ import annotations
@@ -25,31 +26,32 @@ from track360_django.reconcile.missing_users import Unreported
 
 logger = logging.getLogger(__name__)
 
-# What the beat task looks back for: longer than a weekend with a broken beat.
+# How far back the beat task looks: longer than a weekend with a broken beat.
 DEFAULT_WINDOW: Final = timedelta(days=3)
 
 
 @dataclass(kw_only=True)
 class Reconciliation:
-    """What a run found, and did unless it was a dry one."""
+    """What a run found and, unless it was a dry run, did."""
 
     since: datetime
     is_dry_run: bool
     gaps: list[Gap] = field(default_factory=list)
     balance: Balance | None = None
-    # Customers who waited for an activation that nobody announced, released now.
+    # Customers who waited although they were activated, because no signal announced it. Released now.
     activated: int = 0
-    # Users who joined since then, and are customers of no brand; None where nobody looked.
+    # Users who joined since then and are customers of no brand; None if the run did not look for them.
     unreported: Unreported | None = None
-    # Declarations or days that could not be looked at, and why.
+    # Declarations or days that could not be checked, and why.
     failures: list[str] = field(default_factory=list)
 
     def problems(self) -> list[str]:
-        """Return what needs a person, a line each."""
+        """Return what needs a person, one line for each problem."""
         lines = [*self.failures, *(line for gap in self.gaps for line in self._problems_of(gap))]
         if self.is_dry_run and self.activated:
             lines.append(
-                f"{self.activated} customers wait though they were activated; run it without --dry-run to release them."
+                f"{self.activated} customers wait although they were activated. Run the command without --dry-run to "
+                "release them."
             )
         if self.unreported is not None and self.unreported.count:
             lines.append(_problem_of_users(self.unreported))
@@ -58,28 +60,30 @@ class Reconciliation:
     def _problems_of(self, gap: Gap) -> Iterator[str]:
         if gap.refused:
             yield (
-                f"{gap.declaration}: {gap.refused} rows can't be reported; each has a dead record that says why "
-                "(`track360 status`, or the admin). Correct the row or track360.py, then `track360 requeue`."
+                f"{gap.declaration}: {gap.refused} rows can't be reported. Each has a dead record with the reason "
+                "(`track360 status`, or the admin). Correct the row or track360.py, then run `track360 requeue`."
             )
         if gap.reactivated:
             yield (
-                f"{gap.declaration}: {gap.reactivated} rows count again after their reversal was told. Nothing is reported "
-                "twice by itself: report the new payment with activities.report(), or make a new row for it."
+                f"{gap.declaration}: {gap.reactivated} rows count again after their reversal was reported. Nothing is "
+                "reported twice automatically. Report the new payment with activities.report(), or create a new row "
+                "for it."
             )
         if gap.unreadable:
             yield (
-                f"{gap.declaration}: {gap.unreadable} rows can't be read by the declaration: correct it in track360.py, "
-                "or the rows."
+                f"{gap.declaration}: the declaration can't read {gap.unreadable} rows. Correct the declaration in "
+                "track360.py, or the rows."
             )
         if gap.renamed:
             yield (
-                f"{gap.declaration}: {gap.renamed} rows have a record under another event id, so they were not reported "
-                "again: Track360 would count them twice. Give the declaration the `eventid` back that they went out with."
+                f"{gap.declaration}: {gap.renamed} rows have a record under another event id, so they were not "
+                "reported again. Track360 would count them twice. Restore the `eventid` with which the declaration "
+                "reported them."
             )
         if self.is_dry_run and gap.missing + gap.unreversed:
             yield (
-                f"{gap.declaration}: {gap.missing} rows without a record and {gap.unreversed} reversals; run it without "
-                "--dry-run to report them."
+                f"{gap.declaration}: {gap.missing} rows without a record, {gap.unreversed} missing reversals. Run the "
+                "command without --dry-run to report them."
             )
 
 
@@ -88,8 +92,8 @@ def _problem_of_users(found: Unreported) -> str:
     several = len(conf.brands()) > 1
     way = "customers.report(user, brand=…)" if several else "track360 backfill users"
     return (
-        f"{found.count} unreported users (primary keys: {named}) joined since then and are customers of no brand: their "
-        f"signups were not noticed, or could not be written down (see the log). `{way}` reports them."
+        f"{found.count} unreported users (primary keys: {named}) joined in this period and are customers of no brand. "
+        f"Their signups were not noticed, or could not be recorded (see the log). `{way}` reports them."
     )
 
 
@@ -102,16 +106,18 @@ def run(
     with_users: bool = True,
 ) -> Reconciliation:
     """
-    Find rows of the host that have no record, and report them; release customers who wait and were activated.
+    Find rows of the host that have no record, and report them. Release customers who wait although they were activated.
 
-    Idempotent; the rows, however many, are read in pages. Rows that are written meanwhile report themselves.
+    This is idempotent. The rows are read in pages, whatever their number. Rows that are written meanwhile are reported
+    by their signals.
 
     Args:
-        since: Rows that are older are not looked at, as `dated_by` of their declaration tells; those without a date are.
-        until: Nor are those from then on.
-        is_dry_run: Only look.
-        with_balance: Add up the ledger and the records, too: whole days from that of `since` on.
-        with_users: Look for users who joined and are nobody's customers, too.
+        since: Older rows are not checked; `dated_by` of their declaration gives their age. Rows without a date are
+            always checked.
+        until: Rows from this time on are not checked.
+        is_dry_run: Find only; write nothing.
+        with_balance: Also add up the ledger and the records, in whole days from the day of `since` on.
+        with_users: Also look for users who joined and are customers of no brand.
     """
     start = _start_of_day(since) if with_balance else since
     found = Reconciliation(since=start, is_dry_run=is_dry_run)
@@ -138,7 +144,7 @@ def run(
         declared = {
             name
             for declaration in activities.declarations()
-            # Without a value there is nothing to add up: the KPIs are fields.
+            # A declaration without a value has nothing to add up: its KPIs are fields.
             if declaration.value is not None or hasattr(declaration, "get_value")
             for name in names_of(declaration)
         }
@@ -172,15 +178,16 @@ def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
     for gap in found.gaps:
         if gap.reported or gap.reversed:
             logger.warning(
-                "track360: %s: %d rows and %d reversals had no record and were reported. Nobody announced them: "
-                "bulk_create, update() or raw SQL without ReportingManager, or a process that died after its commit.",
+                "track360: %s: %d rows and %d reversals had no record and were reported. No signal announced them. "
+                "Possible causes: bulk_create() or update() without ReportingManager, raw SQL, or a process that died "
+                "after its commit.",
                 gap.declaration,
                 gap.reported,
                 gap.reversed,
             )
     if found.activated:
         logger.warning(
-            "track360: %d customers were activated and waited on: nobody announced it (update(), raw SQL). They are "
+            "track360: %d customers were activated without a signal (update(), raw SQL) and still waited. They are "
             "reported now.",
             found.activated,
         )
@@ -190,7 +197,7 @@ def fill(window: timedelta = DEFAULT_WINDOW) -> Reconciliation:
 
 
 def _add_days(totals: Balance, until: datetime | None) -> list[str]:
-    """Add the days that are over of each day's total to the ledger; return what could not be compiled."""
+    """Add each day's total of the days that are over to the ledger; return what could not be compiled."""
     failures: list[str] = []
     now = clock.read(aliases.home())
     for declaration in activities.daily_declarations():
@@ -207,6 +214,6 @@ def _add_days(totals: Balance, until: datetime | None) -> list[str]:
 
 
 def _start_of_day(moment: datetime) -> datetime:
-    """Return the beginning of the day in the agreed zone: half a day adds up to nothing that can be compared."""
+    """Return the beginning of the day in the agreed zone. The sum of a part of a day can't be compared."""
     local = moment.astimezone(balance.zone())
     return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
