@@ -1,8 +1,9 @@
 """
-Which brand a draft belongs to: the one that is frozen on what was written down of it before, else its owner's.
+Which brand a draft belongs to: the brand of the record that was written for it before, otherwise the brand of its
+customer.
 
-A row of the host has one record at one brand, whatever request, task or callback saves it next, and whatever its
-customer joins meanwhile: with two, Track360 would count it twice.
+A row of the host has one record at one brand. This does not change with the next request, task or callback that saves
+the row, nor when its customer joins another brand: with two records, Track360 would count the row twice.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from track360_django.models import Activity
 
 class Place(NamedTuple):
     """
-    The brand of a draft, or why nobody can tell.
+    The brand of a draft, or why its brand is unknown.
 
-    `stale` are dead records that stood for it at other brands, while nobody could tell: they may go.
+    `stale` are dead records that were written for it at other brands while its brand was unknown. They may be deleted.
     """
 
     brand: str | BrandError
@@ -34,7 +35,7 @@ class Place(NamedTuple):
 
 
 class _Record(NamedTuple):
-    """What is known of a record that a draft may be."""
+    """The columns of a record that may be the draft's."""
 
     pk: int
     brand: str
@@ -82,7 +83,7 @@ def brand_of_dead(draft: Draft, using: str) -> str:
 
 
 def _is_open(draft: Draft, brand: str | BrandError) -> bool:
-    """Tell whether what was reported by a call before may tell what nobody else can."""
+    """Return whether a record of an earlier call may show the brand that is otherwise unknown."""
     return isinstance(brand, BrandError) and not draft.brand and bool(draft.eventid)
 
 
@@ -112,14 +113,14 @@ def _judge(draft: Draft, brand: str | BrandError, known: dict[str, list[_Record]
 
 
 def _stays(draft: Draft, brand: str | BrandError, frozen: str) -> str | BrandError:
-    """Return the brand that a row was reported at; one that it is said to be of now may not be another."""
+    """Return the brand that a row was reported at, or an error if the row now names another brand."""
     if frozen not in conf.brands():
         return brands.gone(frozen)
     if not draft.brand or brand == frozen:
         return frozen
     message = (
-        f"brand is another one than {frozen!r}, where it was reported: reported at both, it would be paid twice. Take it "
-        "back there by hand, and report it with activities.report()."
+        f"brand is not {frozen!r}, where this was reported before. Reported at both brands, it would be paid twice. "
+        "Take it back there by hand, then report it with activities.report()."
     )
     return BrandError(message, reason="other_brand")
 
@@ -138,7 +139,7 @@ def _of_row(draft: Draft, known: dict[str, list[_Record]]) -> Iterator[_Record]:
 
 
 def _of_call(draft: Draft, known: dict[str, list[_Record]]) -> Iterator[_Record]:
-    """Yield the records that were reported before under the draft's id, of the same person."""
+    """Yield the records that were reported before under the draft's id for the same person."""
     owner: Any = draft.customer
     for record in known.get(event_id.shorten(str(draft.eventid)), ()):
         whose = record.user_pk if isinstance(owner, Model) else record.customer_id

@@ -1,4 +1,4 @@
-"""Inserting rows that may be there already, without losing anything else."""
+"""Inserting rows that may exist already, without losing any other error or row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import DatabaseDefault
 
-# From so many rows on they are inserted without the ORM's work for each.
+# From this number of rows on, rows are inserted without the ORM's work for each row.
 MANY: Final = 50
 MANY_AT_ONCE: Final = 1000
 M = TypeVar("M", bound=Model)
@@ -21,14 +21,15 @@ def insert_missing(
     rows: Sequence[M], *, using: str, batch_size: int | None = None, unchanged: str = "brand"
 ) -> None:
     """
-    Insert rows, leaving alone those whose unique key is in the table already.
+    Insert rows. A row that is in the table already, by its unique key, is not changed.
 
-    Any other error is raised. That is why MySQL gets an update that changes nothing: its INSERT IGNORE cuts text that
-    is too long, replaces characters it does not know, and drops rows whose customer is gone, all without an error.
-    `unchanged` names a column in which two rows with the same key do not differ, or may.
+    Any other error is raised. For this reason MySQL executes an update that changes nothing: its INSERT IGNORE cuts
+    text that is too long, replaces unknown characters, and drops rows of a customer that does not exist any more, all
+    without an error. `unchanged` names the column for this update: one that is the same in two rows with the same key,
+    or one that may change.
 
     Raises:
-        DatabaseError: A row can't be kept as it is. Within a transaction nothing was written.
+        DatabaseError: A row can't be stored as it is. Within a transaction, nothing was written.
     """
     if not rows:
         return
@@ -43,9 +44,9 @@ def insert_missing(
 
 def _insert_many(rows: Sequence[Model], using: str) -> None:
     """
-    Insert rows without the ORM's work for each: half of what a thousand of them cost.
+    Insert rows without the ORM's work for each row, which is half the cost of a thousand rows.
 
-    Rows that leave the same columns to the database, and have the same constants, share a statement.
+    Rows share a statement if they leave the same columns to the database and have the same constants.
     """
     connection = connections[using]
     fields = [field for field in rows[0]._meta.local_concrete_fields if not field.primary_key]
@@ -90,18 +91,18 @@ def insert_beside(
     row: Model, *, parent: type[Model], key: Mapping[str, Any], taken: Mapping[str, str], using: str
 ) -> bool:
     """
-    Insert one row with some columns taken from another table's, in one statement and without the ORM's work for it.
+    Insert one row with some columns from a row of another table, in one statement and without the ORM's work.
 
     Args:
-        row: What is inserted; the database's defaults stand for what it leaves out.
+        row: The row to insert. A column without a value gets the database's default.
         parent: The other table.
-        key: Which of its rows.
-        taken: Column of the row to an expression of columns of the other one.
+        key: Identifies the row of the other table.
+        taken: Maps a column of the new row to an expression of columns of the other row.
         using: Alias of the database.
 
     Returns:
-        False when nothing was inserted: there is no such parent, the row's unique key is in the table already, or the
-        database, which is MySQL, would not tell.
+        False if nothing was inserted: there is no such parent, the row's unique key is in the table already, or the
+        database is MySQL, which does not report this.
     """
     connection = connections[using]
     if connection.vendor == "mysql":
@@ -109,12 +110,12 @@ def insert_beside(
     given = {
         column: value
         for attname, column in _columns(type(row))
-        # What is left out gets the default of the database.
+        # A column that is left out gets the database's default.
         if (value := row.__dict__.get(attname)) is not None
         and not isinstance(value, DatabaseDefault)
         and column not in taken
     }
-    # Parameters are dear: what is the same in nearly all rows is part of the statement.
+    # Parameters are expensive, so values that are the same in nearly all rows are part of the statement.
     marks = {column: _mark(value) for column, value in given.items()}
     sql = _statement(using, type(row), parent, tuple(marks.items()), tuple(taken.items()), tuple(key))
     values = [value for column, value in given.items() if marks[column] == "%s"]

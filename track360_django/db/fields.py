@@ -1,7 +1,7 @@
 """
-Columns and indexes that mean the same on every database: text that is kept and compared exactly.
+Columns and indexes that behave the same on every database: text that is stored and compared exactly.
 
-Migrations name these classes: they stay where they are.
+Migrations import these classes, so they must stay here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from django.db.backends.ddl_references import Statement
     from django.db.models import Q
 
-    # Generic in Django's types alone: what is assigned, what is read.
+    # Generic only in Django's type stubs: the type that is assigned, and the type that is read.
     _CharField = models.CharField[str | models.expressions.Combinable, str]
     _TextField = models.TextField[str | models.expressions.Combinable, str]
 else:
@@ -26,21 +26,21 @@ else:
 
 
 # Note [Exact text]
-# MySQL and MariaDB compare text without regard to case, accents and spaces at its end, unless the column says
-# otherwise, and a database whose character set is latin1 or utf8mb3 has no emoji. For a unique key that would make
-# one customer of two, and of two deposits one. The collations named here compare byte by byte and keep spaces; they
-# bring the character set utf8mb4 with them. Every text column has one: columns with different ones can't be joined.
+# Unless the column says otherwise, MySQL and MariaDB ignore case, accents and spaces at the end when they compare text.
+# A database with the character set latin1 or utf8mb3 can't store emoji. With a unique key, two customers would become
+# one, and two deposits would become one. The collations named here compare byte by byte and keep spaces; they also set
+# the character set utf8mb4. Every text column has one, because columns with different collations can't be joined.
 
 
 def exact_collation(connection: BaseDatabaseWrapper) -> str | None:
-    """Return the collation that an exact text column needs; None where text is exact anyway."""
+    """Return the collation that an exact text column needs; None on databases that compare text exactly anyway."""
     if connection.vendor != "mysql":
         return None
     return "utf8mb4_nopad_bin" if getattr(connection, "mysql_is_mariadb", False) else "utf8mb4_0900_bin"
 
 
 class ExactCharField(_CharField):
-    """A `CharField` that is kept and compared exactly on every database, see Note [Exact text]."""
+    """A `CharField` that is stored and compared exactly on every database, see Note [Exact text]."""
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         """Return type and collation of the column."""
@@ -48,7 +48,7 @@ class ExactCharField(_CharField):
 
 
 class ExactTextField(_TextField):
-    """A `TextField` that is kept and compared exactly on every database, see Note [Exact text]."""
+    """A `TextField` that is stored and compared exactly on every database, see Note [Exact text]."""
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         """Return type and collation of the column."""
@@ -61,10 +61,10 @@ def _exact(parameters: Any, connection: BaseDatabaseWrapper) -> Any:
 
 class PartialIndex(models.Index):
     """
-    An index of the rows that meet a condition; of all rows on MySQL and MariaDB, which have no other.
+    An index of the rows that meet a condition. On MySQL and MariaDB, which have no partial indexes, it has all rows.
 
-    Django's own `condition` would mean the same, with a warning (models.W037) at each start of a host that can do
-    nothing about it.
+    Django's own `condition` would do the same, but with a warning (models.W037) at each start, which the host can't
+    avoid.
     """
 
     def __init__(self, *expressions: Any, where: Q, **options: Any) -> None:
@@ -78,12 +78,12 @@ class PartialIndex(models.Index):
         using: str = "",
         **options: Any,
     ) -> Statement:
-        """Return the statement that makes the index."""
+        """Return the statement that creates the index."""
         index = copy.copy(self)
         index.condition = self.where if schema_editor.connection.features.supports_partial_indexes else None
         return super(PartialIndex, index).create_sql(model, schema_editor, using=using, **options)
 
     def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
-        """Return what a migration writes down."""
+        """Return what a migration stores."""
         path, expressions, options = super().deconstruct()
         return path, expressions, {**options, "where": self.where}

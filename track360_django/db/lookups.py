@@ -1,4 +1,4 @@
-"""Conditions that Django's ORM has no word for, the same on every database."""
+"""Conditions that Django's ORM can't express, the same on every database."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ from django.db.models import BooleanField, F, Func, Lookup, Value
 
 
 class _Among(Lookup):
-    """`IN` with the numbers in the statement: five hundred parameters cost a driver more than the statement itself."""
+    """`IN` with the numbers in the statement, because 500 parameters cost a driver more than the statement itself."""
 
     lookup_name = "among"
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        """Return the condition; each number has been made an int, so none can be anything else."""
+        """Return the condition. Each number was converted to an int, so the statement can't contain anything else."""
         column, params = self.process_lhs(compiler, connection)
         return f"{column} IN ({self.rhs})", tuple(params)
 
 
 def is_among(name: str, numbers: Iterable[int]) -> Lookup:
-    """Return the condition that a whole number is one of these; there must be one at least."""
+    """Return the condition that a whole number is one of these. At least one is needed."""
     return _Among(F(name), ",".join(map(str, map(int, numbers))))
 
 
 class _OneOf(Lookup):
-    """`IN` with the texts in one parameter, where the database can take them apart: drivers and SQLite count them."""
+    """
+    `IN` with all texts in one parameter, on databases that can split it.
+
+    Drivers and SQLite limit the number of parameters.
+    """
 
     lookup_name = "one_of"
     prepare_rhs = False
@@ -49,12 +53,12 @@ class _OneOf(Lookup):
 
 
 def is_one_of(name: str, texts: Iterable[str]) -> Lookup:
-    """Return the condition that a text is one of these, thousands if need be; there must be one at least."""
+    """Return the condition that a text is one of these. There may be thousands; at least one is needed."""
     return _OneOf(F(name), list(texts))
 
 
 def is_behind(names: Sequence[str], values: Sequence[Any]) -> Func:
-    """Return the condition that a row comes behind these values, in the order of these columns."""
+    """Return the condition that a row comes after these values, in the order of these columns."""
     return Func(
         _row(F(name) for name in names),
         _row(Value(value) for value in values),
@@ -68,5 +72,5 @@ def _row(parts: Iterable[Any]) -> Func:
     return Func(*parts, template="(%(expressions)s)", output_field=_CONDITION)
 
 
-# What the parts of a comparison are is nobody's business; that it is a condition is what a filter asks for.
+# A filter needs an expression that is a condition. The types of the parts of a comparison do not matter.
 _CONDITION: Final = BooleanField()

@@ -1,4 +1,4 @@
-"""A path through related objects (`account__user`), or a function: how declarations point at values."""
+"""Paths through related objects (`account__user`) and functions, by which declarations name their values."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PathOrFunction = str | Callable[[Any], Any]
 
 def follow(instance: Any, path: PathOrFunction) -> Any:
     """
-    Return what a path leads to from an instance, or what a function makes of it.
+    Return the value at the end of a path from an instance, or the result of a function for the instance.
 
     Returns:
-        None where a related object on the way is missing.
+        None if a related object on the path is missing.
 
     Raises:
-        AttributeError: The path names something that the object doesn't have.
+        AttributeError: The path contains a name that the object does not have.
     """
     if callable(path):
         return path(instance)
@@ -37,7 +37,7 @@ def follow(instance: Any, path: PathOrFunction) -> Any:
 
 
 def _fetch_where_written(row: Any, name: str) -> None:
-    """Fetch a related object from the database it is written to, where a host reads from a replica: that one lags."""
+    """Fetch a related object from the database it is written to, if the host reads from a replica, which may lag."""
     if not router.routers or not isinstance(row, Model) or row._state.db is None:
         return
     field: Any = next((field for field in row._meta.get_fields() if field.name == name), None)
@@ -54,7 +54,11 @@ def _is_single_valued(field: Any) -> bool:
 
 
 def find_missing(model: type[Model], path: PathOrFunction) -> str | None:
-    """Return the name on a path that no row of a model can have; None where all are there, or only a row can tell."""
+    """
+    Return the first name on a path that rows of a model can't have.
+
+    None if all names exist, or if only a row could show it.
+    """
     if callable(path):
         return None
     here: Any = model
@@ -69,7 +73,7 @@ def find_missing(model: type[Model], path: PathOrFunction) -> str | None:
 
 
 def with_relations(rows: QuerySet[Any], paths: tuple[PathOrFunction, ...]) -> QuerySet[Any]:
-    """Return a queryset that fetches the relations on these paths with the rows, not one by one behind them."""
+    """Return a queryset that fetches the relations on these paths in the same query as the rows."""
     relations = set()
     for path in paths:
         prefix = relation_prefix(rows.model, path)
@@ -79,7 +83,7 @@ def with_relations(rows: QuerySet[Any], paths: tuple[PathOrFunction, ...]) -> Qu
 
 
 def relation_prefix(model: type[Model], path: PathOrFunction) -> str:
-    """Return the part of a path that runs over single-valued relations of a model; empty where there is none."""
+    """Return the first part of a path, the single-valued relations of a model; an empty text if there are none."""
     if callable(path):
         return ""
     taken: list[str] = []

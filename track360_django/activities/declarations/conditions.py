@@ -1,4 +1,4 @@
-"""A `Q` object asked about a row in memory: true, false, or not to be told without a query."""
+"""Evaluates a `Q` object for a row in memory: true, false, or unknown without a query."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _COMPARISONS: Final = frozenset({"exact", "in", "isnull", *_ORDERINGS})
 
 
 class _UnknownError(ValueError):
-    """Python and the database may see this value differently."""
+    """Python and the database may treat this value differently."""
 
 
 def holds(condition: Q, row: Model) -> bool | None:
     """
-    Tell whether a saved row in memory fulfils a condition, as the database would.
+    Return whether a saved row in memory fulfils a condition, as the database would.
 
     Returns:
-        None where only a query can tell: other lookups than exact, in, isnull, gt, gte, lt, lte, expressions,
-        paths over several rows, and values that Python and a database may see differently, such as floats, JSON,
-        decimals with more places than their column, texts that differ in case alone, and the order of texts.
+        None if only a query can decide: for lookups other than exact, in, isnull, gt, gte, lt and lte, for expressions,
+        for paths over several rows, and for values that Python and a database may treat differently, such as floats,
+        JSON, decimals with more places than their column, texts that differ only in case, and the order of texts.
     """
     verdicts = [_holds_child(child, row) for child in condition.children if not _is_empty(child)]
     if not verdicts:
-        # As Django has it: what asks nothing holds for all rows, negated or not.
+        # As in Django, an empty condition is fulfilled by all rows, negated or not.
         return True
     match condition.connector:
         case Q.AND:
@@ -66,12 +66,12 @@ def _holds_child(child: Any, row: Model) -> bool | None:
     try:
         return _compare(field, comparison, follow(row, path), wanted)
     except (ArithmeticError, AttributeError, TypeError, ValueError, ValidationError):
-        # If the condition is at fault, the query's error says how.
+        # If the condition is wrong, the query will raise an error that explains it.
         return None
 
 
 def _split(model: type[Model], lookup: str) -> tuple[Field[Any, Any] | None, str, str]:
-    """Return the field a lookup ends at, the path to it, and the comparison; no field where it can't be told."""
+    """Return the last field of a lookup, the path to it, and the comparison; no field if this is unknown."""
     path: list[str] = []
     names = lookup.split("__")
     field: Any = None
@@ -100,7 +100,7 @@ def _compare(field: Field[Any, Any], comparison: str, value: Any, wanted: Any) -
     if comparison == "exact":
         return _is_among(value, [wanted])
     if isinstance(value, str):
-        # Each database sorts texts its own way.
+        # Each database sorts texts in its own way.
         return None
     return value is not None and _ORDERINGS[comparison](value, wanted)
 
@@ -114,21 +114,25 @@ def _is_among(value: Any, members: list[Any]) -> bool:
 
 
 def _is_similar(one: str, other: Any) -> bool:
-    """Tell whether a database might take two texts that differ for one: MySQL ignores case, accents, final spaces."""
+    """
+    Return whether a database might treat two different texts as equal.
+
+    MySQL ignores case, accents and spaces at the end.
+    """
     if not isinstance(other, str) or not all(text.isascii() and text.isprintable() for text in (one, other)):
         return True
     return one.rstrip().casefold() == other.rstrip().casefold()
 
 
 def _members(wanted: Any) -> Any:
-    # Versions of Django differ in what a None among them means to `~Q`.
+    # Versions of Django treat a None among the values of `~Q` differently.
     if hasattr(wanted, "resolve_expression") or any(item is None for item in wanted):
         raise _UnknownError
     return wanted
 
 
 def _plain(field: Field[Any, Any], value: Any) -> Any:
-    """Return a value as the database would give it back."""
+    """Return a value as the database would return it."""
     if isinstance(value, Model) and field.is_relation:
         value = getattr(value, field.target_field.attname)  # type: ignore[attr-defined]  # of relations alone
     is_expression = hasattr(value, "resolve_expression")
