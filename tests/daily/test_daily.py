@@ -582,7 +582,7 @@ def test_brand_follows_the_customer(ledger: Days, brands: None) -> None:
 
 def test_brands_with_different_days_must_be_named(brands: None) -> None:
     """A day begins at another moment for each of them."""
-    with pytest.raises(ImproperlyConfigured, match="name the brand"):
+    with pytest.raises(ImproperlyConfigured, match="Name the brand, as in"):
         PlayerDay().bounds(DAY)
 
     assert PlayerDay().bounds(DAY, "beta")[0] == datetime(2025, 7, 21, 4, tzinfo=UTC)

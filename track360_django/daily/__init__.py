@@ -1,7 +1,8 @@
 """
-Day's totals: what a declaration adds up for a day is compared with what was reported, and written down where it differs.
+Day's totals: the totals of a day by its declaration are compared with those that were reported; differences are
+written.
 
-A day is compiled again and again while it is in the window: each time all of it, and only what changed is written.
+A day is compiled repeatedly while it is in the window: each time completely, but only changes are written.
 """
 
 from track360_django.daily.day import DayReport

@@ -1,8 +1,8 @@
 """
 Money that may count twice: totals that take the place of others, and KPIs that are reported per event, too.
 
-A product that is added or corrected, another currency or customer id makes another total of the same money. Where the
-first one can't be taken back, the second one would be paid beside it.
+If a product is added or corrected, or if the currency or the customer id changes, the same money becomes another total.
+If the first total can't be corrected, the second one would be paid as well.
 """
 
 from __future__ import annotations
@@ -23,32 +23,34 @@ from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Customer
 
 _BOTH: Final = frozenset({1, -1})
-# Of one customer, and of one user, whose customer id may have changed.
+# A key of one customer, or of one user, because a user's customer id may have changed.
 _Owner = tuple[str, ...]
 
 
 class Regrouping:
     """
-    Knows what can only be flagged, and keeps back the new totals of the same customer that may hold the same money.
+    Collects the totals that can only be flagged, and keeps back new totals of the same customer that may contain the
+    same money.
 
-    A total that is gone, or has lost some of a number, may have gone into any new one of its customer. One that has
-    grown has lost nothing, unless a new one is below zero where it grew, or the other way round.
+    If a total is gone, or if one of its numbers has become smaller, the missing amount may be in any new total of its
+    customer. A total that has grown has lost nothing, unless a new total is below zero. For a total that has grown
+    below zero, it is the other way round.
     """
 
     def __init__(self) -> None:
-        # In which direction numbers went.
+        # The directions in which numbers have changed.
         self._moves: dict[_Owner, set[int]] = defaultdict(set)
-        # What was reported, but for whom, where all of it is gone.
+        # The contents of reported totals that are gone completely, without the customer.
         self._gone: set[tuple[str, ...]] = set()
 
     def note_gone(self, stored: Activity) -> None:
-        """Note a total that no row names any more, and that stays as it was reported."""
+        """Note a total that no row contributes to any more, and that stays as it was reported."""
         self._note(stored, _BOTH)
         if stored.body:
             self._gone.add(_content(stored.brand, stored.body))
 
     def note_change(self, stored: Activity, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """Note a total whose numbers have changed, and that stays as it was reported."""
+        """Note a total with changed numbers that stays as it was reported."""
         names = payloads.zeros(before).keys() | payloads.zeros(now).keys()
         self._note(stored, {sign for name in names for sign in _moves(before.get(name), now.get(name))})
 
@@ -58,7 +60,7 @@ class Regrouping:
             self._moves[key] |= set(signs)
 
     def held(self, news: Iterable[Wanted]) -> Iterator[Wanted]:
-        """Yield which of the new totals are kept back: all of a customer, or none."""
+        """Yield the new totals that are kept back: all totals of a customer, or none."""
         if not self._moves:
             return
         of_owner: dict[_Owner, list[Wanted]] = defaultdict(list)
@@ -68,20 +70,23 @@ class Regrouping:
                 of_owner[key].append(wanted)
             if not keys & self._moves.keys() and _content(wanted.key[0], wanted.body) in self._gone:
                 yield wanted
-        told: set[tuple[str, ...]] = set()
+        yielded: set[tuple[str, ...]] = set()
         for owner, totals in of_owner.items():
             if any(-sign in self._moves[owner] for wanted in totals for sign in _signs(wanted.body)):
-                yield from (wanted for wanted in totals if wanted.key not in told)
-                told |= {wanted.key for wanted in totals}
+                yield from (wanted for wanted in totals if wanted.key not in yielded)
+                yielded |= {wanted.key for wanted in totals}
 
 
 def refusal(brand: str) -> PayloadError:
     """Return why a total is kept back, and what to do."""
     message = (
-        "it may hold what was reported under another id, and can't be taken back there: both would be paid."
+        "it may contain amounts reported under another id that can't be corrected there: both would be paid."
     )
     if conf.for_brand(brand).CORRECTIONS == "flag":
-        message += " Set TRACK360['CORRECTIONS'] to \"resend\" if that is agreed with Track360, or keep the old grouping in rows()."
+        message += (
+            " Set TRACK360['CORRECTIONS'] to \"resend\" if that is agreed with Track360, or keep the old grouping in "
+            "rows()."
+        )
     return PayloadError(message, reason="regrouped")
 
 
@@ -95,7 +100,7 @@ def _keys(owner: Any, brand: str, customer_id: str) -> set[_Owner]:
 
 
 def _content(brand: str, body: str) -> tuple[str, ...]:
-    """Return what a record says, but for whose it is."""
+    """Return the content of a record without its customer and its id."""
     record = json.loads(body)
     for name in ("eventid", "customerid"):
         record.pop(name, None)

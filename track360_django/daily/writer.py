@@ -1,4 +1,4 @@
-"""What is written of a compiled day: new records, corrections, and dead ones; or, for a dry run, shown."""
+"""Writes the records of a compiled day: new ones, corrections and dead ones. For a dry run, shows them instead."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # How many records are read, compared and written together.
 CHUNK: Final = 1000
 
-# What becomes of a record that says something else now.
+# The results of correcting a record with changed content.
 CHANGED: Final = "changed"
 FLAGGED: Final = "flagged"
 BUSY: Final = "busy"
@@ -36,7 +36,7 @@ Show = Callable[[str], None]
 
 
 class Wanted(NamedTuple):
-    """What a day says of one total, as small as it can be: there may be a million of them."""
+    """One total of a day, as small as possible, because there may be a million of them."""
 
     key: ActivityKey
     customer: Any
@@ -47,7 +47,7 @@ class Wanted(NamedTuple):
     source_pk: str
 
     def record(self) -> Activity:
-        """Return the unsaved record, of nobody yet."""
+        """Return the unsaved record, without a customer."""
         brand, eventname, eventid = self.key
         return Activity(
             brand=brand,
@@ -60,13 +60,13 @@ class Wanted(NamedTuple):
 
 
 class Writer:
-    """Writes down what the comparison of a day found."""
+    """Writes what the comparison of a day found."""
 
     def __init__(self, using: str) -> None:
         self.using = using
 
     def add(self, news: Sequence[Wanted]) -> int:
-        """Insert new records, a thousand in one INSERT; return how many."""
+        """Insert new records, a thousand per INSERT; return how many."""
         count = 0
         for start in range(0, len(news), CHUNK):
             with transaction.atomic(using=self.using):
@@ -77,7 +77,7 @@ class Writer:
         return count
 
     def _attached(self, chunk: Sequence[Wanted]) -> Iterator[Activity]:
-        """Yield the records with their customers, who are registered where nobody reported them."""
+        """Yield the records with their customers. A customer who was not reported before is registered."""
         found: dict[tuple[str, str], Customer] = {}
         for brand in {each.key[0] for each in chunk}:
             owners = {(brand, each.customer_id): each.customer for each in chunk if each.key[0] == brand}
@@ -95,7 +95,7 @@ class Writer:
         if now is not None and now.body == corrected.body:
             return CHANGED
         if now is None or now.version != stored.version or now.changed_at is None:
-            # Another run was faster: whatever it wrote may know more.
+            # Another run was faster, and its data may be newer.
             return BUSY
         return FLAGGED
 
@@ -104,7 +104,7 @@ class Writer:
         unflag(stored.pk, using=self.using)
 
     def replace(self, quarantined: Activity, wanted: Wanted) -> None:
-        """Put a record in the place of the dead one that stood for it."""
+        """Replace the dead record of a total that can be reported now."""
         for record in self._attached([wanted]):
             replace_quarantined(quarantined.pk, record, using=self.using)
             wakeup.after_commit(using=self.using)
@@ -114,7 +114,7 @@ class Writer:
         drop_quarantined(quarantined.pk, using=self.using)
 
     def explain(self, stored: Activity, dead: Activity) -> None:
-        """Tell why what was reported, or refused, before can't be reported now."""
+        """Note why a total that was reported or refused before can't be reported now."""
         if stored.customer_id is not None:
             self._flag(stored, dead.reason)
         elif (stored.reason, stored.error) != (dead.reason, dead.error):
@@ -123,13 +123,13 @@ class Writer:
     def _flag(self, stored: Activity, reason: str) -> None:
         if stored.changed_at is None and flag_changed(stored.pk, using=self.using):
             logger.warning(
-                "track360: %s can't be compiled any more (%s); what was reported stays, it is flagged.",
+                "track360: %s can't be compiled any more (%s). The reported record stays unchanged and is flagged.",
                 stored,
                 reason,
             )
 
     def quarantine(self, dead: Sequence[Activity]) -> None:
-        """Keep what can't be reported as dead records, and tell a person."""
+        """Store totals that can't be reported as dead records, and alert a person."""
         for start in range(0, len(dead), CHUNK):
             add_activities(dead[start : start + CHUNK], using=self.using)
         for record in dead:
@@ -138,20 +138,20 @@ class Writer:
 
 
 class Preview(Writer):
-    """Shows what would be sent, and leaves everything as it is."""
+    """Shows what would be sent, and changes nothing."""
 
     def __init__(self, using: str, show: Show) -> None:
         super().__init__(using)
         self._show = show
 
     def add(self, news: Sequence[Wanted]) -> int:
-        """Show new records; whether a customer can be written down is not tried."""
+        """Show new records, without trying whether their customers can be registered."""
         for each in news:
             self._show(each.body)
         return len(news)
 
     def correct(self, stored: Activity, corrected: Activity) -> str:
-        """Show what a correction sends, if it sends anything: it is made and taken back."""
+        """Show what a correction would send, if anything: it is written, then rolled back."""
         with transaction.atomic(using=self.using):
             # What is flagged already is not told of.
             flag_changed(stored.pk, using=self.using)
@@ -162,7 +162,7 @@ class Preview(Writer):
         return kind
 
     def unflag(self, stored: Activity) -> None:
-        """Leave it."""
+        """Change nothing."""
 
     def replace(self, quarantined: Activity, wanted: Wanted) -> None:
         """Show the record."""
@@ -170,10 +170,10 @@ class Preview(Writer):
         self._show(wanted.body)
 
     def drop(self, quarantined: Activity) -> None:
-        """Leave it."""
+        """Change nothing."""
 
     def explain(self, stored: Activity, dead: Activity) -> None:
-        """Leave it."""
+        """Change nothing."""
 
     def quarantine(self, dead: Sequence[Activity]) -> None:
-        """Tell nobody: the report does."""
+        """Alert no person, because the report names these totals."""

@@ -1,4 +1,4 @@
-"""Declarations: what an app's `track360.py` says of its models, and how their rows become activities."""
+"""Declarations: what an app's `track360.py` says about its models, and how their rows become activities."""
 
 from track360_django.activities.declarations.daily_activity import (
     DailyActivity,

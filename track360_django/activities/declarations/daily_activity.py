@@ -1,4 +1,4 @@
-"""A declared day's total: what the host adds up for each customer, which days are compiled, and when a day is over."""
+"""A declared day's total: what the host adds up per customer, which days are compiled, and when a day is over."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ _declarations: list[DailyActivity] = []
 
 class DailyActivity:
     """
-    Says what each customer did on a day; subclass it, write `rows` and `register_daily` it.
+    Says what each customer did on a day. Subclass it, write `rows`, and decorate the subclass with `register_daily`.
 
         eventname      the KPI, as agreed with Track360: "DailyStats"
-        kpis           names of the fields that are numbers, which are added up; (): each Decimal and int is one
-        window_days    how many days back a day is compiled again, for settlements that come late
+        kpis           names of the fields that are numbers and are added up; (): every Decimal and int is a number
+        window_days    for how many days a day is compiled again, for settlements that come late
         grace_minutes  how long after its end a day is first compiled, for transactions that commit late
-        first_day      the day that is reported first, where those before it were reported in another way
-        source         what the records are kept under, which is the path of the class: keep it when you rename that
-        brand          whose totals these are, in a host with several brands; or each row has its `brand`
+        first_day      the first day to report, if earlier days were reported in another way
+        source         the name that the records are stored under; default: the path of the class; keep it if you
+                       rename the class
+        brand          the brand of these totals, in a host with several brands; or each row has its `brand`
 
     Source: API guide, "DailyStats — multiple KPIs in a single object".
     """
@@ -41,10 +42,10 @@ class DailyActivity:
 
     def rows(self, day: date) -> Iterable[Mapping[str, Any]]:
         """
-        Return mappings of `customer`, `currency`, `product` (may be left out) and KPI names to a Decimal or an int.
+        Return mappings with `customer`, `currency`, `product` (optional), and KPI names with a Decimal or an int.
 
-        With several brands a row may name its `brand`; without it, it is the one of which the customer is one.
-        `customer` is a user, a `Customer`, or a customer id as text; `value` is the KPI that the API guide calls Value.
+        With several brands, a row may have its `brand`; default: the customer's brand.
+        `customer` is a user, a `Customer`, or a customer id as text. `value` is the KPI that the API guide calls Value.
         Rows of the same customer, product and currency are added up.
         """
         raise NotImplementedError
@@ -53,16 +54,16 @@ class DailyActivity:
         """
         Return the first moment of a day and the first moment after it, in UTC: `start <= settled_at < end`.
 
-        The day is one of the agreed zone (`TIME_ZONE`): 23 or 25 hours long in the nights the clocks change.
+        The day is a day in the agreed zone (`TIME_ZONE`). It is 23 or 25 hours long if the clocks change.
 
         Args:
             day: The date.
-            brand: Whose zone; needed only where brands have different ones.
+            brand: The brand that has the zone; needed only if brands have different zones.
 
         Raises:
-            ImproperlyConfigured: The brands have different zones, and none was named.
+            ImproperlyConfigured: The brands have different zones, and no brand was named.
         """
-        # In UTC: Python computes with two times of one zone as if no clock ever changed.
+        # In UTC, because Python ignores clock changes when it computes with two times of the same zone.
         zone = conf.time_zone(brand or self.brand or _the_brand())
         following = day + timedelta(days=1)
         midnights = (datetime.combine(each, time.min, tzinfo=zone) for each in (day, following))
@@ -70,16 +71,16 @@ class DailyActivity:
         return start, end
 
     def label(self) -> str:
-        """Return what tells the declaration's records from all others."""
+        """Return the name that identifies the declaration's records."""
         kind = type(self)
         return event_id.shorten(self.source or f"{kind.__module__}.{kind.__qualname__}", 100)
 
     def numbers(self) -> tuple[str, ...]:
-        """Return the names in `kpis`, of which one may be given as it is."""
+        """Return the names in `kpis`, which may also be a single text."""
         return (self.kpis,) if isinstance(self.kpis, str) else tuple(self.kpis)
 
     def window(self, now: datetime) -> Iterator[date]:
-        """Yield the days that are compiled at a time, oldest first: those of the window that are over everywhere."""
+        """Yield the days to compile at a time, oldest first: those of the window that are over in all zones."""
         last = last_day_over(now - timedelta(minutes=self.grace_minutes))
         for days in reversed(range(self.window_days)):
             day = last - timedelta(days=days)
@@ -88,11 +89,11 @@ class DailyActivity:
 
     @staticmethod
     def attributes() -> tuple[str, ...]:
-        """Return the names of what a declaration may say."""
+        """Return the names of the attributes that a declaration may have."""
         return tuple(name for name in DailyActivity.__annotations__ if not name.startswith("_"))
 
     def unknown_attributes(self) -> list[str]:
-        """Return the names of plain public attributes that mean nothing here: most likely misspelt."""
+        """Return the names of public attributes that have no meaning here; they are probably misspelt."""
         known = self.attributes()
         kinds = [
             kind
@@ -107,8 +108,8 @@ def _the_brand() -> str:
     first, *others = conf.brands()
     if any(conf.time_zone(other) != conf.time_zone(first) for other in others):
         msg = (
-            "The brands have different TIME_ZONEs, so a day begins and ends at different moments: name the brand, "
-            "bounds(day, brand), and query the customers of each brand by themselves."
+            "The brands have different TIME_ZONEs, so a day begins and ends at different moments. Name the brand, as "
+            "in bounds(day, brand), and query the customers of each brand separately."
         )
         raise ImproperlyConfigured(msg)
     return first
@@ -130,7 +131,7 @@ def register_daily(declaration: D) -> D:
 
 
 def unregister_daily(declaration: type[DailyActivity]) -> None:
-    """Take a declaration back: for tests, and for hosts that replace the one of another app."""
+    """Remove a declaration, in a test or in a host that replaces the declaration of another app."""
     _declarations[:] = [item for item in _declarations if type(item) is not declaration]
 
 

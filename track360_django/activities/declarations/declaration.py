@@ -1,4 +1,4 @@
-"""What a declaration says: which rows are due, and what each of them tells."""
+"""What a declaration says: which rows are due, and the values of each row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from track360_django.outbox import aliases
 
 
 class Declaration:
-    """The attributes of a declared model, and how a row is read by them; hosts derive from `ModelActivity`."""
+    """The attributes of a declared model, and how a row is read with them; hosts subclass `ModelActivity`."""
 
     eventname: ClassVar[str] = ""
     when: ClassVar[Q | None] = None
@@ -37,17 +37,17 @@ class Declaration:
         self.model = model
 
     def paths(self) -> dict[str, PathOrFunction | None]:
-        """Return what leads to each value of a record, by the value's name; a `get_` method needs no path."""
+        """Return the path or function for each value of a record, by its name; None if a `get_` method has it."""
         names = ("customer", "value", "currency", "createtime", "eventid", "product", "reversed_at", "brand")
         return {name: None if hasattr(self, f"get_{name}") else self._declared(name) for name in names}
 
     def unknown_attributes(self) -> list[str]:
-        """Return the names of plain public attributes that mean nothing here: most likely misspelt."""
+        """Return the names of public attributes that have no meaning here; they are probably misspelt."""
         known = dir(Declaration)
         kinds = [
             kind
             for kind in type(self).__mro__
-            # Our own, between the host's and this one, say nothing of their own.
+            # Our own classes between the host's and this one declare nothing.
             if issubclass(kind, Declaration) and kind.__module__.partition(".")[0] != "track360_django"
         ]
         names = {name for kind in kinds for name, value in vars(kind).items() if not callable(value)}
@@ -56,30 +56,30 @@ class Declaration:
     # Which rows.
 
     def is_due(self, row: Model) -> bool:
-        """Tell whether a row fulfils `when`; asks the database only where memory can't tell."""
+        """Return whether a row fulfils `when`. The database is queried only if memory can't decide it."""
         verdict = True if self.when is None else conditions.holds(self.when, row)
         if verdict is None or (verdict and self.model._meta.proxy):
-            # Which rows are a proxy's own only its manager knows.
+            # Only a proxy's manager knows which rows belong to the proxy.
             return self.due_rows(str(row._state.db)).filter(pk=self.pk_of(row)).exists()
         return verdict
 
     def due_rows(self, using: str) -> QuerySet[Any]:
-        """Return the rows that fulfil `when`: all that the table has, or all that a proxy's manager lets through."""
+        """Return the rows that fulfil `when`: of the whole table, or for a proxy, of its manager."""
         return all_rows(self.model, using).filter(self.when or Q())
 
     def pk_of(self, row: Model) -> Any:
         """
         Return a row's primary key as the table of the model has it, also for a row of a multi-table child.
 
-        In memory it may be spelt otherwise: a UUID as text, a number with zeros before it.
+        In memory it may look different, such as a UUID as text, or a number with leading zeros.
         """
         key = self.model._meta.pk
         return key.to_python(getattr(row, key.attname))
 
-    # What a row says.
+    # The values of a row.
 
     def draft_of(self, row: Model) -> Draft:
-        """Return what a row says, before it is a record."""
+        """Return the values of a row as a draft, which is not a record yet."""
         return Draft(
             eventname=self.eventname,
             customer=self._read(row, "customer"),
@@ -99,16 +99,14 @@ class Declaration:
         Return a row's event id, in full length.
 
         Raises:
-            PayloadError: The declaration names one, and the row has none: reported under another id meanwhile, it would
-                be reported twice.
+            PayloadError: The declaration names an event id, but the row has none. With a default id now and another id
+                later, it would be reported twice.
         """
         if self.paths()["eventid"] is None and not hasattr(self, "get_eventid"):
             return self.default_id_of(row)
         eventid = self._read(row, "eventid")
         if eventid is None or eventid == "":
-            message = (
-                "eventid of the declaration leads to nothing: a row has one id, from its first report on."
-            )
+            message = "the declaration's eventid has no value for this row; a row needs its id from the first report on."
             raise PayloadError(message, field="eventid", reason="no_eventid")
         return str(eventid)
 
@@ -121,14 +119,14 @@ class Declaration:
         return event_id.of_row(self.eventname, pk, "" if using == aliases.home() else using)
 
     def reversed_at_of(self, row: Model) -> Any:
-        """Return when a row was reversed, None where the declaration doesn't know."""
+        """Return when a row was reversed; None if the declaration does not say it."""
         return self._read(row, "reversed_at")
 
     def _read(self, row: Model, name: str) -> Any:
         return self._read_field(row, name, self._declared(name))
 
     def _declared(self, name: str) -> PathOrFunction | None:
-        """Return an attribute as it stands in the class body: a function there is no method, it takes the row alone."""
+        """Return an attribute as it is in the class body. A function there is not a method: it takes only the row."""
         declared: PathOrFunction | None = getattr(self, name)
         return next((vars(kind)[name] for kind in type(self).__mro__ if name in vars(kind)), declared)
 

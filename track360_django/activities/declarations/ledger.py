@@ -1,4 +1,4 @@
-"""The host's ledger: the rows of a declared model, in pages of bounded size, whatever their number."""
+"""The host's ledger: the rows of a declared model, read in pages of limited size, whatever their number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from track360_django.db.paths import with_relations
 from track360_django.outbox import aliases
 
 PAGE: Final = 1000
-# Entries are small.
+# Entries are small, so a page has more of them.
 ENTRIES: Final = 5000
 
 
@@ -37,9 +37,9 @@ def pages(
     is_reversed: bool = False,
 ) -> Iterator[list[Any]]:
     """
-    Yield rows in pages, by primary key, with the relations that reporting them needs.
+    Yield rows in pages, ordered by primary key, with the relations that their reports need.
 
-    Where `is_reversed`, a row is of that time that was written, or reversed, in it.
+    With `is_reversed`, a row is included if it was written, or reversed, in this time.
     """
     condition = within(declaration, since, until)
     if is_reversed and since is not None and condition:
@@ -47,28 +47,28 @@ def pages(
     rows = related(declaration, rows.filter(condition))
     last: Any = None
     while page := list(behind(rows, last)[:PAGE]):
-        # A condition over several rows may find one more than once.
+        # A condition that joins several rows may find a row more than once.
         yield list({row.pk: row for row in page}.values())
         last = page[-1].pk
 
 
 def related(declaration: Declaration, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return rows that bring the relations along that reporting them needs."""
+    """Return the rows together with the relations that their reports need."""
     paths = (*declaration.paths().values(), *declaration.fields.values())
     return with_relations(rows, tuple(path for path in paths if path is not None))
 
 
 def behind(rows: QuerySet[Any], last: Any) -> QuerySet[Any]:
     """
-    Return the rows behind a primary key, in its order.
+    Return the rows after a primary key, ordered by primary key.
 
-    Not by a cursor of the server: behind a pool of connections there may be none.
+    A server-side cursor is not used, because it may not work with a connection pool.
     """
     return (rows if last is None else rows.filter(pk__gt=last)).order_by("pk")
 
 
 def within(declaration: Declaration, since: datetime | None, until: datetime | None) -> Q:
-    """Return the condition that a row is of that time; one without a date may be of any."""
+    """Return the condition that a row belongs to this time. A row without a date always fulfils it."""
     column = column_of_date(declaration)
     if column is None:
         return Q()
@@ -82,7 +82,7 @@ def within(declaration: Declaration, since: datetime | None, until: datetime | N
 
 
 def _reversed_since(declaration: Declaration, since: datetime) -> Q:
-    """Return the condition that a row was reversed since then, where a column tells; else a row that never is."""
+    """Return the condition that a row was reversed since then; a condition that is never true if no column has this."""
     path = declaration.paths()["reversed_at"]
     field = column_of(declaration.model, path) if isinstance(path, str) else None
     if not isinstance(path, str) or not isinstance(field, DateField):
@@ -91,7 +91,7 @@ def _reversed_since(declaration: Declaration, since: datetime) -> Q:
 
 
 def column_of_date(declaration: Declaration) -> tuple[str, Field[Any, Any]] | None:
-    """Return path and column that tell how old a row is, None where only Python can tell, or nobody."""
+    """Return the path and the column that give the age of a row; None if no column gives it."""
     path = declaration.dated_by or declaration.paths()["createtime"]
     field = column_of(declaration.model, path) if isinstance(path, str) else None
     return (
@@ -100,7 +100,7 @@ def column_of_date(declaration: Declaration) -> tuple[str, Field[Any, Any]] | No
 
 
 def column_of(model: type[Model], path: str) -> Field[Any, Any] | None:
-    """Return the column at the end of a path over single-valued relations, None where there is none."""
+    """Return the column at the end of a path over single-valued relations; None if there is no such column."""
     field: Any = None
     for name in path.replace(".", "__").split("__"):
         if field is not None:
@@ -118,14 +118,14 @@ def column_of(model: type[Model], path: str) -> Field[Any, Any] | None:
 
 
 def _in_terms_of(field: Field[Any, Any], moment: datetime) -> datetime | date:
-    """Return a time as the column keeps it: a date where it keeps dates, naive where the host uses no zones."""
+    """Return a time as the column stores it: a date for a column of dates; naive if the host uses no time zones."""
     if not isinstance(field, DateTimeField):
         return timezone.localtime(moment, timezone.get_default_timezone()).date()
     return moment if conf.uses_zones() else timezone.make_naive(moment, timezone.get_default_timezone())
 
 
 class Entry(NamedTuple):
-    """A due row, as far as finding its record and adding it up needs: values as the ledger has them."""
+    """A due row, with the values that are needed to find its record and to add it up, as they are in the ledger."""
 
     pk: Any
     eventid: str
@@ -137,7 +137,7 @@ class Entry(NamedTuple):
     error: str = ""
 
 
-# What of an entry comes from the row, beside its primary key.
+# The values of an entry that come from the row, in addition to its primary key.
 _READ: Final = ("eventid", "value", "currency", "createtime", "product")
 
 
@@ -145,9 +145,9 @@ def entries(
     declaration: Declaration, using: str, since: datetime | None, until: datetime | None = None
 ) -> Iterator[list[Entry]]:
     """
-    Yield the due rows in pages, by primary key: only the columns needed where the declaration names columns.
+    Yield the due rows in pages, ordered by primary key. If the declaration names columns, only these are read.
 
-    A million rows read as columns take a tenth of the time that a million objects take.
+    Reading the columns of a million rows takes a tenth of the time of reading a million objects.
     """
     columns = _columns(declaration)
     if columns is None:
@@ -168,7 +168,11 @@ def entries(
 
 
 def _columns(declaration: Declaration) -> dict[str, str] | None:
-    """Return the column of each value of an entry, empty where it has none; None where a row must be asked."""
+    """
+    Return the column of each value of an entry; an empty text for a value that is not declared.
+
+    None if a value can only be read from a row.
+    """
     columns: dict[str, str] = {}
     for name in _READ:
         path = declaration.paths()[name]
@@ -176,7 +180,7 @@ def _columns(declaration: Declaration) -> dict[str, str] | None:
             return None
         column = None if path is None else column_of(declaration.model, path)
         if path is not None and (column is None or column.is_relation):
-            # Only the row itself knows what a relation is called.
+            # Only the row itself can show a relation as text.
             return None
         columns[name] = path.replace(".", "__") if path else ""
     return columns
@@ -192,10 +196,10 @@ def _complete(declaration: Declaration, pk: Any, values: dict[str, Any], records
 
 
 def _entry_of(declaration: Declaration, row: Model) -> Entry:
-    """Return an entry of a row whose declaration computes something."""
+    """Return the entry of a row, for a declaration that computes values."""
     pk = declaration.pk_of(row)
     try:
         draft = declaration.draft_of(row)
-    except Exception as error:  # noqa: BLE001  the host's function may raise anything, and the others are to be found
+    except Exception as error:  # noqa: BLE001  the host's function may raise anything; the other rows must be found
         return Entry(pk, declaration.default_id_of(row), error=type(error).__name__)
     return Entry(pk, str(draft.eventid), draft.value, draft.currency, draft.createtime, draft.product)

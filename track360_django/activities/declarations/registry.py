@@ -1,4 +1,4 @@
-"""Which declarations there are, and how a saved or deleted row finds its own."""
+"""The registered declarations, and the receivers that find the declarations of a saved or deleted row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _declarations: dict[type[Model], list[ModelActivity]] = {}
 
 def register(model: type[Model]) -> Callable[[D], D]:
     """
-    Return the decorator that declares how rows of a model are reported; a model may have several declarations.
+    Return the decorator that declares how rows of a model are reported. A model may have several declarations.
 
     Source: none, our choice: works like `django.contrib.admin.register`.
     """
@@ -40,7 +40,7 @@ def register(model: type[Model]) -> Callable[[D], D]:
 
 
 def unregister(model: type[Model], declaration: type[ModelActivity]) -> None:
-    """Take a declaration back: for tests, and for hosts that replace the one of another app."""
+    """Remove a declaration, in a test or in a host that replaces the declaration of another app."""
     _declarations[model] = [item for item in _declarations.get(model, []) if type(item) is not declaration]
     for kind in _family(model):
         _connect(kind)
@@ -52,7 +52,12 @@ def declarations() -> tuple[ModelActivity, ...]:
 
 
 def mend(quarantined: Activity, using: str) -> bool:
-    """Read a quarantined activity from its row again; tell whether it can be reported now. If not, it says why."""
+    """
+    Read a quarantined activity from its row again.
+
+    Returns:
+        Whether it can be reported now. If not, the record says why.
+    """
     for declaration in declarations():
         if quarantine.is_reversal(declaration, quarantined):
             source, name = quarantined.source, reversals.eventname_of(declaration)
@@ -61,38 +66,39 @@ def mend(quarantined: Activity, using: str) -> bool:
         if (source, name) == (quarantined.source, quarantined.eventname):
             return quarantine.mend(declaration, quarantined)
     if any(daily.label() == quarantined.source for daily in daily_declarations()):
-        # Its error says what to do: the day is compiled again.
+        # Its error says what to do: compile the day again.
         return False
     error = f"No app declares {quarantined.source} as {quarantined.eventname} any more: there is nothing to report."
     explain_quarantined(quarantined.pk, reason="declaration", error=error, using=using)
     return False
 
 
-# Signals name the class of the row, so a proxy's and a multi-table child's are other senders than the model's.
+# The sender of a signal is the class of the row. A proxy and a multi-table child are different senders from the model.
 
 
 def _family(model: type[Model]) -> Iterator[type[Model]]:
-    """Yield a model, its proxies and its multi-table children: all whose rows are rows of the model."""
+    """Yield a model, its proxies and its multi-table children, because their rows are rows of the model."""
     yield model
     for child in model.__subclasses__():
         yield from _family(child)
 
 
 def declarations_of(kind: type[Model]) -> Iterator[ModelActivity]:
-    """Yield the declarations that rows of a class fall under."""
+    """Yield the declarations that apply to rows of a class."""
     for parent in kind.__mro__:
         yield from _declarations.get(parent, ())
 
 
 def _connect(kind: type[Model]) -> None:
-    """Listen to a class of rows for as long as something is declared of them, and to no other."""
+    """Connect the signals of a class of rows if it has declarations; disconnect them if it has none."""
     declared = list(declarations_of(kind))
     where = f"track360.activities.{kind._meta.label}"
     if declared:
         post_save.connect(_on_saved, sender=kind, dispatch_uid=where)
     else:
         post_save.disconnect(sender=kind, dispatch_uid=where)
-    # A listener costs a host the fast way of deleting many rows: nobody listens who has nothing to tell.
+    # With a receiver, Django can't use its fast way of deleting many rows. So connect only if there is something to
+    # report.
     if any(declaration.on_reverse is not None for declaration in declared):
         post_delete.connect(_on_deleted, sender=kind, dispatch_uid=where)
     else:
@@ -100,7 +106,7 @@ def _connect(kind: type[Model]) -> None:
 
 
 def _on_class_prepared(*, sender: type[Model], **_: Any) -> None:
-    """Listen to a class of rows that was made after its parent was declared."""
+    """Connect a class of rows that was created after its parent was declared."""
     if any(True for _ in declarations_of(sender)):
         _connect(sender)
 
@@ -137,7 +143,7 @@ def _on_deleted(*, sender: type[Model], instance: Model, **_: Any) -> None:
     if not conf.brands_on():
         return
     for declaration in declarations_of(sender):
-        # A parent's own row is announced by itself: it may stay, without its child.
+        # A parent's own row has its own signal, because it may stay without its child.
         is_own = declaration.model._meta.concrete_model is sender._meta.concrete_model
         if is_own and declaration.on_reverse is not None:
             reverse_row(declaration, instance, aliases.of(instance))

@@ -1,8 +1,9 @@
 """
-Reversals: a row that was reported and counts no more.
+Reversals: activities for rows that were reported but do not count any more.
 
-By default nothing is reported of it, for the agreement may know no such thing. `on_reverse` names what is.
-A reversal is made of what was sent, and not of the row, which may be emptied with it, changed before it, or gone.
+By default nothing is reported, because the agreement with Track360 may have no reversals. `on_reverse` says what is
+reported. A reversal is made from the sent record and not from the row: the row may have been emptied by the reversal,
+changed before it, or deleted.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ NEGATIVE: Final = "negative"
 # Behind the label of the model whose row is reversed: an id of the host may end as it likes.
 MARK: Final = " reversed"
 MAX_SOURCE: Final = 100
-# Why a person has to tell one.
-_CORRECTED: Final = "a correction of it was refused, so Track360 has another amount than the record"
-_NAMELESS: Final = "it was sent under a name that does not show the product"
-_NOBODYS: Final = "it was never reported of anybody"
-_NUMBERLESS: Final = "its record has no number"
+# Why a person has to report a reversal.
+_CORRECTED: Final = "a correction of the record was refused, so Track360 has a different amount"
+_NAMELESS: Final = "the record was sent under an event name that does not show its product"
+_WITHOUT_CUSTOMER: Final = "the record has no customer"
+_NUMBERLESS: Final = "the record has no number"
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def is_negative(declaration: Declaration) -> bool:
-    """Tell whether a reversal is told under the same event name, with the other sign."""
+    """Return whether a reversal is reported under the same event name, with the other sign."""
     return declaration.on_reverse in {NEGATIVE, declaration.eventname}
 
 
@@ -63,7 +64,7 @@ def source_of(declaration: Declaration) -> str:
 
 def find_reported(declaration: Declaration, row: Model, using: str) -> Activity | None:
     """
-    Return the record of a row that Track360 has or will have; what is dead was not reported.
+    Return the record of a row that Track360 has or will have. A dead record that was never accepted does not count.
 
     Raises:
         PayloadError: The row's event id can't be read.
@@ -80,7 +81,7 @@ def find_reported(declaration: Declaration, row: Model, using: str) -> Activity 
 
 
 def find_reversal(declaration: Declaration, reported: Activity, using: str) -> Activity | None:
-    """Return the reversal of a record, None where none was told."""
+    """Return the reversal of a record; None if there is none."""
     rows = Activity.objects.using(using).filter(
         eventid=id_of(reported),
         eventname=eventname_of(declaration),
@@ -92,7 +93,7 @@ def find_reversal(declaration: Declaration, reported: Activity, using: str) -> A
 
 
 def reported_among(declaration: Declaration, rows: Sequence[Model], using: str) -> Iterator[Model]:
-    """Yield those of some rows that may have been reported, in one query; `find_reported` has the last word."""
+    """Yield the rows that may have been reported, with one query. Only `find_reported` decides whether they were."""
     if declaration.on_reverse is None:
         return
     ids: dict[str, list[Model]] = defaultdict(list)
@@ -114,7 +115,7 @@ def build(declaration: Declaration, reported: Activity, row: Model | None) -> Ac
     Return the unsaved reversal of a record.
 
     Raises:
-        PayloadError: What is to be taken back is not certain: a person decides.
+        PayloadError: It is not certain what must be reversed, so a person decides.
     """
     if not reported.body:
         return _build_of_row(declaration, reported, row)
@@ -139,12 +140,12 @@ def build(declaration: Declaration, reported: Activity, row: Model | None) -> Ac
 
 
 def _unclear(why: str) -> PayloadError:
-    message = f"The reversal can't be told exactly, for {why}: report it with activities.report()."
+    message = f"The reversal can't be created exactly, because {why}: report it with activities.report()."
     return PayloadError(message, field="Value", reason="unclear_reversal")
 
 
 def _renamed(declaration: Declaration, sent: str) -> str:
-    """Return the event name of a reversal, shaped as that of its record: its product may be part of the name."""
+    """Return the event name of a reversal. If the record's event name contains the product, this one does too."""
     name = declaration.eventname
     if is_negative(declaration) or not sent:
         return sent or name
@@ -160,7 +161,12 @@ def _renamed(declaration: Declaration, sent: str) -> str:
 def _negative(
     declaration: Declaration, row: Model | None, body: dict[str, Any], product_field: str
 ) -> dict[str, Any]:
-    """Return a body with each number's sign turned; what looks like a number must be known to be one, or to be none."""
+    """
+    Return a body with the other sign on each number.
+
+    Raises:
+        PayloadError: There is no number, or it is unknown whether a field is a number or a text.
+    """
     kinds = _kinds(declaration, row)
     turned: dict[str, Any] = {}
     for name, text in body.items():
@@ -169,7 +175,7 @@ def _negative(
             continue
         is_number = name == "Value" or _kind_of(name, kinds)
         if is_number is None:
-            why = f"nobody can tell whether {name} is a number or a text"
+            why = f"it is unknown whether {name} is a number or a text"
             raise _unclear(why)
         if is_number:
             turned[name] = _negated(text)
@@ -179,7 +185,7 @@ def _negative(
 
 
 def _kind_of(name: str, kinds: Mapping[str, bool]) -> bool | None:
-    """Tell whether a field is a number, also under the name that its product gave it."""
+    """Return whether a field is a number, also if its name contains the product; None if this is unknown."""
     if name in kinds:
         return kinds[name]
     shaped = [field for field in kinds if name.startswith(field) or name.endswith(field)]
@@ -187,10 +193,10 @@ def _kind_of(name: str, kinds: Mapping[str, bool]) -> bool | None:
 
 
 def _kinds(declaration: Declaration, row: Model | None) -> dict[str, bool]:
-    """Return which additional fields are numbers, and which are not, as far as columns and the row tell."""
+    """Return which additional fields are numbers and which are not, as far as the columns and the row show it."""
     values: Mapping[str, Any] = {}
     with contextlib.suppress(Exception):
-        # A method of the host may make nothing of a row that counts no more.
+        # A method of the host may fail for a row that does not count any more.
         values = declaration.draft_of(row).fields if row is not None else {}
     kinds: dict[str, bool] = {}
     for name, path in declaration.fields.items():
@@ -204,17 +210,17 @@ def _kinds(declaration: Declaration, row: Model | None) -> dict[str, bool]:
 
 def _customer_of(reported: Activity) -> Customer:
     if reported.customer is None:
-        raise _unclear(_NOBODYS)
+        raise _unclear(_WITHOUT_CUSTOMER)
     return reported.customer
 
 
 def _build_of_row(declaration: Declaration, reported: Activity, row: Model | None) -> Activity:
-    """Return the reversal of a record that was pruned: all that is known of the amount is in the row."""
+    """Return the reversal of a record that was pruned. Only the row still has the amount."""
     draft = None if row is None else declaration.draft_of(row)
     value = None if draft is None else _as_number(draft.value)
     if row is None or draft is None or not value:
         message = (
-            "The body of what was reported was pruned (RETENTION_DAYS), and its row has no amount any more: report the "
+            "The body of the record was pruned (RETENTION_DAYS), and its row has no amount any more: report the "
             "reversal with activities.report()."
         )
         raise PayloadError(message, field="Value", reason="pruned")
@@ -255,7 +261,7 @@ _NUMBERS: Final = frozenset(
 
 
 def _negated(text: Any) -> Any:
-    """Return the text of a number with the other sign; zero has none."""
+    """Return the text of a number with the other sign; zero has no sign."""
     if not isinstance(text, str) or not _NUMBER.fullmatch(text) or not Decimal(text):
         return text
     return text[1:] if text.startswith("-") else f"-{text}"
@@ -270,7 +276,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _as_number(value: Any) -> Any:
-    """Return an amount that was given as text as a number, so that it has a sign; what is none is refused later."""
+    """Return an amount as a number if it is a text, so that its sign can change. An invalid amount is refused later."""
     try:
         return Decimal(value) if isinstance(value, str) else value
     except ArithmeticError:

@@ -1,4 +1,4 @@
-"""Rows in memory, and as their table has them."""
+"""Compares rows in memory with what their table has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from track360_django.db.paths import PathOrFunction
 
 
 def as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
-    """Return a column's value as the database will give it back: a float in a decimal column is a decimal there."""
+    """Return a column's value as the database will return it: a float in a decimal column is a decimal there."""
     column: Any = next((item for item in row._meta.concrete_fields if item.name == path), None)
     if column is None or column.is_relation or not isinstance(column, Field):
         return value
@@ -21,7 +21,7 @@ def as_stored(row: Model, path: PathOrFunction, value: Any) -> Any:
     value = column.to_python(value)
     if isinstance(column, DecimalField) and isinstance(value, Decimal) and value.is_finite():
         rounded = round(value, column.decimal_places)
-        # Databases round halves differently: ours to know, not to guess.
+        # Databases round halves differently, so the value is read and not computed.
         return rounded if rounded == value else _read_stored(row, column)
     return value
 
@@ -32,7 +32,7 @@ def _read_stored(row: Model, column: Field[Any, Any]) -> Any:
 
 
 def as_saved(row: Model, update_fields: frozenset[str] | None) -> Model:
-    """Return a row as its table has it: a partial save may leave something else in memory."""
+    """Return a row as its table has it, because after a partial save the row in memory may differ."""
     if update_fields is None:
         return row
     rows = row._meta.model._base_manager.using(row._state.db).filter(pk=row.pk)
@@ -55,6 +55,6 @@ def _is_stored(row: Model, column: Any, stored: Any) -> bool:
 
 
 def all_rows(model: type[Model], using: str) -> QuerySet[Any]:
-    """Return all rows of a table, whatever a default manager hides; of a proxy those that its manager lets through."""
+    """Return all rows of a table, also those that a default manager hides; for a proxy, only those of its manager."""
     manager = model._default_manager if model._meta.proxy else model._base_manager
     return manager.using(using)
