@@ -1,7 +1,7 @@
 """
-Signups, whoever announces them: known auth packages, the host's own signal, and a safety net under both.
+Signups from all sources: known auth packages, the host's own signal, and a safety net for all other signups.
 
-All ways end in one idempotent `customers.report`. An error of ours never costs the host a signup.
+Every source calls the idempotent `customers.report`. An error of ours never costs the host a signup.
 """
 
 from track360_django.signup.activation import is_activation_awaited, release_unnoticed

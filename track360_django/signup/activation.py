@@ -1,7 +1,7 @@
 """
-Customers who wait: written down at the signup with its touches, released when the user is activated or verified.
+Customers who wait: recorded at the signup with its touches, released when the user is activated or verified.
 
-Whoever activates a user, in whichever browser: the request of an activation is never read, only the user.
+Any person may activate a user, in any browser. So the request of an activation is never read, only the user.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ PAGE: Final = 1000
 
 
 def is_activation_awaited() -> bool:
-    """Tell whether any brand reports customers when they are activated; a user who is saved costs nothing else."""
+    """Return whether any brand reports customers at their activation. If not, saving a user costs only this check."""
     return any(conf.for_brand(brand).REPORT_ON == "activation" for brand in conf.brands_on())
 
 
 def release_activated(user: Any) -> None:
-    """Release a customer who was waiting for their activation, of whichever brand, if that is what happened."""
+    """Release the waiting customers of a user, at any brand, if the user is active now."""
     using = router.db_for_write(Customer)
     for waiting in _waiting(using).filter(user_pk=str(user.pk)):
         if why_not_a_customer(user, waiting.brand) is None:
@@ -37,9 +37,9 @@ def release_activated(user: Any) -> None:
 
 def release_unnoticed(*, is_dry_run: bool = False) -> int:
     """
-    Release those whose activation nobody announced (`update()`, raw SQL, another program); return how many there are.
+    Release customers who were activated without a signal (`update()`, raw SQL, another program); return how many.
 
-    However many wait, a page of them is in memory at a time.
+    Only one page of waiting customers is in memory at a time.
     """
     return sum(
         is_dry_run or _release(waiting, using)
@@ -61,13 +61,13 @@ def _activated_among_waiting(using: str) -> Iterator[Customer]:
 
 
 def _waiting(using: str) -> QuerySet[Customer]:
-    # What a brand waits for that is not configured any more is not known; one that is off hears of nothing.
+    # For a brand that is not configured any more, it is unknown what it waits for. A brand that is off gets no reports.
     rows = Customer.objects.using(using).filter(brand__in=conf.brands_on())
     return rows.filter(status=Status.HELD, reason__in=WAITING)
 
 
 def hold_unserved(user: Any, reason: str, *, brand: str, source: str) -> None:
-    """Write down that somebody signed up and waits, of whom no request tells what brought them."""
+    """Create a held customer for a signup without a request, so without attribution."""
     using = router.db_for_write(Customer)
     waiting = customers.hold_unserved(user, reason, brand=brand, source=source, using=using)
     now = user_of(waiting, using=user._state.db)

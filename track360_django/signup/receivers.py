@@ -1,4 +1,4 @@
-"""Receivers: the safety net, our own signal, and every known auth package that is installed."""
+"""The receivers of signups: for the safety net, our own signal, and every known auth package that is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from track360_django.users.eligibility import WAITING, why_not_a_customer
 
 logger = logging.getLogger(__name__)
 
-# Our own signal: what a host announces itself is a signup, whoever's request it happens in.
+# Our own signal. What a host announces with it is a signup, even during another user's request.
 OWN: Final = "customer_signed_up"
 
 
@@ -35,13 +35,13 @@ def connect() -> None:
 
 
 def _connect(path: str, receiver: Callable[..., None]) -> None:
-    """Connect a package's signal; senders are classes, instances or None, so they are not asked for."""
+    """Connect a package's signal, for all senders, because senders are classes, instances or None."""
     try:
         import_string(path).connect(receiver, weak=False, dispatch_uid=f"track360.{path}")
     except Exception as error:  # noqa: BLE001  another version of the package must not stop the host
         logger.warning(
-            "track360: the signal %s can't be heard (%s: %s). The safety net sees its signups, unless SIGNUP_SOURCES "
-            "leaves it out.",
+            "track360: could not connect to the signal %s (%s: %s). The safety net detects its signups, unless "
+            'SIGNUP_SOURCES leaves out "auth".',
             path,
             type(error).__name__,
             error,
@@ -51,8 +51,8 @@ def _connect(path: str, receiver: Callable[..., None]) -> None:
 def _on_signup(source: str) -> Callable[..., None]:
     def on_signup(*, user: Any = None, request: Any = None, brand: Any = None, **_: Any) -> None:
         if user is None:
-            logger.error("track360: a signal of %s came without a user; nobody was reported.", source)
-        # A brand that another package speaks of is not one of ours.
+            logger.error("track360: a signal of %s came without a user, so no customer was reported.", source)
+        # If another package sends a `brand`, it is not one of ours.
         announce(user, request=request, source=source, brand=brand if source == OWN else None)
 
     return on_signup
@@ -62,15 +62,15 @@ def announce(
     user: Any, *, request: Any = None, source: str, brand: str | None = None, is_login: bool = False
 ) -> None:
     """
-    Report a user who is known to sign up, as the signal of an auth package does; an error is logged, never raised.
+    Report a user who signs up, as the signal of an auth package does. An error is logged, never raised.
 
     Args:
-        user: Who signs up; staff, guests and None are left out, and whoever waits for an activation is held.
-        request: The visitor's; without one, the request being served in this context.
-        source: Which signup source it is, for the admin.
-        brand: Whose customer they are, of a host with several; without it, the request's brand.
-        is_login: The request logs the new user in: nobody else whom it finds logged in makes them, but one of the
-            staff.
+        user: The new user. Staff, guests and None are left out. A user who waits for an activation is held.
+        request: The visitor's request; default: the request that is being served in this context.
+        source: The name of the signup source, for the admin.
+        brand: The customer's brand, in a host with several brands; default: the request's brand.
+        is_login: The request logs the new user in. Then the signup counts even if another user is logged in, unless
+            staff makes the request.
     """
     if user is not None:
         guarded(
@@ -79,7 +79,7 @@ def announce(
 
 
 def _on_activation() -> Callable[..., None]:
-    # Whose request it is says nothing: a colleague's, or a mail program's.
+    # The request is not used: it may be a colleague's, or a mail program's.
     def on_activation(*, user: Any = None, email_address: Any = None, **_: Any) -> None:
         guarded(
             lambda: release_activated(email_address.user if user is None else user), user, what=ACTIVATION
@@ -97,7 +97,7 @@ def _report(user: Any, request: Any, source: str, named: str | None, *, is_login
     if _is_anothers(asked, user, is_login=is_login):
         if source != OWN:
             return
-        # The host says that it is a signup, and the touches are somebody else's.
+        # The host says that it is a signup, but the touches belong to another person.
         request = touches = None
     reason = why_not_a_customer(user, brand)
     if reason is None:
