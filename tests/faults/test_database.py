@@ -170,7 +170,8 @@ def test_deadlock_and_retry_lose_nothing(fault_api: FaultServer) -> None:
         thread.join()
     delivery.drain()
 
-    assert sum(failures) == 1
+    # On a busy machine the second transaction may be a victim, too, before its own retry.
+    assert 1 <= sum(failures) <= 2
     assert accepted(fault_api) == ["bet-a", "bet-b"]
     for record in fault_api.accepted(CUSTOMERS)[-2:]:
         assert (record.values["status_a"], record.values["status_b"]) == ("x", "x")

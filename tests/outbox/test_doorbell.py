@@ -23,14 +23,21 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+ATTEMPTS = 20
+
 
 @pytest.fixture
 def queue(redis_server: RedisServer) -> RedisServer:
     """Return the suite's broker with an empty queue, known to be well."""
     celery.app.set_current()
     assert app_or_default().conf.task_always_eager is False
-    wakeup.reset()
     redis_server.command("FLUSHALL")
+    for _ in range(ATTEMPTS):
+        wakeup.reset()
+        # On a busy machine the first connection may take longer than a wake-up waits for the broker.
+        if wakeup.wake():
+            break
+    redis_server.command("DEL", "celery")
     return redis_server
 
 

@@ -24,8 +24,10 @@ pytestmark = pytest.mark.standalone
 
 # A run of a small suite in a folder of its own, on one or two "databases" that it knows nothing of.
 RUN = """
-import sys
+import signal, sys
 from pathlib import Path
+# A shell starts what runs in its background without Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.suite.run import Run
 sys.exit(Run(databases=sys.argv[2].split(","), root=Path(sys.argv[1]), is_preparing=False, processes=2,
              arguments=sys.argv[3:]).run())

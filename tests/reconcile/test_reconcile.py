@@ -615,8 +615,9 @@ def test_user_who_need_not_be_a_customer_is_not_missed(settings: HostSettings) -
     User.objects.create(username="boss", is_staff=True)
     User.objects.create(username="asleep", is_active=False)
     User.objects.create(username="old", date_joined=since(days=30))
-    customers.report("7")
-    User.objects.create(pk=7, username="by-id")
+    # Far from what the database counts up to in a run.
+    customers.report("4700711")
+    User.objects.create(pk=4700711, username="by-id")
     customers.report(User.objects.create(username="alex"))
 
     assert reconcile.run(since=since()).unreported == Unreported()
