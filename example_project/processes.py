@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 PREFIX = "t360-"
 LOCK = ".lock"
@@ -52,6 +52,23 @@ class ServerError(RuntimeError):
     """A server did not start or did not answer; the message ends with the last lines of its log."""
 
 
+class Child(Protocol):
+    """What is asked of a child process: a `subprocess.Popen` can do it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code."""
+
+    def send_signal(self, number: signal.Signals, /) -> None:
+        """Send it a signal."""
+
+
 class Process:
     """
     A child process that dies with its parent, in a process group of its own.
@@ -59,9 +76,9 @@ class Process:
     `pid` is the leader's. Signals that freeze or kill go to the whole group, a polite end to the leader alone.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], log: Path | None) -> None:
-        self._popen = popen
-        self.pid = popen.pid
+    def __init__(self, child: Child, log: Path | None) -> None:
+        self._child = child
+        self.pid = child.pid
         self.log = log
 
     def __enter__(self) -> Self:
@@ -73,11 +90,11 @@ class Process:
     @property
     def is_running(self) -> bool:
         """Whether the leader lives (a paused one does)."""
-        return self._popen.poll() is None
+        return self._child.poll() is None
 
     def wait(self, timeout_seconds: float | None = None) -> int:
         """Return the exit code, negative for a signal; raise `subprocess.TimeoutExpired` when it takes longer."""
-        return self._popen.wait(timeout_seconds)
+        return self._child.wait(timeout_seconds)
 
     def pause(self) -> None:
         """Freeze the whole group (SIGSTOP)."""
@@ -95,7 +112,7 @@ class Process:
     def terminate(self, grace_seconds: float = 10.0, *, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """Ask the leader to end; after `grace_seconds`, or when it has left children behind, kill the group."""
         if self.is_running:
-            self._popen.send_signal(with_signal)
+            self._child.send_signal(with_signal)
             self.resume()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.wait(grace_seconds)

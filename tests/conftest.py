@@ -17,6 +17,7 @@ from django.db.models import Model
 
 from example_project import servers
 from tests.embedded import postgres_key, redis_key
+from tests.forking import HOST, WarmProcess
 
 SpawnHost = Callable[..., servers.Process]
 
@@ -97,23 +98,38 @@ def host_environment(transactional_db: None, pytestconfig: pytest.Config) -> dic
     }
 
 
+@pytest.fixture(scope="session")
+def warm_host() -> Iterator[WarmProcess]:
+    """Return the process that all processes of the host are forked from: it has imported what they import of others."""
+    with WarmProcess(HOST) as process:
+        yield process
+
+
 @pytest.fixture
-def spawn_host(host_environment: dict[str, str], tmp_path: Path) -> Iterator[SpawnHost]:
+def spawn_host(
+    host_environment: dict[str, str], warm_host: WarmProcess, tmp_path: Path
+) -> Iterator[SpawnHost]:
     """
     Return a function that starts a Python process of the host, ended after the test.
+
+    It is forked from one that has imported Django and Celery, and reads the settings and our package itself. With
+    `is_warm=False` it is a new Python, for what has to come before these imports.
 
     `spawn_host("-m", "celery", "-A", "example_project", "worker", name="worker", env={"TRACK360_BASE_URL": url})`;
     `env` is added to `host_environment`, the output goes to `<name>.log` in `tmp_path`.
     """
     processes: list[servers.Process] = []
 
-    def spawn(*args: str, name: str = "host", env: dict[str, str] | None = None) -> servers.Process:
-        process = servers.spawn(
-            [sys.executable, *args],
-            # What a process that is killed leaves behind is in the test's own directory.
-            env={**host_environment, "TMPDIR": str(tmp_path), **(env or {})},
-            log=tmp_path / f"{name}.log",
-            cwd=settings.BASE_DIR,
+    def spawn(
+        *args: str, name: str = "host", env: dict[str, str] | None = None, is_warm: bool = True
+    ) -> servers.Process:
+        # What a process that is killed leaves behind is in the test's own directory.
+        environment = {**host_environment, "TMPDIR": str(tmp_path), **(env or {})}
+        log, folder = tmp_path / f"{name}.log", settings.BASE_DIR
+        process = (
+            warm_host.spawn(*args, environment=environment, log=log, folder=folder)
+            if is_warm
+            else servers.spawn([sys.executable, *args], env=environment, log=log, cwd=folder)
         )
         processes.append(process)
         return process

@@ -26,12 +26,13 @@ def later(minutes: float) -> Any:
     return Now() + timedelta(minutes=minutes)
 
 
+# The clock is shifted before anything else is imported.
 AHEAD = {"FAULTS_CLOCK_AHEAD_SECONDS": "3600"}
 
 
 def test_shifted_process_is_an_hour_ahead(spawn_host: SpawnHost) -> None:
     """The process of the tests below does have a wrong clock; the database's is right."""
-    process = spawn_host("-m", "tests.faults.hosts", "tell_time", env=AHEAD)
+    process = spawn_host("-m", "tests.faults.hosts", "tell_time", env=AHEAD, is_warm=False)
 
     assert process.wait(120) == 0
     assert all(abs(int(seconds) - 3600) < 60 for seconds in process.log_tail(1).split())
@@ -47,7 +48,7 @@ def test_worker_an_hour_ahead_takes_nothing_early(fault_api: FaultServer, spawn_
         brand="default", number=1, owner="another", leased_until=from_now(timedelta(minutes=1))
     )
 
-    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD)
+    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD, is_warm=False)
 
     assert worker.wait(120) == 0
     assert [record.key for record in fault_api.accepted(CUSTOMERS)] == [(due.customer_id,)]
@@ -59,13 +60,13 @@ def test_worker_an_hour_ahead_leases_and_waits_by_the_database(
     """Its lease and the waits that it writes end when the database says so, and nothing is too old."""
     fault_api.plan = api.first(1, behaviours.status(503))
     make_customer("c1")
-    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD)
+    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD, is_warm=False)
     assert worker.wait(120) == 0
     assert Customer.objects.filter(status=Status.PENDING, due_at__lt=later(minutes=1)).exists()
 
     fault_api.plan = api.always(behaviours.SLOW["silence"])
     Customer.objects.update(due_at=Now())
-    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD)
+    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD, is_warm=False)
     wait_until(lambda: len(fault_api.exchanges) == 2, "the worker is sending")
     worker.kill()
 
@@ -81,7 +82,7 @@ def test_worker_an_hour_ahead_understands_a_date(fault_api: FaultServer, spawn_h
     )
     make_customer("c1")
 
-    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD)
+    worker = spawn_host("-m", "tests.faults.hosts", "drain", env=AHEAD, is_warm=False)
 
     assert worker.wait(120) == 0
     waits = Customer.objects.filter(due_at__gt=later(minutes=19), due_at__lt=later(minutes=21))
