@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from example_project import servers
-from example_project.processes import Process, private_directory, spawn, wait_until
+from example_project.processes import Process, private_directory, wait_until
 from tests.faults.api import TOKEN, FaultServer
+from tests.forking import HOST, WarmProcess
 from tests.misbehaving import MisbehavingServer
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -53,6 +53,8 @@ class Stage:
         self.producers: dict[str, Process] = {}
         self._started = 0
         self._stack = stack
+        # Whoever dies is replaced by a fork, which takes a moment where a new Python takes seconds on a busy machine.
+        self._warm = stack.enter_context(WarmProcess(HOST))
         stack.enter_context(_Monitor(self.redis, directory / "broker.log"))
 
     @property
@@ -105,11 +107,11 @@ class Stage:
         return {path.name: path.read_text(errors="replace") for path in sorted(self.directory.glob("*.log"))}
 
     def _spawn(self, name: str, *words: str) -> Process:
-        process = spawn(
-            [sys.executable, *words],
-            env={**os.environ, **self.environment, "TMPDIR": str(self.directory)},
+        process = self._warm.spawn(
+            *words,
+            environment={**os.environ, **self.environment, "TMPDIR": str(self.directory)},
             log=self.directory / f"{name}.log",
-            cwd=ROOT,
+            folder=ROOT,
         )
         self._stack.callback(process.kill)
         return process
