@@ -110,13 +110,9 @@ class Process:
         return self.wait()
 
     def terminate(self, grace_seconds: float = 10.0, *, with_signal: signal.Signals = signal.SIGTERM) -> int:
-        """Ask the leader to end; after `grace_seconds`, or when it has left children behind, kill the group."""
-        if self.is_running:
-            self._child.send_signal(with_signal)
-            self.resume()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.wait(grace_seconds)
-        return self.kill()
+        """Ask the leader to end, and return its exit code; see `terminate_all`."""
+        terminate_all([self], grace_seconds, with_signal=with_signal)
+        return self.wait()
 
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines the process wrote, for an error message."""
@@ -124,9 +120,30 @@ class Process:
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def _ask_to_end(self, number: signal.Signals) -> None:
+        if self.is_running:
+            self._child.send_signal(number)
+            self.resume()
+
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def terminate_all(
+    processes: Sequence[Process],
+    grace_seconds: float = 10.0,
+    *,
+    with_signal: signal.Signals = signal.SIGTERM,
+) -> None:
+    """Ask all to end at once; kill the group of each that takes longer, or has left children behind."""
+    deadline = time.monotonic() + grace_seconds
+    for process in processes:
+        process._ask_to_end(with_signal)  # noqa: SLF001  its own module
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+        process.kill()
 
 
 def spawn(

@@ -26,6 +26,7 @@ from example_project.processes import (
     ServerError,
     private_directory,
     spawn,
+    terminate_all,
     wait_until,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "private_directory",
     "redis_server",
     "spawn",
+    "terminate_all",
 ]
 
 

@@ -135,8 +135,7 @@ def spawn_host(
         return process
 
     yield spawn
-    for process in processes:
-        process.terminate()
+    servers.terminate_all(processes)
 
 
 def url_of_test_database() -> str:

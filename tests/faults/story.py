@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from example_project.processes import terminate_all
 from tests.faults import api, behaviours, chaos
 from tests.faults.stage import SETTINGS, Stage, stage
 from tests.faults.truth import MARKER
@@ -121,8 +122,7 @@ def _judge(
     """End the workers, drain as an operator would, and compare."""
     from tests.faults import invariants, operate, truth
 
-    for worker in place.workers.values():
-        worker.terminate(30)
+    terminate_all(list(place.workers.values()), 30)
     looks = [*operate.look()]
     operate.expire_leases()
     undriven = operate.drain()
