@@ -938,8 +938,9 @@ def stopped(write: Write, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a file whose import was stopped after its first batch, which had a bad line."""
     path = write("a.jsonl", deposit(0), "broken\n", *(deposit(number) for number in range(2, 30)))
     with monkeypatch.context() as patch:
+        patch.setattr(run, "BATCH", 10)
         patch.setattr(Stop, "is_wanted", property(lambda _: Activity.objects.exists()))
-        _, error = fail(path, "--rate", "10")
+        _, error = fail(path)
     assert error.returncode == 130
     return path
 
@@ -984,11 +985,12 @@ def test_progress_that_a_restored_database_knows_nothing_of_is_not_used(
     path = write("a.jsonl", *others, "broken\n" * 30, first)
     progress = path.with_name("a.jsonl.progress")
     with monkeypatch.context() as patch:
+        patch.setattr(run, "BATCH", 10)
         # Behind a batch that wrote nothing.
         patch.setattr(
             Stop, "is_wanted", property(lambda _: json.loads(progress.read_text())["line"] in range(40, 46))
         )
-        fail(path, "--rate", "10")
+        fail(path)
     assert model.objects.count() == 15
     model.objects.all().delete()
 
@@ -1033,9 +1035,10 @@ def test_folder_that_is_removed_meanwhile_is_no_crash(
     folder.mkdir()
     path = folder / "c.jsonl"
     path.write_text("".join(json.dumps({"customerId": str(number)}) + "\n" for number in range(20)))
+    monkeypatch.setattr(run, "BATCH", 10)
     monkeypatch.setattr(Stop, "is_wanted", property(lambda _: remove(folder)))
 
-    _, error = fail(path, "--rate", "10")
+    _, error = fail(path)
 
     assert error.returncode == 1
     assert "can't be noted any more" in str(error)
@@ -1081,6 +1084,7 @@ def test_second_import_of_a_file_at_the_same_time_is_refused(write: Write) -> No
     assert not Activity.objects.exists()
 
 
+@pytest.mark.standalone
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("option", ["", "--dry-run"])
 def test_standard_input_is_read(host_environment: dict[str, str], tmp_path: Path, option: str) -> None:

@@ -438,11 +438,13 @@ def test_balance_adds_up_by_kpi_day_product_and_currency(
     unannounced(paid_at=noon, currency="jpy", amount=Decimal(700))
     unannounced(paid_at=noon + timedelta(days=1), amount=Decimal("-1.25"))
     activities.report("GGR", customer="c-1", value=Decimal(3), currency="USD", createtime=date(2025, 7, 21))
-    reconcile.run(since=noon)
+    # Each day since then would be compiled else.
+    until = noon + timedelta(days=2)
+    reconcile.run(since=noon, until=until)
     delivery.drain()
     unannounced(paid_at=noon, amount=Decimal(10))
 
-    found = reconcile.run(since=noon)
+    found = reconcile.run(since=noon, until=until)
 
     assert lines(found) == {
         ("GGR", "Value", "2025-07-21", "", "USD"): ("?", "3.00", "0.00", "0.00"),
@@ -465,9 +467,10 @@ def test_balance_knows_names_that_products_shape(
             return "Casino"
 
     declare(Grouped)
-    unannounced(paid_at=datetime(2025, 7, 21, 12, tzinfo=UTC))
+    day = datetime(2025, 7, 21, tzinfo=UTC)
+    unannounced(paid_at=day.replace(hour=12))
 
-    found = reconcile.run(since=datetime(2025, 7, 21, tzinfo=UTC))
+    found = reconcile.run(since=day, until=day + timedelta(days=2))
 
     assert found.balance is not None
     (key,) = (key for key, _ in found.balance.sorted() if "Casino" in key.eventname)
@@ -484,7 +487,7 @@ def test_balance_counts_days_in_the_agreed_zone(declare: Declare, settings: Host
     for hour in range(0, 48, 3):
         unannounced(paid_at=begin + timedelta(hours=hour, minutes=10))
 
-    found = reconcile.run(since=begin + timedelta(hours=30))
+    found = reconcile.run(since=begin + timedelta(hours=30), until=begin + timedelta(days=3))
 
     assert found.balance is not None
     assert {line.unexplained for _, line in found.balance.sorted()} == {0}
