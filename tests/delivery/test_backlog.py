@@ -235,9 +235,16 @@ def test_last_look_is_no_earlier_than_asked_for(track360_sandbox: SandboxServer)
         make_activities(Customer.objects.get(customer_id="c1"), 1)
         connection.close()
 
-    later = threading.Timer(0.2, write)
-    later.start()
-    delivery.drain(linger_seconds=5.0)
+    later = threading.Thread(target=write)
+
+    def look(execute: Any, sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if later.ident is None and sql.startswith("SELECT") and "track360_django_lane" in sql:
+            later.start()
+        return result
+
+    with connection.execute_wrapper(look):
+        delivery.drain(linger_seconds=2.0)
     later.join()
 
     assert len(track360_sandbox.store.activities()) == 1
