@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import User
 
+from tests.faults.ledger import expire_leases, wait_until, wake
 from tests.rows import make_activities, make_customer, make_customers
 from track360_django import customers, delivery
-from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Lane, Status
 
 if TYPE_CHECKING:
@@ -28,14 +25,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 DEADLINE_SECONDS = 40
 
 
-def wait_until(is_so: Callable[[], object], what: str) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS} s: {what}"
-        time.sleep(0.02)
-
-
 def start_worker(spawn_host: SpawnHost) -> Process:
     """Start one Celery worker of the example host."""
     words = ("-m", "celery", "-A", "example_project", "worker", "--concurrency=1", "--loglevel=INFO")
@@ -45,11 +34,6 @@ def start_worker(spawn_host: SpawnHost) -> Process:
 def requests_of(sandbox: SandboxServer) -> tuple[Entry, ...]:
     """Return all requests so far, in order of arrival."""
     return sandbox.store.snapshot().requests
-
-
-def expire_leases() -> None:
-    """Let the minute pass after which a lane of a dead worker is free."""
-    Lane.objects.exclude(leased_until=None).update(leased_until=Now() - timedelta(seconds=1))
 
 
 def is_customer_first(sandbox: SandboxServer) -> bool:
@@ -71,6 +55,8 @@ def test_commit_wakes_a_worker_that_delivers(track360_sandbox: SandboxServer, sp
     """A signup and its activity reach Track360 through broker and worker, without sweep or help."""
     worker = start_worker(spawn_host)
     wait_until(lambda: "ready" in worker.log_tail(), "the worker is ready")
+    # Connect to the broker: on a busy machine that takes longer than a commit waits for it.
+    wake()
     user = User.objects.create_user("alex", first_name="Alex")
 
     customer = customers.report(user, tracking={"tracking_data": "2001_1000_abcdefg"})
@@ -94,6 +80,7 @@ def test_worker_killed_between_lane_and_answer_loses_nothing(
     worker = start_worker(spawn_host)
     customer = make_customer("c1")
     make_activities(customer, 3)
+    wake()
     wait_until(lambda: requests_of(track360_sandbox), "the worker has sent the customer")
     assert Lane.objects.exclude(owner="").count() == 1
 

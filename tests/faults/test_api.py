@@ -10,7 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.db.models import F
 from django.db.models.functions import Now
+from pytest_django import Settings as HostSettings
 
+from tests.configuration import configure
 from tests.faults import api, behaviours
 from tests.faults.api import ACTIVITIES, FaultServer
 from tests.misbehaving import MisbehavingServer
@@ -144,8 +146,11 @@ def test_unclear_answer_is_asked_again_with_the_same_bytes(
 
 
 @pytest.mark.parametrize("name", behaviours.SLOW)
-def test_slow_answer_waits_for_a_minute(fault_api: FaultServer, customer: Customer, name: str) -> None:
+def test_slow_answer_waits_for_a_minute(
+    settings: HostSettings, fault_api: FaultServer, customer: Customer, name: str
+) -> None:
     """A server that takes too long is left alone by the record for at least a minute."""
+    configure(settings, READ_TIMEOUT_SECONDS=0.3, TOTAL_TIMEOUT_SECONDS=0.4)
     bet(customer)
     fault_api.plan = api.first(1, behaviours.SLOW[name])
 

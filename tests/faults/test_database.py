@@ -23,6 +23,7 @@ from tests.faults.ledger import accepted, expire_leases, found, is_all_delivered
 from tests.faults.truth import MARKER
 from tests.rows import make_activities, make_customer, make_customers
 from track360_django import activities, customers, delivery
+from track360_django.delivery import sender
 from track360_django.models import Activity, Customer, Status
 from track360_django.signals import customer_signed_up
 
@@ -384,8 +385,16 @@ def test_row_held_for_a_moment_is_settled_afterwards(
     assert len(fault_api.exchanges) == (1 if model is Customer else 2)
 
 
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let delivery try for half a second to settle what another transaction holds."""
+    monkeypatch.setattr(sender, "LOCKED_SECONDS", 0.5)
+
+
 @pytest.mark.postgres
-def test_held_activity_in_the_hands_of_the_host_holds_no_worker(fault_api: FaultServer) -> None:
+def test_held_activity_in_the_hands_of_the_host_holds_no_worker(
+    fault_api: FaultServer, short_patience: None
+) -> None:
     """A drain ends while the host holds an activity that its customer would release; afterwards both arrive."""
     make_activities(make_customer("c1"), 1)
     done = threading.Event()
@@ -460,7 +469,7 @@ def test_update_and_bet_of_two_customers_crosswise_need_no_retry(fault_api: Faul
 
 
 @pytest.mark.postgres
-def test_row_held_for_long_is_sent_once_more(fault_api: FaultServer) -> None:
+def test_row_held_for_long_is_sent_once_more(fault_api: FaultServer, short_patience: None) -> None:
     """A row that the host does not let go stays as it was, and goes out again afterwards; nobody waits for ever."""
     make_customer("c1")
     done = threading.Event()
