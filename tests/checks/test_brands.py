@@ -50,7 +50,7 @@ WRONG: Mapping[str, tuple[str, Any, tuple[str, ...], str]] = {
         "E025",
         brands(None, {"HOSTS": ["www.blue.example", ".RED.example."]}),
         ("*",),
-        "one of them",
+        "the HOSTS of one brand",
     ),
     "hosts-of-all": (
         "E025",
@@ -59,7 +59,7 @@ WRONG: Mapping[str, tuple[str, Any, tuple[str, ...], str]] = {
             "BRANDS": {name: {"BASE_URL": URL, "BRAND_TOKEN": name} for name in ("red", "blue")},
         },
         ("*",),
-        "write it into the brands",
+        "move it into the brands",
     ),
     "host-with-port": (
         "E026",
@@ -90,7 +90,7 @@ WRONG: Mapping[str, tuple[str, Any, tuple[str, ...], str]] = {
             "BRANDS": {name: {"BASE_URL": URL, "HOSTS": [f"{name}.example"]} for name in ("red", "blue")},
         },
         ("*",),
-        "all without one",
+        "default for brands without one",
     ),
     "no-resolver": ("W010", brands({"HOSTS": []}, {"HOSTS": []}), ("*",), "HOSTS"),
     "brand-without-hosts": ("W011", brands(None, {"HOSTS": []}), ("*",), "brand=…"),

@@ -1,7 +1,9 @@
 """
-System checks: what is wrong with the settings, where, and how to put it right. None of them stops the host.
+System checks. Each message says what is wrong with the settings, where, and how to correct it.
 
-    E001 TRACK360 is no dict
+No check stops the host.
+
+    E001 TRACK360 is not a dict
     E002 unknown key
     E003 wrong type or range
     E004 BASE_URL missing
@@ -9,11 +11,11 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E006 BRAND_TOKEN missing
     E007 BRAND_TOKEN can't be a header
     E008 not one of the choices
-    E009 a function that can't be imported
+    E009 function that can't be imported
     E010 middleware missing
     E011 middleware before SessionMiddleware
     E012 TIME_ZONE unknown
-    E013 product, no PRODUCT_FIELD
+    E013 product without PRODUCT_FIELD
     E014 two declarations with the same ids
     E015 path of a declaration
     E016 condition of a declaration
@@ -22,29 +24,29 @@ System checks: what is wrong with the settings, where, and how to put it right. 
     E019 day's total without a name
     E020 day's total without rows()
     E021 entry of CURRENCIES
-    E022 dated_by is no column of dates
-    E023 on_reverse is no event name
+    E022 dated_by is not a column of dates
+    E023 on_reverse is not an event name
     E024 two declarations with the same reversals
-    E025 two brands, one host
-    E026 entry of HOSTS is no host name
+    E025 two brands with the same host
+    E026 entry of HOSTS is not a host name
     E027 resolver without hosts
     E028 name of a brand can't be a key
-    E029 two brands, one token
+    E029 two brands with the same token
     W001 plain http
-    W002 middleware behind one that may answer first
+    W002 middleware behind another that may answer first
     W003 unknown attribute
     W004 path of CUSTOMER_FIELDS
-    W005 KPI per event and per day
-    W006 window longer than the bodies are kept
+    W005 KPI reported per event and per day
+    W006 window longer than bodies are kept
     W007 event name not in EVENTS
-    W008 currency with other places than ISO 4217 gives it
+    W008 currency with another number of decimal places than in ISO 4217
     W009 rows without an age
-    W010 several brands, no resolver
+    W010 several brands without a resolver
     W011 brand without hosts
-    W012 host of no brand
+    W012 host without a brand
     W013 setting of the whole project in a brand
     W014 middleware listed twice
-    W015 pages cached inside of ours
+    W015 pages are cached before the middleware has marked them
 """
 
 from track360_django.checks.brands import check_brands

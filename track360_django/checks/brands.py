@@ -1,4 +1,4 @@
-"""What only a host with several brands can get wrong: whose hosts, whose key, what does nothing where it stands."""
+"""Checks for hosts with several brands: names, HOSTS, tokens, the resolver, and settings without effect in a brand."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from django.core.exceptions import ImproperlyConfigured
 from track360_django import conf
 from track360_django.conf import hostnames
 
-# As wide as the column of the tables.
+# The width of the column in the tables.
 MAX_NAME: Final = 64
-# Read for the whole project: what a brand has instead is never looked at.
+# Read for the whole project. A value inside a brand is never read.
 PROJECT_WIDE: Final = ("BRANDS", "BRAND_RESOLVER", "SIGNUP_SOURCES", "DATABASES")
-# Names that only machines use.
+# Names of this machine and of Django's tests: visitors never use them.
 LOCAL: Final = ("localhost", ".localhost", "testserver")
 
 
 def check_brands(**_: Any) -> list[CheckMessage]:
-    """Check what only a host with several brands can get wrong."""
+    """Check the settings that only a host with several brands has."""
     overrides = conf.configuration().get("BRANDS")
     if not isinstance(overrides, Mapping) or not overrides:
         return []
@@ -38,7 +38,9 @@ def _check_names(names: Iterable[object]) -> Iterator[CheckMessage]:
     for name in names:
         is_key = isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isprintable()
         if not is_key or str(name).strip() != name:
-            message = f"TRACK360['BRANDS'] has the name {name!r}, which is no key of its records."
+            message = (
+                f"TRACK360['BRANDS'] has the name {name!r}, which can't be the key of a brand's records."
+            )
             hint = f"Use a text of 1 to {MAX_NAME} characters, without white space around it, such as 'red'."
             yield Error(message, hint=hint, id="track360_django.E028")
 
@@ -48,9 +50,10 @@ def _check_project_wide(overrides: Mapping[str, Any]) -> Iterator[CheckMessage]:
         for name in PROJECT_WIDE if isinstance(own, Mapping) else ():
             if name in own:
                 message = (
-                    f"TRACK360['BRANDS'][{brand!r}] has {name!r}, which is read for the whole project alone."
+                    f"TRACK360['BRANDS'][{brand!r}] has {name!r}. This setting is read for the whole project only: "
+                    "inside a brand it has no effect."
                 )
-                hint = "Move it into TRACK360 itself."
+                hint = "Move it to the top level of TRACK360 itself."
                 yield Warning(message, hint=hint, id="track360_django.W013")
 
 
@@ -60,8 +63,8 @@ def _check_entries() -> Iterator[CheckMessage]:
             if not hostnames.is_entry(entry):
                 message = f"TRACK360['BRANDS'][{brand!r}]['HOSTS'] has {entry!r}, which is no host name."
                 hint = (
-                    "Write it as in ALLOWED_HOSTS, without scheme, port and path: 'www.red.example', or '.red.example' for "
-                    "all below it, too; other alphabets in punycode."
+                    "Write it as in ALLOWED_HOSTS, without scheme, port and path: 'www.red.example'. '.red.example' also "
+                    "covers all hosts below it. Write other alphabets in punycode."
                 )
                 yield Error(message, hint=hint, id="track360_django.E026")
 
@@ -74,9 +77,13 @@ def _check_shared_hosts() -> Iterator[CheckMessage]:
     for entry, names in owners.items():
         if len(names) > 1:
             message = (
-                f"{' and '.join(names)} both have {entry!r} in HOSTS: its visitors would be the first one's."
+                f"The brands {' and '.join(names)} both have {entry!r} in HOSTS. Visitors of this host count for "
+                f"{names[0]!r} only."
             )
-            hint = "Give it to one of them; HOSTS in TRACK360 itself is every brand's, so write it into the brands."
+            hint = (
+                "Leave it in the HOSTS of one brand. HOSTS at the top level of TRACK360 applies to every brand: move it "
+                "into the brands."
+            )
             yield Error(message, hint=hint, id="track360_django.E025")
 
 
@@ -87,8 +94,14 @@ def _check_shared_tokens() -> Iterator[CheckMessage]:
         owners[conf.for_brand(brand).BRAND_TOKEN].append(brand)
     for token, names in owners.items():
         if token and len(names) > 1:
-            message = f"{' and '.join(names)} have the same BRAND_TOKEN: Track360 takes their customers for one brand's."
-            hint = "Give each brand its own, from its Brand Settings; one in TRACK360 itself is that of all without one."
+            message = (
+                f"The brands {' and '.join(names)} have the same BRAND_TOKEN. Track360 counts their customers for one "
+                "brand."
+            )
+            hint = (
+                "Set BRAND_TOKEN per brand, each with its own token from Brand Settings in Track360. A token at the top "
+                "level of TRACK360 is the default for brands without one."
+            )
             yield Error(message, hint=hint, id="track360_django.E029")
 
 
@@ -100,12 +113,10 @@ def _check_resolver() -> Iterator[CheckMessage]:
     try:
         resolver = conf.resolver()
     except ImproperlyConfigured:
-        # It has a message of its own.
+        # Another check reports it.
         return
     if resolver is None and _enabled() not in ([], [conf.brands()[0]]):
-        message = (
-            f"There are several brands and no BRAND_RESOLVER: every signup is one of {conf.brands()[0]!r}."
-        )
+        message = f"There are several brands and no BRAND_RESOLVER. Every signup is reported for {conf.brands()[0]!r}."
         hint = "Give each brand its HOSTS, or set BRAND_RESOLVER to a function of the request."
         yield Warning(message, hint=hint, id="track360_django.W010")
     elif isinstance(resolver, str):
@@ -119,14 +130,14 @@ def _check_word(resolver: str) -> Iterator[CheckMessage]:
         yield Error(message, hint=hint, id="track360_django.E027")
     owned = conf.hosts_of_brands()
     if not any(owned.values()):
-        message = f"BRAND_RESOLVER is {resolver!r}, and no brand has HOSTS: no signup has a brand."
+        message = f"BRAND_RESOLVER is {resolver!r}, but no brand has HOSTS. No signup gets a brand."
         hint = "Give each brand its HOSTS, such as ['.red.example']."
         yield Error(message, hint=hint, id="track360_django.E027")
         return
     for brand in _enabled():
         if not owned[brand]:
-            message = f"TRACK360['BRANDS'][{brand!r}] has no HOSTS: no signup is one of its own by itself."
-            hint = "Name its hosts, or report its customers with customers.report(user, brand=…)."
+            message = f"TRACK360['BRANDS'][{brand!r}] has no HOSTS. No signup is reported for this brand automatically."
+            hint = "Add its hosts to HOSTS, or report its customers with customers.report(user, brand=…)."
             yield Warning(message, hint=hint, id="track360_django.W011")
     if resolver == "host":
         yield from _check_allowed_hosts(owned)
@@ -135,15 +146,13 @@ def _check_word(resolver: str) -> Iterator[CheckMessage]:
 def _check_allowed_hosts(owned: Mapping[str, tuple[str, ...]]) -> Iterator[CheckMessage]:
     for entry in django_settings.ALLOWED_HOSTS:
         if not _is_machines(entry) and not _is_covered(entry, owned):
-            message = (
-                f"ALLOWED_HOSTS has {entry!r}, which is no brand's: whoever signs up there is not reported."
-            )
-            hint = "Add it to the HOSTS of its brand; '*' takes what no other brand has."
+            message = f"ALLOWED_HOSTS has {entry!r}, which no brand has in HOSTS. Users who sign up there are not reported."
+            hint = "Add it to the HOSTS of its brand. '*' in HOSTS takes all hosts that no other brand has."
             yield Warning(message, hint=hint, id="track360_django.W012")
 
 
 def _is_machines(entry: str) -> bool:
-    """Tell whether an entry says nothing of visitors: any host, this machine, an address."""
+    """Return whether an entry names no host of visitors: any host (`*`), this machine, or an IP address."""
     try:
         ipaddress.ip_address(entry.strip("[]"))
     except ValueError:

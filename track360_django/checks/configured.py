@@ -1,4 +1,4 @@
-"""`TRACK360`, key by key and brand by brand."""
+"""Checks of the setting `TRACK360`: each key, in each brand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHOICES: Final = {
 }
 STORAGES: Final = ("session", "cookie")
 FUNCTIONS: Final = ("BRAND_RESOLVER", "CONSENT", "PROMO_CODES", "BEFORE_SEND", "RESPONSE_CHECK")
-# The host's own wide margin: a lane's lease is three times this.
+# A lane's lease is three times the timeout. This leaves a host a wide margin.
 MAX_TIMEOUT_SECONDS: Final = 300
 
 
@@ -50,7 +50,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
             messages += _check_keys(own, where)
         else:
             messages.append(
-                mistake("E003", f"{where} is no dict.", "Give the brand's own settings as a dict.")
+                mistake("E003", f"{where} is not a dict.", "Write the brand's own settings as a dict.")
             )
     for brand in conf.brands():
         messages += _check_brand(brand)
@@ -70,13 +70,13 @@ def _check_keys(configured: Mapping[str, Any], where: str) -> Iterator[CheckMess
         if key not in known:
             close = get_close_matches(str(key).upper(), known, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known are: {', '.join(known)}."
-            yield mistake("E002", f"{where} has the unknown key {key!r}, which does nothing.", hint)
+            yield mistake("E002", f"{where} has the unknown key {key!r}, which has no effect.", hint)
         elif not conf.is_acceptable(key, value):
             default = conf.default_of(key)
             yield mistake(
                 "E003",
-                f"{where}[{key!r}] is a {type(value).__name__} that it can't work with; the default is used.",
-                f"Give something like the default, {default!r}" + _range_hint(default) + ".",
+                f"{where}[{key!r}] has a {type(value).__name__} that can't be used. The default is used instead.",
+                f"Use a value like the default, {default!r}" + _range_hint(default) + ".",
             )
         else:
             yield from _check_value(key, value, where)
@@ -97,16 +97,20 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
         )
     if key == "STORAGE" and (not value or set(value) - set(STORAGES)):
         yield mistake(
-            "E008", f"{where}['STORAGE'] is not made of its choices.", 'Use "session", "cookie", or both.'
+            "E008",
+            f"{where}['STORAGE'] has a value that is not a choice.",
+            'Use "session", "cookie", or both.',
         )
     if key == "TRACKING_PARAMS" and not value:
         yield mistake(
-            "E008", f"{where}['TRACKING_PARAMS'] is empty.", 'Name one at least, such as "tracking_data".'
+            "E008",
+            f"{where}['TRACKING_PARAMS'] is empty.",
+            'Name at least one parameter, such as "tracking_data".',
         )
     if key == "DATABASES" and (unknown := sorted(set(value) - set(connections.settings))):
-        message = f"{where}['DATABASES'] names {', '.join(map(repr, unknown))}, which is no database of this project."
+        message = f"{where}['DATABASES'] names {', '.join(map(repr, unknown))}, which this project's DATABASES does not have."
         yield mistake(
-            "E008", message, "Use aliases of Django's DATABASES that have the tables of track360_django."
+            "E008", message, "Use aliases from Django's DATABASES that have the tables of track360_django."
         )
     if key == "SIGNUP_SOURCES" and value != "auto":
         yield from _check_sources((value,) if isinstance(value, str) else value, where)
@@ -137,7 +141,7 @@ def _check_bounds(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
             hint,
         )
     if key.endswith("_TIMEOUT_SECONDS") and value > MAX_TIMEOUT_SECONDS:
-        hint = f"Use at most {MAX_TIMEOUT_SECONDS}; nothing is gained by waiting longer for one request."
+        hint = f"Use at most {MAX_TIMEOUT_SECONDS}: a longer wait for one request has no use."
         yield mistake(
             "E003", f"{where}[{key!r}] is too large: a lane is leased for three times as long.", hint
         )
@@ -151,24 +155,26 @@ def _check_sources(names: Sequence[str], where: str) -> Iterator[CheckMessage]:
 
 
 def _check_function(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
-    hint = "Give a function, or the dotted path to one."
+    hint = "Use a function, or the dotted path to one."
     try:
         found = import_string(value) if isinstance(value, str) else value
     except ImportError as error:
         yield mistake("E009", f"{where}[{key!r}] can't be imported: {error}.", hint)
     else:
         if not callable(found):
-            yield mistake("E009", f"{where}[{key!r}] is no function.", hint)
+            yield mistake("E009", f"{where}[{key!r}] is not a function.", hint)
         elif iscoroutinefunction(found):
-            yield mistake("E009", f"{where}[{key!r}] is async, and nobody would wait for it.", hint)
+            yield mistake("E009", f"{where}[{key!r}] is async. It is called without await.", hint)
 
 
 def _check_product_field(value: Any, where: str) -> Iterator[CheckMessage]:
     if isinstance(value, str) and "." in value:
         yield from _check_function("PRODUCT_FIELD", value, where)
     elif value in payloads.ACTIVITY_FIELDS:
-        message = f"{where}['PRODUCT_FIELD'] is {value!r}, which carries something else: no product could be reported."
-        yield mistake("E008", message, "Agree on a field of its own with Track360, such as 'product'.")
+        message = f"{where}['PRODUCT_FIELD'] is {value!r}, which the API uses for something else. No product can be reported."
+        yield mistake(
+            "E008", message, "Agree with Track360 on a field for the product alone, such as 'product'."
+        )
 
 
 def _check_currencies(value: Mapping[str, int], where: str) -> Iterator[CheckMessage]:
@@ -180,10 +186,10 @@ def _check_currencies(value: Mapping[str, int], where: str) -> Iterator[CheckMes
                 "Write the code as agreed with Track360, in 3 to 10 capitals or digits, with 0 to "
                 f"{payloads.MAX_PLACES} places after the point, such as {{'USDT': 6}}."
             )
-            yield mistake("E021", f"{entry} is no currency and does nothing.", hint)
+            yield mistake("E021", f"{entry} is not a valid currency and has no effect.", hint)
         elif places != official:
-            message = f"{entry} gives amounts {places} places at least; ISO 4217 has {official} for it."
-            hint = "Take it out, unless Track360 asked for it: no amount is rounded either way."
+            message = f"{entry} writes amounts with at least {places} places after the point; ISO 4217 has {official} for it."
+            hint = "Remove the entry, unless Track360 asked for it. Amounts are never rounded, with or without it."
             yield Warning(message, hint=hint, id="track360_django.W008")
 
 
@@ -191,8 +197,8 @@ def _check_zone(value: str, where: str) -> Iterator[CheckMessage]:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        hint = 'Use a name of the time zone database, such as "UTC" or "Europe/Malta".'
-        yield mistake("E012", f"{where}['TIME_ZONE'] is no time zone; UTC is used.", hint)
+        hint = 'Use a name from the time zone database, such as "UTC" or "Europe/Malta".'
+        yield mistake("E012", f"{where}['TIME_ZONE'] is not a time zone; UTC is used instead.", hint)
 
 
 def _check_brand(brand: str) -> Iterator[CheckMessage]:
@@ -206,19 +212,22 @@ def _check_brand(brand: str) -> Iterator[CheckMessage]:
 
 
 def _check_people(settings: conf.Settings, where: str) -> Iterator[CheckMessage]:
-    """Check that what is read of a user is there."""
+    """Check that the user model has the fields that the settings name."""
     user = get_user_model()
     path = settings.CUSTOMER_ID
     if path is not None and find_missing(user, path):
-        message = f"{where}['CUSTOMER_ID'] = {path!r} leads nowhere: no signup could be written down."
+        message = f"{where}['CUSTOMER_ID'] = {path!r} is not a field of {user._meta.label}. No signup can be recorded."
         yield mistake(
             "E018",
             message,
-            f"Name a field that every {user._meta.label} has when they sign up, such as 'pk'.",
+            "Name a field that every user has at the signup, such as 'pk'.",
         )
     for name, field in settings.CUSTOMER_FIELDS.items():
         if field and find_missing(user, field):
-            message = f"{where}['CUSTOMER_FIELDS'][{name!r}] = {field!r} leads nowhere: customers go without {name}."
+            message = (
+                f"{where}['CUSTOMER_FIELDS'][{name!r}] = {field!r} is not a field of {user._meta.label}. Customers are "
+                f"reported without {name}."
+            )
             hint = f"Name a field of {user._meta.label} or of a relation of it, such as 'profile__country'."
             yield Warning(message, hint=hint, id="track360_django.W004")
 
@@ -230,7 +239,9 @@ def _check_base_url(settings: conf.Settings, where: str) -> Iterator[CheckMessag
         return
     problem = find_problem(settings.BASE_URL, "unchecked", allow_http=settings.ALLOW_HTTP)
     if problem:
-        hint = "Write scheme and host only, such as https://partners.yourbrand.com; the paths are added."
+        hint = (
+            "Write scheme and host only, such as https://partners.yourbrand.com. The package adds the paths."
+        )
         yield mistake("E005", f"{where}['BASE_URL'] can't be used: {problem}", hint)
     elif urlsplit(settings.BASE_URL).scheme == "http" and not django_settings.DEBUG:
         hint = "Use https. Plain http is for the sandbox on this machine."

@@ -1,4 +1,4 @@
-"""What the apps' `track360.py` files declare can be reported."""
+"""Checks that the declarations in the apps' `track360.py` files can be reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from track360_django.db.paths import find_missing
 
 
 def check_declarations(**_: Any) -> list[CheckMessage]:
-    """Check what the apps' `track360.py` files declare."""
+    """Check the declarations in the apps' `track360.py` files."""
     each = [
         message for declaration in activities.declarations() for message in _check_declaration(declaration)
     ]
@@ -34,18 +34,18 @@ def _check_daily(declaration: activities.DailyActivity) -> Iterator[CheckMessage
     where = f"{kind.__module__}.{kind.__qualname__}"
     eventname: Any = declaration.eventname
     if not eventname or len(eventname) > payloads.MAX_EVENTNAME_CHARACTERS:
-        message = f"{where} has no eventname of 1 to {payloads.MAX_EVENTNAME_CHARACTERS} characters: no day is compiled."
+        message = f"{where} has no eventname of 1 to {payloads.MAX_EVENTNAME_CHARACTERS} characters. No day is compiled."
         yield mistake(
             "E019", message, 'Name the KPI as agreed with Track360, such as eventname = "DailyStats".'
         )
     if kind.rows is activities.DailyActivity.rows:
-        hint = "Write rows(self, day): it yields mappings of customer, currency and KPI names to numbers."
+        hint = "Write rows(self, day): it yields mappings with customer, currency, and a number for each KPI name."
         yield mistake("E020", f"{where} has no rows(), so no day can be compiled.", hint)
     for name in sorted(names_per_event() & {declaration.eventname, *declaration.numbers()}):
         hint = (
             "Report it per event or per day, as agreed with Track360, not both (API guide, Grouping by date)."
         )
-        message = f"{where}: {name} is reported per event, too, and may count twice."
+        message = f"{where}: {name} is also reported per event and may count twice."
         yield Warning(message, hint=hint, id="track360_django.W005")
     yield from _check_window(declaration, where)
     yield from _check_unknown(declaration.unknown_attributes(), declaration.attributes(), where)
@@ -55,32 +55,34 @@ def _check_window(declaration: activities.DailyActivity, where: str) -> Iterator
     days = min(conf.for_brand(brand).RETENTION_DAYS for brand in conf.brands())
     window: Any = declaration.window_days
     if not isinstance(window, int) or not 0 < window <= days:
-        message = f"{where}: window_days = {window!r}, and bodies are kept for {days} days."
-        hint = "Use 1 to RETENTION_DAYS: what was pruned can't be compared, so its corrections would be lost."
+        message = f"{where}: window_days = {window!r}, but bodies are kept for {days} days."
+        hint = "Use 1 to RETENTION_DAYS. A pruned total can't be compared, so its corrections would be lost."
         yield Warning(message, hint=hint, id="track360_django.W006")
 
 
 def _check_declaration(declaration: activities.ModelActivity) -> Iterator[CheckMessage]:
-    """A misspelt name would cost the host the sale that first meets it: say so before."""
+    """Check one declaration. Without this check, a misspelt name would fail at the first sale that uses it."""
     kind = type(declaration)
     where = f"{kind.__module__}.{kind.__qualname__}"
     if not _is_eventname(declaration.eventname):
         hint = f'Name the KPI as agreed, such as "Deposit": at most {payloads.MAX_EVENTNAME_CHARACTERS} characters.'
-        yield mistake("E017", f"{where} has no eventname that can be sent: every row would be dead.", hint)
+        yield mistake(
+            "E017", f"{where} has no eventname that can be sent. Every row would become a dead record.", hint
+        )
     for name, path in {**declaration.paths(), **declaration.fields}.items():
         missing = path is not None and find_missing(declaration.model, path)
         if missing:
             label = declaration.model._meta.label
             message = (
-                f"{where}: {name} = {path!r} leads nowhere: {label} and its relations have no {missing!r}."
+                f"{where}: {name} = {path!r} does not exist: {label} and its relations have no {missing!r}."
             )
             yield mistake(
-                "E015", message, "Name a field, a path such as 'account__user', or write a get_ method."
+                "E015", message, "Name a field or a path such as 'account__user', or write a get_ method."
             )
     yield from _check_condition(declaration, where)
     yield from _check_age(declaration, where)
     if declaration.on_reverse is not None and not _is_eventname(declaration.on_reverse):
-        hint = 'Write "negative", or the event name agreed for it, such as "Chargeback".'
+        hint = 'Write "negative", or the agreed event name for reversals, such as "Chargeback".'
         yield mistake("E023", f"{where}: on_reverse is neither None nor an event name.", hint)
     yield from _check_unknown(declaration.unknown_attributes(), declaration.paths(), where)
 
@@ -90,14 +92,16 @@ def _is_eventname(name: object) -> bool:
 
 
 def _check_age(declaration: activities.ModelActivity, where: str) -> Iterator[CheckMessage]:
-    """Reconciliation looks at the rows of the last days: say where it can't tell which those are."""
+    """Check that reconciliation, which reads the rows of the last days, can find out how old a row is."""
     if ledger.column_of_date(declaration) is not None:
         return
     hint = 'Name a column of dates or times of the model, such as dated_by = "created_at".'
     if declaration.dated_by is not None:
-        yield mistake("E022", f"{where}: dated_by = {declaration.dated_by!r} is no column of dates.", hint)
+        yield mistake("E022", f"{where}: dated_by = {declaration.dated_by!r} is not a column of dates.", hint)
         return
-    message = f"{where} says of no column how old a row is: reconciliation reads the whole table, each hour."
+    message = (
+        f"{where} names no column with the age of a row. Reconciliation reads the whole table every hour."
+    )
     yield Warning(message, hint=hint, id="track360_django.W009")
 
 
@@ -107,7 +111,7 @@ def _check_unknown(names: Iterable[str], known: Iterable[str], where: str) -> It
         hint = (
             f"Did you mean {close[0]!r}?" if close else "Start its name with an underscore if it is your own."
         )
-        message = f"{where} has the unknown attribute {name!r}, which does nothing."
+        message = f"{where} has the unknown attribute {name!r}, which has no effect."
         yield Warning(message, hint=hint, id="track360_django.W003")
 
 
@@ -116,13 +120,11 @@ def _check_condition(declaration: activities.ModelActivity, where: str) -> Itera
         declaration.model._base_manager.filter(declaration.when or Q())
     except (FieldError, ValueError, TypeError) as error:
         hint = "Correct `when`: it is a Q over the model's own fields and relations."
-        yield mistake(
-            "E016", f"{where}: `when` can't be asked of {declaration.model._meta.label}: {error}", hint
-        )
+        yield mistake("E016", f"{where}: `when` can't filter {declaration.model._meta.label}: {error}", hint)
 
 
 def _check_ids() -> Iterator[CheckMessage]:
-    """Rows of two models may have the same primary key, and then the same default id."""
+    """Check default ids. Rows of two models may have the same primary key, and then the same default id."""
     first: dict[str, activities.ModelActivity] = {}
     for declaration in activities.declarations():
         if declaration.eventid is not None or hasattr(declaration, "get_eventid"):
@@ -131,16 +133,21 @@ def _check_ids() -> Iterator[CheckMessage]:
         if other.model is not declaration.model:
             names = f"{type(other).__name__} and {type(declaration).__name__}"
             message = (
-                f"{names} both report {declaration.eventname!r} under ids made of their rows' primary keys."
+                f"{names} both report {declaration.eventname!r} with event ids made of their rows' primary keys. Two rows "
+                "may get the same id."
             )
             yield mistake("E014", message, "Give one of them an `eventid` that is unique for the event name.")
 
 
 def _check_names() -> Iterator[CheckMessage]:
-    """Names as they are declared: a product's shape may change them on their way, and `EVENTS` has them without."""
+    """
+    Check the event names of declarations against `EVENTS`.
+
+    Both have the names as declared: the shape of a product may change a name later.
+    """
     agreed = [tuple(conf.for_brand(brand).EVENTS) for brand in conf.brands()]
     if not all(agreed):
-        # A brand that has no list takes any name.
+        # A brand without a list accepts any name.
         return
     known = sorted({name for names in agreed for name in names})
     declared: list[activities.ModelActivity | activities.DailyActivity] = [
@@ -153,7 +160,7 @@ def _check_names() -> Iterator[CheckMessage]:
                 close = get_close_matches(name, known, n=1)
                 hint = f"Did you mean {close[0]!r}?" if close else f"Agreed are: {', '.join(known)}."
                 message = (
-                    f"{type(declaration).__name__} reports {name!r}, which is not among the agreed EVENTS: Track360 may "
+                    f"{type(declaration).__name__} reports {name!r}, which is not one of the agreed EVENTS. Track360 may "
                     "not show it."
                 )
                 yield Warning(message, hint=hint, id="track360_django.W007")
@@ -167,7 +174,7 @@ def _names_of(declaration: activities.ModelActivity | activities.DailyActivity) 
 
 
 def _check_reversals() -> Iterator[CheckMessage]:
-    """Two records of one row under the same id would have one reversal, of whichever is told first."""
+    """Check reversals. Two records of one row with the same id would share one reversal: the first one reported."""
     first: dict[tuple[object, ...], activities.ModelActivity] = {}
     for declaration in activities.declarations():
         if declaration.on_reverse is None or declaration.eventid is None:
@@ -176,9 +183,7 @@ def _check_reversals() -> Iterator[CheckMessage]:
         other = first.setdefault(key, declaration)
         if other is not declaration:
             names = f"{type(other).__name__} and {type(declaration).__name__}"
-            message = (
-                f"{names} tell their reversals under the same event name and id, so only one of them is told."
-            )
+            message = f"{names} report their reversals under the same event name and id, so only one of the two is reported."
             yield mistake("E024", message, "Give one of them an `eventid`, or an `on_reverse`, of its own.")
 
 
@@ -187,7 +192,7 @@ def _check_products() -> list[CheckMessage]:
     return [
         mistake(
             "E013",
-            f"{type(declaration).__name__} reports a product, but no field was agreed for it.",
+            f"{type(declaration).__name__} reports a product, but PRODUCT_FIELD is not set.",
             "Set TRACK360['PRODUCT_FIELD'] to the field name agreed with Track360 (API guide, Grouping by date or by "
             "KPI type) or to a shape such as 'track360_django.products.suffix', or remove `product`.",
         )
