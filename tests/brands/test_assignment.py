@@ -727,7 +727,7 @@ def test_backfill_reports_nobody_anew_whose_brand_got_a_name(houses: Houses, ale
     customers.report(alex)
     houses.configure(BRANDS={"red": red})
 
-    with pytest.raises(CommandError, match="name their brand 'default'"):
+    with pytest.raises(CommandError, match="Name their brand 'default'"):
         call_command("track360", "backfill", "users")
 
     assert members(alex) == ["default"]

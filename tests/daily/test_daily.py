@@ -922,9 +922,9 @@ def test_command_goes_on_behind_a_day_that_fails(ledger: Days) -> None:
     ("words", "told"),
     [
         (("--date", "2025-07-21", "--to", "2025-07-22"), "not both"),
-        (("--from", "2025-07-21"), "belong together"),
-        (("--to", "2025-07-21"), "belong together"),
-        (("--from", "2025-07-22", "--to", "2025-07-21"), "comes after"),
+        (("--from", "2025-07-21"), "must be given together"),
+        (("--to", "2025-07-21"), "must be given together"),
+        (("--from", "2025-07-22", "--to", "2025-07-21"), "is after"),
         (("--date", "9999-12-31"), "is not over"),
         (("--from", "2025-07-21", "--to", "9999-12-31"), "is not over"),
         (("--date", "21.7.2025"), "write it as 2025-07-21"),
@@ -1008,7 +1008,7 @@ def test_command_warns_of_a_kpi_that_counts_twice(ledger: Days) -> None:
 
     call_command("track360", "daily", "--date", "2025-07-21", stdout=StringIO(), stderr=err)
 
-    assert err.getvalue() == "DailyStats: Deposit is reported per event, too, and may count twice.\n"
+    assert err.getvalue() == "DailyStats: Deposit is also reported per event and may count twice.\n"
 
 
 # For the reconciliation.

@@ -289,7 +289,7 @@ def test_row_whose_mapper_raises_is_quarantined_and_the_others_go_on(bonus: None
     assert printed[-1] == "cashier.Deposit (Bonus): 3 read, 2 reported, 1 not reportable"
     assert Activity.objects.get(status=Status.DEAD).source_pk == str(made[1].pk)
     assert error.returncode == 1
-    assert "What can't be reported as it is: 1." in str(error)
+    assert "Users or rows that can't be reported: 1." in str(error)
     assert "Secretville" not in "\n".join([*printed, str(error)])
 
 
@@ -332,12 +332,12 @@ def arrived(sandbox: SandboxServer) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("auth.User",), "Nothing is declared for auth.User"),
-        (("nonsense",), "Nothing is declared for nonsense"),
-        (("cashier.Deposit", "--declaration", "Other"), "as Other"),
-        (("all", "--declaration", "Other"), "as Other"),
+        (("auth.User",), "There is no declaration for auth.User"),
+        (("nonsense",), "There is no declaration for nonsense"),
+        (("cashier.Deposit", "--declaration", "Other"), "with the name Other"),
+        (("all", "--declaration", "Other"), "with the name Other"),
         (("users", "--brand", "none"), "no brand"),
-        (("users", "--since", "soon"), "no time"),
+        (("users", "--since", "soon"), "is not a time"),
     ],
 )
 def test_wrong_call_is_refused(words: tuple[str, ...], told: str) -> None:

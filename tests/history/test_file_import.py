@@ -227,7 +227,7 @@ def test_lost_quotation_mark_swallows_no_line_up_to_the_next_one(closing: str, w
     bad = [2, 501] if closing.endswith("x\n") else [2]
     assert [each["line"] for each in bad_lines(path)] == bad
     assert Customer.objects.count() == 501 - len(bad)
-    assert "All other lines were read as they stand there" in str(error)
+    assert "All other lines were read as they are" in str(error)
 
 
 def test_cell_that_may_have_swallowed_lines_is_told(write: Write) -> None:
@@ -244,8 +244,8 @@ def test_cell_that_may_have_swallowed_lines_is_told(write: Write) -> None:
 
     printed = track360(path)
 
-    assert f"{path} has one record in lines 2 to 4: is a quotation mark lost there?" in printed
-    assert [line for line in printed if "within such a cell: 2. A lost" in line]
+    assert f"{path} has one record in lines 2 to 4: is a quotation mark missing there?" in printed
+    assert [line for line in printed if "contains a line break and a ',': 2. A missing" in line]
     assert set(Customer.objects.values_list("customer_id", flat=True)) == {"1", "4", "5"}
 
 
@@ -268,7 +268,10 @@ def test_line_without_a_time_is_dated_and_told(write: Write) -> None:
 
     printed = track360(path)
 
-    assert f"{path}: without a time, dated by the import: 1 (API guide, Field definitions)" in printed
+    assert (
+        f"{path}: without a time, dated with the time of the import: 1 (API guide, Field definitions)"
+        in printed
+    )
 
 
 def test_day_total_of_another_product_is_another_total(write: Write, settings: Settings) -> None:
@@ -505,7 +508,7 @@ def test_activities_of_unknown_customers_are_held_and_counted(write: Write, sett
 
     printed = track360(path)
 
-    assert f"{path}: held until somebody reports their customers: 2 (UNKNOWN_CUSTOMERS)" in printed
+    assert f"{path}: held until their customers are reported: 2 (UNKNOWN_CUSTOMERS)" in printed
     assert Customer.objects.get(customer_id="007").status == Status.HELD
     assert Customer.objects.get(customer_id=str(alex.pk)).status == Status.PENDING
 
@@ -702,12 +705,12 @@ def test_csv_row_with_other_cells_than_the_header_is_set_aside(write: Write) -> 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("name,city\nAlex,Secretville\n", "no CSV header with a column customerId"),
-        ("Alex,Secretville\n", "no CSV header with a column customerId"),
+        ("name,city\nAlex,Secretville\n", "not begin with a CSV header with a column customerId"),
+        ("Alex,Secretville\n", "not begin with a CSV header with a column customerId"),
         ("customerId,customerId\n1,2\n", "a name twice"),
         ("customerId,\n1,2\n", "a column without a name"),
         ('[{"customerId": "7"}]', "jq -c"),
-        ('{"name": "Secretville"}\n', "no JSON object customerId"),
+        ('{"name": "Secretville"}\n', "not begin with a JSON object with the field customerId"),
         ("\ufeffcustomerId\n7\n".encode("utf-16"), "UTF-16"),
         ("customerid,value,eventname,customerid\n", "a name twice"),
         (b"x" * (lines.ENDLESS_BYTES + 200_000), "no end within"),
@@ -813,7 +816,7 @@ def test_dry_run_goes_on_behind_a_customer_who_cannot_be_sent(write: Write, sett
 
     shown = [json.loads(line) for line in printed]
     assert [each["customerId"] for each in shown if "customerId" in each] == ["c-7", "c-9", bob]
-    assert str(error).count("lines that can't be reported as they are: 1") == 2
+    assert str(error).count("lines that can't be reported: 1") == 2
     assert not Customer.objects.exists()
 
 
@@ -895,7 +898,7 @@ def test_import_that_is_killed_twice_ends_complete(spawn_host: SpawnHost, write:
     last = spawn_host(*words, name="last")
 
     assert last.wait(DEADLINE_SECONDS) == 1
-    assert f"{events} goes on behind line" in last.log_tail()
+    assert f"{events} continues after line" in last.log_tail()
     assert Customer.objects.count() == 900
     assert Activity.objects.filter(changed_at=None).count() == Activity.objects.count() == 4000 - 8
     assert [bad["line"] for bad in bad_lines(events)] == list(range(1, 4001, 500))
@@ -917,10 +920,10 @@ def test_first_interrupt_ends_behind_the_batch(spawn_host: SpawnHost, write: Wri
     code = process.terminate(DEADLINE_SECONDS, with_signal=signal.SIGINT)
 
     assert code == 130
-    assert "start the same command again" in process.log_tail()
+    assert "Run the same command again" in process.log_tail()
     count = Activity.objects.count()
     assert json.loads(path.with_name("a.jsonl.progress").read_text())["line"] == count < 2000
-    assert track360(path)[0] == f"{path} goes on behind line {count:,}."
+    assert track360(path)[0] == f"{path} continues after line {count:,}."
     assert Activity.objects.count() == 2000
 
 
@@ -952,7 +955,7 @@ def test_batch_that_was_not_noted_is_read_again(stopped: Path) -> None:
 
     _, error = fail(stopped)
 
-    assert "lines that can't be reported as they are: 1." in str(error)
+    assert "lines that can't be reported: 1." in str(error)
     assert [bad["line"] for bad in bad_lines(stopped)] == [2]
     assert Activity.objects.count() == 29
 
@@ -967,7 +970,7 @@ def test_progress_of_another_database_is_not_used(stopped: Path) -> None:
 
     printed, _ = fail(stopped)
 
-    assert "(or the database) is not what it was" in printed[0]
+    assert "(or the database) has changed" in printed[0]
     assert Activity.objects.count() == 29
     assert [bad["line"] for bad in bad_lines(stopped)] == [2]
 
@@ -998,7 +1001,7 @@ def test_progress_that_a_restored_database_knows_nothing_of_is_not_used(
     with pytest.raises(CommandError):
         call_command("track360", "import", str(path), stdout=out, stderr=io.StringIO())
 
-    assert "is not in this database (was it restored from a backup?)" in out.getvalue()
+    assert "are not in this database (was it restored from a backup?)" in out.getvalue()
     assert model.objects.count() == 16
     assert [bad["line"] for bad in bad_lines(path)] == list(range(16, 46))
 
@@ -1023,7 +1026,7 @@ def test_file_that_is_removed_meanwhile_is_no_crash(write: Write, monkeypatch: p
 
     _, error = fail(people, events)
 
-    assert (error.returncode, str(error).split(":")[0]) == (1, f"{events} is gone")
+    assert (error.returncode, str(error).split(":")[0]) == (1, f"{events} no longer exists")
     assert Customer.objects.count() == 2
 
 
@@ -1041,7 +1044,7 @@ def test_folder_that_is_removed_meanwhile_is_no_crash(
     _, error = fail(path)
 
     assert error.returncode == 1
-    assert "can't be noted any more" in str(error)
+    assert "can't be saved any more" in str(error)
     assert Customer.objects.count() == 20
 
 
@@ -1051,7 +1054,7 @@ def test_file_that_changed_is_imported_from_the_beginning(stopped: Path) -> None
 
     printed = track360(stopped)
 
-    assert "is not what it was" in printed[0]
+    assert "has changed" in printed[0]
     assert Activity.objects.filter(eventid__gte="TX-100", eventid__lt="TX-130").count() == 30
 
 
@@ -1106,7 +1109,7 @@ def test_standard_input_is_read(host_environment: dict[str, str], tmp_path: Path
         assert len(done.stdout.splitlines()) == 3
         assert not Activity.objects.exists()
     else:
-        assert "can't be gone on with" in done.stdout
+        assert "can't be continued after a stop" in done.stdout
         assert Activity.objects.count() == 3
         noted = (tmp_path / "standard-input.bad.jsonl").read_text()
         assert json.loads(noted)["text"] == "broken"

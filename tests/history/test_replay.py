@@ -45,7 +45,7 @@ def fail(*words: str) -> CommandError:
 
 def told(customers: int, activities: int) -> list[str]:
     """Return the lines for so many records."""
-    return [f"customers that go out again: {customers}", f"activities that go out again: {activities}"]
+    return [f"customers to be sent again: {customers}", f"activities to be sent again: {activities}"]
 
 
 def test_accepted_records_go_out_again_as_they_were(track360_sandbox: SandboxServer) -> None:
@@ -214,7 +214,7 @@ def test_record_in_the_hands_of_the_host_is_passed_over_and_told(track360_sandbo
     done.set()
     host.join()
     assert error.returncode == 1
-    assert "holds just now: 1" in str(error)
+    assert "records that another transaction has locked: 1" in str(error)
     held.refresh_from_db()
     assert held.status == Status.DELIVERED
     assert Activity.objects.get(eventid="c1-1").status == Status.PENDING
@@ -237,7 +237,7 @@ def test_dry_run_prints_what_would_be_sent(track360_sandbox: SandboxServer) -> N
 
 def test_old_time_is_told_to_miss_what_was_deleted(track360_sandbox: SandboxServer) -> None:
     """Nobody may think that all of it went out."""
-    assert "more than 30 days ago, is deleted" in track360("--since", "60d", "--until", "1d")[-1]
+    assert "more than 30 days ago. They are deleted" in track360("--since", "60d", "--until", "1d")[-1]
 
 
 @pytest.mark.parametrize(

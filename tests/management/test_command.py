@@ -122,7 +122,7 @@ def test_status_counts_records_by_state_and_tells_the_oldest_age(track360_sandbo
 
     assert lines[0] == "default customers: 0 held, 0 pending, 1 delivered, 0 dead"
     assert lines[1] == "default activities: 0 held, 2 pending, 0 delivered, 0 dead"
-    assert lines[2].startswith("default activities: oldest pending waits for 9")
+    assert lines[2].startswith("default activities: oldest pending record waits for 9")
 
 
 def test_status_with_dead_records_fails_and_gives_the_reasons() -> None:
@@ -233,7 +233,7 @@ def test_status_counts_activities_whose_rows_changed(track360_sandbox: SandboxSe
     delivery.drain()
     Activity.objects.filter(eventid="c1-1").update(changed_at=Now())
 
-    assert "default activities: changed after they were written down: 1" in track360("status")
+    assert "default activities: changed after they were recorded: 1" in track360("status")
 
 
 def test_status_as_json_is_one_object_with_everything() -> None:
@@ -291,7 +291,7 @@ def test_deliver_with_a_wrong_rest_is_refused(every: str) -> None:
     """A rest that is no sensible number of seconds is a wrong call."""
     _, error = fail("deliver", "--watch", "--every", every)
 
-    assert "is no number of seconds" in str(error)
+    assert "is not a number of seconds" in str(error)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -369,7 +369,7 @@ def test_requeue_takes_what_was_selected(words: tuple[str, ...], expected: set[s
     [
         pytest.param((), "--all", id="nothing-selected"),
         pytest.param(("--brand", "default"), "--all", id="brand-alone"),
-        pytest.param(("--all", "--customer", "c1"), "leave it out", id="all-and-more"),
+        pytest.param(("--all", "--customer", "c1"), "Use either --all or", id="all-and-more"),
     ],
 )
 def test_requeue_without_a_clear_selection_is_refused(words: tuple[str, ...], advice: str) -> None:
@@ -545,7 +545,7 @@ def test_explain_of_a_user_who_is_no_customer_says_so() -> None:
     Customer.objects.update(user_pk=str(alex.pk))
     _, other = fail("explain", str(alex.pk))
 
-    assert "There is a user with this primary key, who is no customer" in str(unknown)
+    assert "A user with this primary key exists but was never reported" in str(unknown)
     assert "track360 backfill users" in str(unknown)
     assert "a customer under another id: c-7." in str(other)
 
@@ -579,7 +579,7 @@ def test_prune_of_wrong_days_is_refused(days: str) -> None:
     """A number of days that makes no sense deletes nothing."""
     _, error = fail("prune", f"--days={days}")
 
-    assert "is no whole number of days" in str(error)
+    assert "is not a whole number of days" in str(error)
 
 
 # sandbox

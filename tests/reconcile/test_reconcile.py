@@ -568,7 +568,7 @@ def test_activation_that_nobody_announced_is_counted_and_released(settings: Host
     found = json.loads(command("--json")[0])
     again = json.loads(command("--json")[0])
 
-    assert "customers: 1 activated without a signal wait\n" in told
+    assert "customers: 1 activated without a signal, not reported yet\n" in told
     assert (code, held.status) == (1, "held")
     assert (found["activated"], again["activated"]) == (1, 0)
     assert Customer.objects.get().status == "pending"
@@ -603,7 +603,7 @@ def test_signup_that_was_not_written_down_is_seen_by_reconciliation(settings: Ho
     told, code = command()
     found = json.loads(command("--json")[0].partition("\nSomething")[0])
 
-    assert "unreported users: 1 joined, and are customers of no brand\n" in told
+    assert "unreported users: 1 joined and are not a customer of any brand\n" in told
     assert f"1 unreported users (primary keys: {missed.pk})" in told
     assert "customers.report(user, brand=…)" in told
     assert (code, found["unreported_users"]) == (1, {"count": 1, "pks": [str(missed.pk)]})

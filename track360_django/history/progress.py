@@ -13,20 +13,20 @@ from django.db import reset_queries
 from track360_django.history.stopping import Stop
 
 BAR_CHARACTERS: Final = 30
-# How often a bar is drawn at most.
+# The shortest time between two drawings of the bar.
 DRAW_SECONDS: Final = 0.1
-# Where the whole is not known, a line for so many.
+# If the total is unknown, one line for so many rows.
 LINE_EVERY: Final = 100_000
 
 
 class Meter:
     """
-    Tells how much of something is done.
+    Shows how much of a work is done.
 
     Args:
-        out: Where to.
-        name: Of what.
-        total: How much there is to do; None when nobody knows.
+        out: The stream to write to.
+        name: The name of the work.
+        total: How much there is to do; None if unknown.
         done: How much was done before.
     """
 
@@ -35,22 +35,22 @@ class Meter:
         self._name = name
         self._total = total
         self._is_bar = bool(total) and out.isatty()
-        self._told = self._step(done, 0)
+        self._shown = self._step(done, 0)
         self._drawn_at = 0.0
 
     def show(self, done: int, count: int) -> None:
-        """Show that so much is done, which were so many lines or rows."""
+        """Show the progress: `done` in the unit of the total, `count` in lines or rows."""
         if self._is_bar:
             self._draw(done, count)
             return
         step = self._step(done, count)
-        if step > self._told:
-            self._told = step
+        if step > self._shown:
+            self._shown = step
             share = f"{step * 10} %, " if self._total else ""
             self._write(f"{self._name}: {share}{count:,} done\n")
 
     def end(self) -> None:
-        """Leave the line of the bar."""
+        """End the line of the bar."""
         if self._is_bar and self._drawn_at:
             self._write("\n")
 
@@ -67,13 +67,13 @@ class Meter:
         self._write(f"\r{self._name} [{bar}] {done * 100 // total:3} % {count:,}")
 
     def _write(self, text: str) -> None:
-        # Not in red, where it is the stream of errors.
+        # Not in red when the stream is standard error.
         self._out.write(text, style_func=str, ending="")
         self._out.flush()
 
 
 class Pace:
-    """Keeps a command to so many lines or rows a second; as fast as it can without a rate."""
+    """Limits a command to so many lines or rows a second. Without a rate there is no limit."""
 
     def __init__(self, rate: float | None, stop: Stop) -> None:
         self._rate = rate
@@ -81,11 +81,11 @@ class Pace:
         self._next_at = time.monotonic()
 
     def width(self, most: int) -> int:
-        """Return how many may be taken at once: no more than a second's worth."""
+        """Return how many rows may be taken at once: at most those of one second."""
         return most if self._rate is None else max(1, min(most, int(self._rate)))
 
     def wait(self, count: int) -> None:
-        """Rest until so many more may follow, or until a stop is asked for."""
+        """Wait until more rows may follow after these `count`, or until a stop is requested."""
         if self._rate is not None:
             now = time.monotonic()
             self._next_at = max(self._next_at, now - 1) + count / self._rate
@@ -97,14 +97,14 @@ def rate(text: str) -> float:
     Return a number of lines or rows a second.
 
     Raises:
-        ArgumentTypeError: It is none; argparse tells the person.
+        ArgumentTypeError: The text is not such a number. argparse prints the message.
     """
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0.01 <= value <= 1_000_000:
-        message = f"{text!r} is no number from 0.01 to 1000000 a second"
+        message = f"{text!r} is not a number from 0.01 to 1000000 a second"
         raise ArgumentTypeError(message)
     return value
 

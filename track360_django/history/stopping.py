@@ -1,4 +1,4 @@
-"""Stopping: the first SIGINT or SIGTERM lets what is under way end, the second one does what it did before."""
+"""Stopping a command: the first SIGINT or SIGTERM finishes the current step, the second one acts as usual."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from types import FrameType
 from typing import Any, Final
 
 POLL_SECONDS: Final = 0.1
-# What a shell calls the exit code of a program that SIGINT ended.
+# The exit code that a shell gives a program that SIGINT ended.
 INTERRUPTED: Final = 130
 
 
 class Stop:
-    """Whether a stop was asked for: a plain flag, for a lock may not be taken in a signal handler."""
+    """Whether a stop was requested. A plain flag, because a signal handler must not take a lock."""
 
     is_wanted = False
 
     def rest(self, seconds: float) -> None:
-        """Do nothing for so many seconds, or until a stop is asked for."""
+        """Wait for so many seconds, or until a stop is requested."""
         until = time.monotonic() + seconds
         while not self.is_wanted and time.monotonic() < until:
             time.sleep(POLL_SECONDS)
@@ -28,7 +28,7 @@ class Stop:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Stop]:
-    """Note the first SIGINT or SIGTERM; the second one does what it did before."""
+    """Record the first SIGINT or SIGTERM as a request to stop, and restore the former handler for the second one."""
     stop = Stop()
     before: dict[int, Any] = {}
 

@@ -1,1 +1,1 @@
-"""What was there before the package: users, and rows of declared models, recognised and reported in pages."""
+"""Users and rows of declared models that existed before the package: find and report them, page by page."""

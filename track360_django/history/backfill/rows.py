@@ -1,4 +1,4 @@
-"""Rows of a declared model without an activity: saved before the declaration was there, or past it."""
+"""Rows of a declared model without an activity: saved before there was a declaration, or without a signal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from track360_django.outbox import aliases
 
 
 class _Built(NamedTuple):
-    """An activity with its body, of nobody yet, and whose it is."""
+    """An activity with its body, not yet attached to a customer, with its brand and customer id."""
 
     brand: str
     customer_id: str
@@ -27,7 +27,7 @@ class _Built(NamedTuple):
 
 
 class Rows:
-    """The rows of one declaration in one database that fulfil its `when`."""
+    """The rows of one declaration in one database that match its `when`."""
 
     def __init__(
         self, declaration: ModelActivity, alias: str, between: Between, newcomers: Newcomers
@@ -39,34 +39,34 @@ class Rows:
 
     @property
     def name(self) -> str:
-        """What they are called in messages."""
+        """The name of the rows in messages."""
         return f"{self._declaration.model._meta.label} ({type(self._declaration).__name__})"
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Return how many rows there are."""
         condition = ledger.within(self._declaration, *self._between)
         return self._declaration.due_rows(self._alias).filter(condition).count()
 
     def pages(self) -> Iterator[list[Any]]:
-        """Yield all of them."""
+        """Yield all rows, page by page."""
         since, until = self._between
         return self._declaration.rows(self._alias, since=since, until=until)
 
-    def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:  # noqa: ARG002  dead records say why
+    def write(self, rows: Sequence[Any], notices: OutputWrapper) -> Counts:  # noqa: ARG002  dead records say why
         """Report those without an activity; one that can't be reported becomes a dead record."""
         written = self._declaration.write_many(rows, aliases.of(rows[0]))
         return Counts(read=len(rows), reported=written.added, refused=written.refused)
 
-    def show(self, rows: Sequence[Any], out: OutputWrapper, told: OutputWrapper) -> Counts:
-        """Print the JSON of those without an activity, and before it that of the users it would register."""
+    def show(self, rows: Sequence[Any], out: OutputWrapper, notices: OutputWrapper) -> Counts:
+        """Print the JSON of the users that would be registered, then of the rows without an activity."""
         counts = Counts(read=len(rows))
         using = aliases.of(rows[0])
-        built = [found for row in rows if (found := self._build(row, using, told, counts)) is not None]
+        built = [found for row in rows if (found := self._build(row, using, notices, counts)) is not None]
         stored = lookup.stored_like([each.activity for each in built], using)
         news = [each for each in built if each.activity.key not in stored]
 
         def refuse(row: Customer, error: PayloadError) -> None:
-            told.write(f"{get_user_model()._meta.label} {row.user_pk}: {error}", style_func=str)
+            notices.write(f"{get_user_model()._meta.label} {row.user_pk}: {error}", style_func=str)
             counts.refused += 1
 
         for brand in {each.brand for each in news}:
@@ -77,15 +77,15 @@ class Rows:
         counts.reported = len(news)
         return counts
 
-    def _build(self, row: Any, using: str, told: OutputWrapper, counts: Counts) -> _Built | None:
+    def _build(self, row: Any, using: str, notices: OutputWrapper, counts: Counts) -> _Built | None:
         try:
             draft = self._declaration.draft_of(row)
             brand, customer_id = store.key_of_draft(draft, using)
             return _Built(brand, customer_id, build_record(draft, brand, customer_id))
         except PayloadError as error:
             why = str(error)
-        except Exception as error:  # noqa: BLE001  the host's declaration may raise anything, and a person is asking
-            why = f"{type(self._declaration).__name__} raised {type(error).__name__} for it."
+        except Exception as error:  # noqa: BLE001  the host's declaration may raise anything; a person reads why
+            why = f"{type(self._declaration).__name__} raised {type(error).__name__} for this row."
         counts.refused += 1
-        told.write(f"{row._meta.label} {self._declaration.pk_of(row)}: {why}", style_func=str)
+        notices.write(f"{row._meta.label} {self._declaration.pk_of(row)}: {why}", style_func=str)
         return None

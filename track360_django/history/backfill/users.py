@@ -1,4 +1,4 @@
-"""Users without a customer: who signed up before anybody told Track360 of signups."""
+"""Users without a customer: they signed up before signups were reported."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from track360_django.users.eligibility import why_not_customers
 from track360_django.users.lookup import all_users, pages_of_users
 from track360_django.users.mapping import regtime_of
 
-# Which signup source they have.
+# The signup source of these users.
 SOURCE: Final = "backfill"
 
 
 class Users:
-    """The users of the host, without those who are no customers (staff, say)."""
+    """The users of the host, without those who are not customers (staff, for example)."""
 
     def __init__(self, brand: str, between: Between, newcomers: preview.Newcomers) -> None:
         self._brand = brand
@@ -34,7 +34,7 @@ class Users:
 
     @property
     def name(self) -> str:
-        """What they are called in messages."""
+        """The name of the users in messages."""
         return "users"
 
     def count(self) -> int:
@@ -45,17 +45,17 @@ class Users:
         """Yield all of them."""
         return pages_of_users(self._brand)
 
-    def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:
-        """Report those without a customer; nobody knows what brought them."""
-        chunk = _Chunk(self._brand, told)
+    def write(self, rows: Sequence[Any], notices: OutputWrapper) -> Counts:
+        """Report the users without a customer. Their attribution is unknown."""
+        chunk = _Chunk(self._brand, notices)
         wanted = chunk.unreported(rows, self._customer_test(rows))
         reported = customers.report_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
         chunk.counts.reported = reported.new + reported.changed
         return chunk.counts
 
-    def show(self, rows: Sequence[Any], out: OutputWrapper, told: OutputWrapper) -> Counts:
-        """Print the JSON of those without a customer."""
-        chunk = _Chunk(self._brand, told)
+    def show(self, rows: Sequence[Any], out: OutputWrapper, notices: OutputWrapper) -> Counts:
+        """Print the JSON of the users without a customer."""
+        chunk = _Chunk(self._brand, notices)
         wanted = chunk.unreported(rows, self._customer_test(rows))
         found = customers.preview_many(wanted, source=SOURCE, brand=self._brand, on_error=chunk.on_error)
         for body in preview.of_customers(self._newcomers.note(found), refuse=chunk.refuse_row):
@@ -70,20 +70,20 @@ class Users:
 
 
 class _Chunk:
-    """Some users: who of them has no customer, and who can't be one."""
+    """A chunk of users: selects those without a customer, and counts those who can't be reported."""
 
-    def __init__(self, brand: str, told: OutputWrapper) -> None:
+    def __init__(self, brand: str, notices: OutputWrapper) -> None:
         self.counts = Counts()
         self._brand = brand
-        self._told = told
+        self._notices = notices
 
     def unreported(self, users: Sequence[Any], is_customer: Callable[[Any], bool]) -> list[Registration]:
-        """Return those without a customer."""
+        """Return the users without a customer."""
         self.counts.read = len(users)
         named = {user.pk: user for user in users if is_customer(user) and self._has_id(user)}
         using = aliases.home()
         rows = customers.find_many(named, self._brand, using=using)
-        # Of a host with several brands, each user is one brand's customer.
+        # On a host with several brands, each user is a customer of one brand only.
         others = Customer.objects.using(using).exclude(brand=self._brand)
         elsewhere = set(
             others.filter(user_pk__in=[str(pk) for pk in named]).values_list("user_pk", flat=True)
@@ -95,12 +95,12 @@ class _Chunk:
         ]
 
     def on_error(self, registration: Registration, error: PayloadError) -> None:
-        """Name somebody who can't be reported."""
+        """Name a user who can't be reported."""
         self._refuse(registration.user, error)
 
     def refuse_row(self, row: Customer, error: PayloadError) -> None:
-        """Name somebody whose record can't be sent."""
-        self._tell(row.user_pk, error)
+        """Name a user with a record that can't be sent."""
+        self._write(row.user_pk, error)
 
     def _has_id(self, user: Any) -> bool:
         try:
@@ -111,13 +111,13 @@ class _Chunk:
         return True
 
     def _refuse(self, user: Any, error: Exception) -> None:
-        self._tell(user.pk, error)
+        self._write(user.pk, error)
 
-    def _tell(self, pk: Any, error: Exception) -> None:
-        self._told.write(f"{get_user_model()._meta.label} {pk}: {error}", style_func=str)
+    def _write(self, pk: Any, error: Exception) -> None:
+        self._notices.write(f"{get_user_model()._meta.label} {pk}: {error}", style_func=str)
         self.counts.refused += 1
 
 
 def _is_open(customer: Customer | None) -> bool:
-    """Tell whether nobody reported somebody yet: there is no row, or one that waits for a report without an end."""
+    """Return whether a user was never reported: there is no row, or a held row without a due time."""
     return customer is None or (customer.status == Status.HELD and customer.due_at is None)

@@ -1,4 +1,4 @@
-"""What every backfill is: pages of the host's rows, each written down or shown."""
+"""The form of every backfill: pages of the host's rows, each page recorded or shown."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.core.management.base import OutputWrapper
 
 
 class Between(NamedTuple):
-    """A time; None where it is open."""
+    """A period; None is an open end."""
 
     since: datetime | None
     until: datetime | None
 
     def has(self, moment: datetime | None) -> bool:
-        """Tell whether a moment is within; one that nobody knows is."""
+        """Return whether a moment is in the period. An unknown moment (None) is."""
         if moment is None:
             return True
         return (self.since is None or moment >= self.since) and (self.until is None or moment < self.until)
@@ -25,7 +25,7 @@ class Between(NamedTuple):
 
 @dataclass(kw_only=True)
 class Counts:
-    """How many rows were read, and what became of them; the others are known, or not to be reported."""
+    """How many rows were read, reported and refused. The others are known, or are not to be reported."""
 
     read: int = 0
     reported: int = 0
@@ -45,16 +45,16 @@ class Work(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """The name of the work in messages."""
 
     def count(self) -> int:
-        """Return how many rows there are about."""
+        """Return about how many rows there are."""
 
     def pages(self) -> Iterator[list[Any]]:
-        """Yield the rows, so many at a time."""
+        """Yield the rows, page by page."""
 
-    def write(self, rows: Sequence[Any], told: OutputWrapper) -> Counts:
-        """Report those that nobody reported, and name what can't be."""
+    def write(self, rows: Sequence[Any], notices: OutputWrapper) -> Counts:
+        """Report the rows that were never reported, and name those that can't be reported."""
 
-    def show(self, rows: Sequence[Any], out: OutputWrapper, told: OutputWrapper) -> Counts:
-        """Print what would be sent, and name what can't be reported; write nothing."""
+    def show(self, rows: Sequence[Any], out: OutputWrapper, notices: OutputWrapper) -> Counts:
+        """Print the JSON that would be sent, and name the rows that can't be reported. Write nothing."""

@@ -1,1 +1,1 @@
-"""Reading customers and activities from files: lines, formats, batches, and what is remembered between two starts."""
+"""Import customers and activities from files: lines, formats, batches, and the position saved between two starts."""

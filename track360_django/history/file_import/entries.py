@@ -1,4 +1,4 @@
-"""Entries: what one line (in CSV, one record over some lines) holds, or why it can't be read."""
+"""Entries: the fields of one line (in CSV, of one record over several lines), or why it can't be read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, Final, NamedTuple
 from track360_django.exceptions import PayloadError
 from track360_django.history.file_import.lines import MAX_BYTES, Line, Lines
 
-# So much of a line that is too long is kept for the person who looks for it.
+# How much of a line that is too long is kept, so that a person finds it in the file.
 EXCERPT_CHARACTERS: Final = 200
 
 
 class Entry(NamedTuple):
     """
-    One entry of a file: its fields as they stand there, or the error that keeps it from being read.
+    One entry of a file: its fields as they are written, or the error if it can't be read.
 
-    `number` is its first line's, `last` its last line's, `end` the offset behind it. It is doubtful if a lost quotation
-    mark looks the same: a cell runs over lines, and holds what separates cells.
+    `number` is the number of its first line, `last` that of its last line, `end` the offset after it. An entry is
+    doubtful if a missing quotation mark may have caused it: one of its cells contains a line break and a delimiter.
     """
 
     number: int
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
 
 class UnreadableError(PayloadError):
-    """A line is no record: nothing in it can be reported."""
+    """A line is not a record: nothing in it can be reported."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="malformed_line")
@@ -52,7 +52,7 @@ def of_jsonl(lines: Lines) -> Iterator[Entry]:
 
 
 def of_csv(lines: Lines, columns: Sequence[str], delimiter: str) -> Iterator[Entry]:
-    """Yield the entries of a CSV file behind its header; a quoted cell may run over several lines."""
+    """Yield the entries of a CSV file after its header. A quoted cell may contain line breaks."""
     feed = _Feed(lines)
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
@@ -63,7 +63,7 @@ def of_csv(lines: Lines, columns: Sequence[str], delimiter: str) -> Iterator[Ent
             return
         except (UnreadableError, csv.Error, UnicodeDecodeError) as error:
             first, *swallowed = feed.taken
-            # One lost quotation mark must not swallow the lines behind it.
+            # One missing quotation mark must not swallow the lines after it.
             lines.put_back(swallowed)
             is_unclosed = feed.is_unclosed or len(swallowed) > 0
             yield _unread([first], _unclosed(first) if is_unclosed else _why_no_csv(error))
@@ -77,7 +77,7 @@ def of_csv(lines: Lines, columns: Sequence[str], delimiter: str) -> Iterator[Ent
 
 
 class _Feed:
-    """Gives a CSV reader its lines, and notes which ones it took for one record."""
+    """Gives lines to a CSV reader, and remembers which lines it took for one record."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -107,17 +107,17 @@ class _Feed:
 
 def _row(lines: list[Line], cells: list[str], columns: Sequence[str]) -> Entry:
     if len(cells) != len(columns):
-        message = f"it has {len(cells)} cells and the header has {len(columns)}: look for a missing quotation mark or comma."
+        message = f"it has {len(cells)} cells, but the header has {len(columns)}: look for a missing quotation mark or comma."
         return _unread(lines, UnreadableError(message))
     return _entry(lines, {name: cell for name, cell in zip(columns, cells, strict=True) if cell})
 
 
 def parse_object(content: bytes) -> dict[str, Any]:
     """
-    Return the JSON object of a line, its numbers exactly as they are written.
+    Return the JSON object of a line, with numbers exactly as they are written.
 
     Raises:
-        UnreadableError: It is no JSON object, or names a field twice.
+        UnreadableError: The line is not a JSON object, or names a field twice.
     """
     try:
         value = json.loads(
@@ -131,14 +131,16 @@ def parse_object(content: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _no_utf8(error) from None
     except json.JSONDecodeError as error:
-        message = f"it is no JSON: {error.msg}, at character {error.pos + 1}."
+        message = f"it is not JSON: {error.msg}, at character {error.pos + 1}."
         raise UnreadableError(message) from None
     except (ValueError, RecursionError):
-        message = "it is no JSON of this world: thousands of digits, or of brackets."
+        message = (
+            "it is JSON that can't be read: it has thousands of digits in a number, or thousands of brackets."
+        )
         raise UnreadableError(message) from None
     if not isinstance(value, dict):
         message = (
-            'it is JSON and no object: write {"customerId": ...} or {"eventname": ...}, one on each line.'
+            'it is JSON but not an object: write {"customerId": ...} or {"eventname": ...}, one on each line.'
         )
         raise UnreadableError(message)
     return value
@@ -147,13 +149,13 @@ def parse_object(content: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        message = "it names a field twice: nobody can tell which value is meant."
+        message = "it names a field twice, so it is unclear which value is meant."
         raise UnreadableError(message)
     return found
 
 
 def _refuse_constant(_name: str) -> None:
-    message = "it holds NaN or Infinity, which is no number and no JSON."
+    message = "it contains NaN or Infinity, which JSON does not allow."
     raise UnreadableError(message)
 
 
@@ -166,13 +168,13 @@ def _unread(lines: Sequence[Line], error: PayloadError) -> Entry:
 
 
 def text_of(lines: Sequence[Line]) -> str:
-    """Return the text of some lines, so that a person can correct it; bytes that are no UTF-8 are spelt out."""
+    """Return the text of some lines, for a person to correct. Bytes that are not UTF-8 become hex escapes."""
     text = b"".join(line.content for line in lines).decode(errors="backslashreplace").rstrip("\r\n")
     return text[:EXCERPT_CHARACTERS] if any(line.is_too_long for line in lines) else text
 
 
 def _too_long() -> UnreadableError:
-    message = f"it is longer than {MAX_BYTES:,} bytes, which no record is: look for a missing end of line."
+    message = f"it is longer than {MAX_BYTES:,} bytes, and no record is: look for a missing end of line."
     return UnreadableError(message)
 
 
@@ -180,8 +182,8 @@ def _unclosed(line: Line) -> UnreadableError:
     if line.is_too_long:
         return _too_long()
     message = (
-        f"a quotation mark opens a cell, and none within {MAX_BYTES:,} bytes closes it so that a record comes of it: close "
-        "it, or double it. The lines behind it are read by themselves."
+        f"a quotation mark opens a cell, and no quotation mark within {MAX_BYTES:,} bytes closes it to make a record. Add "
+        "the closing mark, or double the mark. The lines after this one are read separately."
     )
     return UnreadableError(message)
 
@@ -191,9 +193,9 @@ def _why_no_csv(error: Exception) -> UnreadableError:
         return error
     if isinstance(error, UnicodeDecodeError):
         return _no_utf8(error)
-    message = f"it is no CSV: {error}. Quote cells that hold commas, quotation marks or ends of lines."
+    message = f"it is not CSV: {error}. Quote cells that contain commas, quotation marks or line breaks."
     return UnreadableError(message)
 
 
 def _no_utf8(error: UnicodeDecodeError) -> UnreadableError:
-    return UnreadableError(f"byte {error.start + 1} is no UTF-8: save the file as UTF-8.")
+    return UnreadableError(f"byte {error.start + 1} is not UTF-8: save the file as UTF-8.")

@@ -1,4 +1,4 @@
-"""Records of a file, in the guide's field names, become what `customers` and `activities` are told."""
+"""Turn records of a file, with the field names of the API guide, into registrations and drafts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from track360_django.api import payloads
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 
-# Where an imported activity came from. No row of the host stands behind it, so it has no key; it has a source, so that
-# pruning keeps its id: the same file, imported again after any time, is not paid for again.
+# The source of an imported activity. No row of the host belongs to it, so it has no key. It has a source, so that
+# pruning keeps its id: the same file, imported again at any later time, is not counted again.
 SOURCE: Final = "import"
 
-# A tuple: what a file holds need not have a hash.
+# A tuple, because a value of a file may have no hash.
 _NOTHING: Final = (None, "")
 # The parameter that the guide's links have (API guide, Tracking parameters).
 _TRACKING: Final = "tracking_data"
@@ -31,7 +31,7 @@ def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
     Return the customer that a record describes.
 
     Raises:
-        PayloadError: It can't be reported exactly.
+        PayloadError: The record can't be reported exactly.
 
     Source: API guide, "Customer API", Field definitions.
     """
@@ -51,10 +51,10 @@ def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
 
 def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
     """
-    Return the activity that a record describes; its `customer` is an id as text.
+    Return the activity that a record describes. Its `customer` is an id as text.
 
     Raises:
-        PayloadError: It can't be reported exactly.
+        PayloadError: The record can't be reported exactly.
 
     Source: API guide, "Activity API", Field definitions.
     """
@@ -66,7 +66,7 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
     if given["eventid"] not in _NOTHING:
         given["eventid"] = _id(fields, _ACTIVITY["eventid"])
     given["createtime"] = _moment(given["createtime"], brand)
-    # In CSV an empty cell is none; in JSON it may stand there.
+    # An empty cell of CSV is left out before; an empty text of JSON is not.
     values: Any = {name: None if value == "" else value for name, value in given.items()}
     return Draft(
         **values,
@@ -77,7 +77,7 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
 
 
 def _id(fields: Mapping[str, Any], name: str) -> str:
-    """Return an id as it is written; a whole number is one, too."""
+    """Return an id as it is written. A whole number is also accepted."""
     value = fields.get(name)
     if value is None or value == "":
         message = f"{name} is missing: each line needs one (API guide, Field definitions)."
@@ -91,14 +91,14 @@ def _id(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _moment(value: Any, brand: str) -> Any:
-    """Return a time as the guide writes it as it is: a day stays a day. Other spellings of a time are read."""
+    """Return a time in the guide's format unchanged (a day stays a day), and read other formats of a time."""
     if value in _NOTHING or (isinstance(value, str) and payloads.is_wire_time(value)):
         return value or None
     return _time(value, brand, name=_ACTIVITY["createtime"])
 
 
 def _time(value: Any, brand: str, *, name: str = _CUSTOMER["regtime"]) -> datetime:
-    """Return a time of a file; without a zone it is in `TIME_ZONE` of TRACK360, as on the wire."""
+    """Return a time of a file. A time without a zone is in `TIME_ZONE` of TRACK360, as in the API."""
     try:
         found = datetime.fromisoformat(value)
         if found.tzinfo is None:
@@ -106,7 +106,7 @@ def _time(value: Any, brand: str, *, name: str = _CUSTOMER["regtime"]) -> dateti
         return found.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         message = (
-            f"{name} is no time: write it as in the guide, 2025-07-21 08:46, or as 2025-07-21T08:46:00Z."
+            f"{name} is not a time: write it as in the guide, 2025-07-21 08:46, or as 2025-07-21T08:46:00Z."
         )
         raise PayloadError(message, field=name, reason="invalid_time") from None
 
@@ -118,7 +118,7 @@ def _refuse_other_kind(fields: Mapping[str, Any], name: str, what: str) -> None:
 
 
 def _refuse_misspelt(fields: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse `value` for `Value`: as an additional field nobody would count it."""
+    """Refuse `value` instead of `Value`: Track360 would not count it as an additional field."""
     if fields.keys() <= set(known):
         return
     exact = {_letters(name): name for name in known}
@@ -126,19 +126,19 @@ def _refuse_misspelt(fields: Mapping[str, Any], known: Collection[str]) -> None:
         meant = exact.get(_letters(name))
         if name not in known and meant is not None:
             message = (
-                f"the field {meant} is written {name!a}: only {meant} is known, letter by letter, without blanks (API "
-                "guide, Field definitions; TRACK360)."
+                f"the field {meant} is written {name!a}. Write exactly {meant}, with the same capitals and without blanks "
+                "(API guide, Field definitions; TRACK360)."
             )
             raise PayloadError(message, field=meant, reason="misspelt_field")
 
 
 def _refuse_other_tracking(fields: Mapping[str, Any], params: Collection[str]) -> None:
-    """Refuse the guide's own parameter where others were agreed: as an additional field it attributes nobody."""
+    """Refuse the guide's own parameter if others were agreed: as an additional field it attributes no customer."""
     meant = _letters(_TRACKING)
     for name in fields:
         if name not in params and _letters(name) == meant:
             message = (
-                f"it has the field {name!a}, and attribution is read from {', '.join(params)}: rename the field, or add "
+                f"it has the field {name!a}, but attribution is read from {', '.join(params)}. Rename the field, or add "
                 f"{_TRACKING} to TRACK360['TRACKING_PARAMS']."
             )
             raise PayloadError(message, field=_TRACKING, reason="misspelt_field")
@@ -146,8 +146,8 @@ def _refuse_other_tracking(fields: Mapping[str, Any], params: Collection[str]) -
 
 @lru_cache(maxsize=1024)
 def _letters(name: str) -> str:
-    """Return what two spellings of a name have in common: no capitals, no blanks of any kind, no `_` and `-`."""
+    """Return a name without capitals, blanks of any kind, `_` and `-`, so that two spellings of it are equal."""
     plain = unicodedata.normalize("NFKC", name).casefold()
-    # Cf: marks that nobody sees, such as a byte order mark within the file.
+    # Cf: invisible marks, such as a byte order mark inside the file.
     kept = (each for each in plain if not each.isspace() and unicodedata.category(each) != "Cf")
     return "".join(kept).replace("_", "").replace("-", "")

@@ -1,4 +1,4 @@
-"""Formats: what a file holds, customers or activities, as CSV or JSONL, told by its first lines."""
+"""Formats: recognise by its first lines whether a file holds customers or activities, as CSV or JSONL."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from track360_django.history.file_import.lines import Line, Lines
 
 Kind = Literal["customers", "activities"]
 
-# What tells an activity from a customer, whatever else is there (API guide, Field definitions).
+# The field that makes a record an activity or a customer, whatever other fields it has (API guide, Field definitions).
 _KEYS: Final[dict[str, Kind]] = {
     payloads.ACTIVITY_ARGUMENTS["eventname"]: "activities",
     payloads.CUSTOMER_ARGUMENTS["user"]: "customers",
 }
-# So many lines are looked at: the first may be malformed.
+# How many lines are examined: the first ones may be malformed.
 _LOOK: Final = 50
 _DELIMITERS: Final = (",", ";", "\t")
 
 
 class UnknownFormatError(ValueError):
-    """A file holds neither customers nor activities; the message says what was looked for."""
+    """A file holds neither customers nor activities. The message says what was expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """What a file holds; `columns` is empty for JSONL."""
+    """The format of a file. `columns` is empty for JSONL."""
 
     kind: Kind
     columns: Sequence[str] = ()
     delimiter: str = ","
 
     def entries(self, lines: Lines) -> Iterator[Entry]:
-        """Return the entries of a file that is read from behind its header on."""
+        """Return the entries of a file, which must be positioned after its header."""
         if self.columns:
             return entries.of_csv(lines, self.columns, self.delimiter)
         return entries.of_jsonl(lines)
@@ -46,10 +46,10 @@ class Format:
 
 def recognise(lines: Lines) -> Format | None:
     """
-    Return what a file holds, None when it is empty; a header is read over, all other lines are still to be read.
+    Return the format of a file, None if it is empty. A header is consumed; all other lines can still be read.
 
     Raises:
-        UnknownFormatError: It holds neither customers nor activities.
+        UnknownFormatError: The file holds neither customers nor activities.
     """
     first = _first(lines)
     if first is None:
@@ -76,7 +76,7 @@ def _first(lines: Lines) -> Line | None:
 
 
 def _kind_of_objects(lines: Lines) -> Kind | None:
-    """Return what the first line that is an object of the guide is; all lines are still to be read."""
+    """Return the kind of the first line that is an object of the guide. All lines can still be read."""
     seen: list[Line] = []
     try:
         while len(seen) < _LOOK and (line := lines.read()) is not None:
@@ -93,8 +93,8 @@ def _why_unknown(text: str) -> str:
     if text.startswith("["):
         return "it is one JSON array: write one object on each line (`jq -c '.[]'` does that)."
     names = " (customers) or ".join(sorted(_KEYS)) + " (activities)"
-    what = "no JSON object" if text.startswith("{") else "no CSV header with a column"
-    return f"it begins with {what} {names}; names are written as in the API guide, Field definitions."
+    what = "JSON object with the field" if text.startswith("{") else "CSV header with a column"
+    return f"it does not begin with a {what} {names}. Write names as in the API guide, Field definitions."
 
 
 def _format_of_header(text: str) -> Format | None:
@@ -117,7 +117,7 @@ def _cells(text: str, delimiter: str) -> list[str]:
 
 
 def kind_of(names: Iterable[str]) -> Kind | None:
-    """Return what a record with these fields is."""
+    """Return the kind of a record with these fields."""
     present = set(names)
     return next((kind for name, kind in _KEYS.items() if name in present), None)
 
@@ -125,6 +125,6 @@ def kind_of(names: Iterable[str]) -> Kind | None:
 def _refuse_columns(columns: Sequence[str]) -> None:
     if "" in columns or len(set(columns)) < len(columns):
         message = (
-            "its header has a column without a name, or a name twice: nobody can tell which value is meant."
+            "its header has a column without a name, or a name twice, so it is unclear which value is meant."
         )
         raise UnknownFormatError(message)

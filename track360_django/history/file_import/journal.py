@@ -1,9 +1,9 @@
 """
-The journal of an import: two files beside the input, so that it goes on after a kill where it was.
+The journal of an import: two files beside the input, so that the import continues after a kill where it was.
 
-`<file>.progress` says how far it is; it is replaced after each commit, as a whole. `<file>.bad.jsonl` has the lines that
-could not be reported. A batch that was committed and not noted is read again, which is harmless; the file of bad lines
-is cut back to what was noted, so that none is in it twice.
+`<file>.progress` holds the position. It is replaced as a whole after each commit. `<file>.bad.jsonl` holds the lines that
+could not be reported. If a batch was committed but its position was not saved, it is read again, which is harmless. The
+file of bad lines is then cut back to the saved position, so that no line is in it twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.db import connections, router
 from track360_django.history.file_import.outcome import BadLine, Counts
 from track360_django.models import Activity
 
-# What tells one content of a file from another, beside its size and its time.
+# How much of a file is hashed to recognise its content, besides its size and its time.
 FIRST_BLOCK_BYTES: Final = 65_536
 # Bad lines are personal data.
 PRIVATE: Final = 0o600
@@ -31,9 +31,9 @@ PRIVATE: Final = 0o600
 @dataclass(kw_only=True)
 class Place:
     """
-    How far an import is: behind which line, which ends at which offset, and what became of the lines before.
+    The position of an import: the last line that was read, the offset after it, and the counts of the lines so far.
 
-    `sample` has the ids of some records of the last batch that wrote any.
+    `sample` has the ids of some records from the last batch that wrote records.
     """
 
     offset: int = 0
@@ -44,7 +44,7 @@ class Place:
 
 
 class Journal:
-    """What is remembered of the import of one file."""
+    """The saved state of the import of one file."""
 
     def __init__(self, path: Path, *, brand: str) -> None:
         self.progress_path = path.with_name(f"{path.name}.progress")
@@ -59,10 +59,10 @@ class Journal:
 
     def read(self) -> Place | None:
         """
-        Return how far an earlier start came with this very content and database, None when there was none.
+        Return the position of an earlier start with the same content and database, None if there was no such start.
 
         Raises:
-            OSError: The file is gone.
+            OSError: The file no longer exists.
         """
         wanted = self._input
         try:
@@ -80,22 +80,22 @@ class Journal:
         return place if noted.get("input") == wanted else None
 
     def is_left(self) -> bool:
-        """Tell whether an earlier start left something, of whatever content."""
+        """Return whether an earlier start left a position, for any content."""
         return self.progress_path.exists()
 
     def begin(self, place: Place) -> None:
         """
-        Begin at a place: bad lines that were found behind it are found again.
+        Begin at a position. Bad lines after it are removed from the list, because they will be found again.
 
         Raises:
-            OSError: Nothing can be written beside the file.
+            OSError: The folder of the file can't be written to.
         """
         if self.bad_path.exists():
             os.truncate(self.bad_path, min(place.bad_bytes, self.bad_path.stat().st_size))
         self._note(place)
 
     def save(self, place: Place, bad: Iterable[BadLine]) -> None:
-        """Note the bad lines of a batch that was committed, then how far the import is."""
+        """Save the bad lines of a committed batch, then the position."""
         for each in bad:
             self._write_bad(each)
         if self._bad is not None:
@@ -104,7 +104,7 @@ class Journal:
         self._note(place)
 
     def close(self) -> None:
-        """Close the files; an empty list of bad lines is none."""
+        """Close the files, and remove an empty list of bad lines."""
         if self._bad is not None:
             self._bad.close()
             self._bad = None
@@ -112,7 +112,7 @@ class Journal:
             self.bad_path.unlink()
 
     def forget(self) -> None:
-        """Remove what is there to go on with."""
+        """Remove the saved position."""
         self.progress_path.unlink(missing_ok=True)
 
     def _note(self, place: Place) -> None:
@@ -130,14 +130,14 @@ class Journal:
 
 
 class Aside:
-    """Where the bad lines of standard input go: a file in the current directory; nothing else is remembered of it."""
+    """The list of bad lines of standard input, in the current directory. No position is saved."""
 
     def __init__(self, bad_path: Path) -> None:
         self.bad_path = bad_path
         bad_path.unlink(missing_ok=True)
 
     def save(self, _place: Place, bad: Iterable[BadLine]) -> None:
-        """Write the bad lines of a batch down."""
+        """Write the bad lines of a batch."""
         lines = [line_of(each) for each in bad]
         if lines:
             with _open_private(self.bad_path, os.O_APPEND) as file:
@@ -148,19 +148,19 @@ class Aside:
 
 
 def line_of(bad: BadLine) -> bytes:
-    """Return a bad line as a line of JSON: where it is, why it was not reported, and its text, to be corrected."""
+    """Return a bad line as a line of JSON: its number, why it was not reported, and its text for correction."""
     found: Mapping[str, Any] = {
         "line": bad.entry.number,
         "reason": bad.reason,
         "message": bad.message,
         "text": bad.entry.text,
     }
-    # Half a surrogate pair has no UTF-8: it is spelt out, as JSON does.
+    # Half a surrogate pair can't be UTF-8: it becomes an escape, as in JSON.
     return json.dumps(found, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
 
 def _database() -> list[str]:
-    """Return what tells a database from another one by its settings: what was done to staging is not done to production."""
+    """Return the settings that identify a database: an import into staging is not an import into production."""
     alias = router.db_for_write(Activity)
     settings = connections[alias].settings_dict
     return [alias, *(str(settings[name]) for name in ("ENGINE", "NAME", "HOST", "PORT"))]
@@ -174,7 +174,7 @@ def _content_of(path: Path) -> dict[str, Any]:
 
 
 def _open_private(path: Path, flag: int) -> BinaryIO:
-    """Open a file for writing that nobody else may read, also one that was there."""
+    """Open a new or an existing file for writing, readable by its owner only."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag, PRIVATE)
     os.fchmod(descriptor, PRIVATE)
     return os.fdopen(descriptor, "wb")

@@ -1,4 +1,4 @@
-"""Lines of a file: numbered, bounded, with their place. Nothing here knows what is in them."""
+"""Lines of a file, with their numbers and offsets, and with a maximum length. The content is not examined here."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import BinaryIO, Final, NamedTuple
 
-# No record of a customer or an activity is longer: a batch of five hundred has 256 KiB.
+# No record of a customer or an activity is longer: a batch of 500 records has 256 KiB.
 MAX_BYTES: Final = 65_536
-# What has no end of line for so long is no file of lines.
+# A file with no end of line within so many bytes is not a file of lines.
 ENDLESS_BYTES: Final = 64 * 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -17,7 +17,7 @@ class Line(NamedTuple):
     """
     One line of a file.
 
-    `number` counts from 1, `end` is the offset behind it. Of a line that `is_too_long` only the beginning is kept.
+    `number` counts from 1. `end` is the offset after the line. If `is_too_long`, only the beginning is kept.
     """
 
     number: int
@@ -27,11 +27,11 @@ class Line(NamedTuple):
 
 
 class EndlessLineError(ValueError):
-    """A line goes on for so long that this can't be a file of lines."""
+    """A line is so long that this can't be a file of lines."""
 
 
 class Lines:
-    """The lines of a binary file from some place on, one at a time; what was taken too early can be put back."""
+    """The lines of a binary file from an offset on, one at a time. Lines that were taken too early can be put back."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -40,17 +40,17 @@ class Lines:
         self._end = 0
 
     def go_to(self, *, offset: int, number: int) -> None:
-        """Go on behind the line with this number, which ends at this offset."""
+        """Continue after the line with this number, which ends at this offset."""
         self._returned.clear()
         self._file.seek(offset)
         self._end, self._number = offset, number
 
     def read(self) -> Line | None:
         """
-        Return the next line, None behind the last one.
+        Return the next line, None after the last one.
 
         Raises:
-            EndlessLineError: There is no end of it.
+            EndlessLineError: The line has no end within the maximum.
         """
         if self._returned:
             return self._returned.popleft()
@@ -68,11 +68,11 @@ class Lines:
         return Line(self._number, self._end, content, is_too_long)
 
     def put_back(self, lines: Iterable[Line]) -> None:
-        """Have these lines read again, in this order, before all others."""
+        """Put lines back: they are read again, in this order, before all others."""
         self._returned.extendleft(reversed(tuple(lines)))
 
     def _skip(self) -> int:
-        """Pass over the rest of a line; return how many bytes it had."""
+        """Skip the rest of a line; return how many bytes it had."""
         skipped = 0
         while rest := self._file.readline(MAX_BYTES):
             skipped += len(rest)

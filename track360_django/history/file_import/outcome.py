@@ -1,4 +1,4 @@
-"""What became of the lines of a file: counts, and which lines could not be reported."""
+"""The outcome of an import: counts of lines, and the lines that could not be reported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from track360_django.history.file_import.entries import Entry
 
-# One in so many records is looked for when an import goes on.
+# When an import continues, one in so many records is looked up in the database.
 SAMPLED: Final = 50
 
 
@@ -23,10 +23,11 @@ class BadLine(NamedTuple):
 @dataclass(kw_only=True)
 class Counts:
     """
-    How many lines were read, and what became of them.
+    How many lines were read, and their outcomes.
 
-    `undated` had no time and got that of the import; `held` wait until somebody reports their customers; `other` were
-    written down before with other content; `doubtful` may hold lines that a lost quotation mark swallowed.
+    `undated` lines had no time and got the time of the import. `held` activities wait until their customers are
+    reported. `other` lines were recorded before with other content. `doubtful` records may contain lines that a missing
+    quotation mark swallowed.
     """
 
     read: int = 0
@@ -47,23 +48,23 @@ class Counts:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What became of one batch."""
+    """The outcome of one batch."""
 
     counts: Counts = field(default_factory=Counts)
-    # Some of the records that are there now, by their ids: who goes on later looks whether they still are.
+    # The ids of some records that are in the table now. An import that continues checks whether they still are.
     sample: list[list[str]] = field(default_factory=list)
     _bad: list[BadLine] = field(default_factory=list)
 
     @property
     def bad(self) -> list[BadLine]:
-        """The entries that are not reported, in the order of the file."""
+        """The entries that were not reported, in the order of the file."""
         return sorted(self._bad, key=lambda bad: bad.entry.number)
 
     def note_written(self, ids: Sequence[list[str]]) -> None:
-        """Take a sample of the records that are there now, the last one among them."""
+        """Take a sample of the records that are in the table now, including the last one."""
         self.sample = [*ids[:-1:SAMPLED], *ids[-1:]]
 
     def refuse(self, entry: Entry, *, reason: str, message: str) -> None:
-        """Note an entry that is not reported."""
+        """Add an entry that was not reported."""
         self._bad.append(BadLine(entry, reason, message))
         self.counts.bad += 1

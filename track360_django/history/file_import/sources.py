@@ -1,4 +1,4 @@
-"""Sources: the files that are named on the command line, opened, recognised and put into order."""
+"""Sources: open the files of the command line, recognise their formats, and put them in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BUFFER_BYTES: Final = 1 << 18
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One file with customers or activities; `size` is None for standard input, `format` for an empty file."""
+    """One file with customers or activities. `size` is None for standard input, `format` is None for an empty file."""
 
     name: str
     lines: Lines
@@ -31,19 +31,19 @@ class Source:
 
     @property
     def path(self) -> Path | None:
-        """Where the file is, None for standard input."""
+        """The path of the file, None for standard input."""
         return None if self.size is None else Path(self.name)
 
 
 def open_all(names: Sequence[str], stack: ExitStack, *, is_locked: bool) -> list[Source]:
     """
-    Return the files that hold something, customers first.
+    Return the files that are not empty, customers first.
 
     Raises:
-        CommandError: One can't be opened, holds neither customers nor activities, or is being imported.
+        CommandError: A file can't be opened, holds neither customers nor activities, or is being imported.
     """
     if len(set(names)) < len(names):
-        message = "A file is named twice: name each once."
+        message = "A file is named twice. Name each file once."
         raise CommandError(message, returncode=2)
     sources = [_open(name, stack, is_locked=is_locked) for name in names]
     filled = [source for source in sources if source.format is not None]
@@ -58,7 +58,7 @@ def _open(name: str, stack: ExitStack, *, is_locked: bool) -> Source:
     try:
         found = recognise(lines)
     except (UnknownFormatError, EndlessLineError) as error:
-        message = f"{_shown(name)} can't be imported, and nothing was: {error}"
+        message = f"{_shown(name)} can't be imported. Nothing was imported. Reason: {error}"
         raise CommandError(message, returncode=2) from None
     return Source(name=name, lines=lines, format=found, size=size)
 
@@ -69,7 +69,7 @@ def _file_of(name: str, stack: ExitStack) -> tuple[BinaryIO, int | None]:
     path = Path(name)
     try:
         if not path.is_file():
-            message = f"{name} is no file. Name a CSV or JSONL file, or - for standard input."
+            message = f"{name} is not a file. Name a CSV or JSONL file, or - for standard input."
             raise CommandError(message, returncode=2)
         file = stack.enter_context(path.open("rb", buffering=_BUFFER_BYTES))
     except OSError as error:
@@ -79,14 +79,14 @@ def _file_of(name: str, stack: ExitStack) -> tuple[BinaryIO, int | None]:
 
 
 def _lock(file: BinaryIO, name: str) -> None:
-    """Keep a second import of the same file out; the lock ends with the process, however that ends."""
+    """Prevent a second import of the same file. The lock ends with the process, also if it is killed."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        message = f"{name} is being imported by another process: wait for it, or stop it."
+        message = f"{name} is being imported by another process. Wait for it, or stop it."
         raise CommandError(message, returncode=1) from None
     except OSError:
-        # A file system without locks: two imports at once are harmless, their lists of bad lines are not tidy.
+        # A file system without locks. Two imports at once are harmless, but both write to the list of bad lines.
         return
 
 

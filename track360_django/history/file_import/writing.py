@@ -1,4 +1,4 @@
-"""Writing: a batch of entries is written down in one transaction, or shown as it would be sent."""
+"""Writing: record a batch of entries in one transaction, or show it as it would be sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from track360_django.outbox.activities import add_activities, flag_changed
 
 
 def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
-    """Write a batch of customers down."""
+    """Record a batch of customers."""
     outcome, read, on_error = _registrations(entries, brand)
     registrations = [registration for _, registration in read]
     reported = customers.report_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
@@ -37,7 +37,7 @@ def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
 
 
 def are_there(kind: Kind, sample: Sequence[Sequence[str]], brand: str) -> bool:
-    """Tell whether the records of a sample are all in the table: not so in a backup, or in another database."""
+    """Return whether all records of a sample are in the table. In a backup or another database they are not."""
     names, model = _KEYS[kind]
     rows = model._default_manager.using(router.db_for_write(model)).filter(brand=brand)
     return all(rows.filter(**dict(zip(names, key, strict=True))).exists() for key in sample)
@@ -46,7 +46,7 @@ def are_there(kind: Kind, sample: Sequence[Sequence[str]], brand: str) -> bool:
 def preview_customers(
     entries: Sequence[Entry], brand: str, newcomers: preview.Newcomers
 ) -> tuple[Outcome, list[str]]:
-    """Return what would be sent of a batch of customers."""
+    """Return the bodies that would be sent for a batch of customers."""
     outcome, read, on_error = _registrations(entries, brand)
     registrations = [registration for _, registration in read]
     rows = customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
@@ -76,7 +76,7 @@ def _registrations(
     return outcome, read, on_error
 
 
-# What tells the records of a sample apart.
+# The columns that identify a record of a sample.
 _KEYS: Final[Mapping[Kind, tuple[tuple[str, ...], type[Customer | Activity]]]] = {
     "customers": (("customer_id",), Customer),
     "activities": (("eventname", "eventid"), Activity),
@@ -84,7 +84,7 @@ _KEYS: Final[Mapping[Kind, tuple[tuple[str, ...], type[Customer | Activity]]]] =
 
 
 class _Built(NamedTuple):
-    """An activity with its body, of nobody yet, and where it came from."""
+    """An activity with its body, not yet attached to a customer, and the entry that it was built from."""
 
     entry: Entry
     customer_id: str
@@ -93,7 +93,7 @@ class _Built(NamedTuple):
 
 
 def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
-    """Write a batch of activities down, behind their customers."""
+    """Record a batch of activities, after their customers."""
     outcome = Outcome()
     built = _build(entries, brand, outcome)
     using = router.db_for_write(Activity)
@@ -118,7 +118,7 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
 def preview_activities(
     entries: Sequence[Entry], brand: str, newcomers: preview.Newcomers
 ) -> tuple[Outcome, list[str]]:
-    """Return what would be sent of a batch of activities: before them, the users they would register."""
+    """Return the bodies that would be sent for a batch of activities, after those of users they would register."""
     outcome = Outcome()
     built = _build(entries, brand, outcome)
     using = router.db_for_write(Activity)
@@ -159,7 +159,7 @@ def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Buil
 def _compare(
     built: Sequence[_Built], stored: dict[ActivityKey, Activity], using: str, outcome: Outcome
 ) -> None:
-    """Deal with those that were written down before, in another batch or further up in this one."""
+    """Compare the activities that were recorded before, in another batch or earlier in this one."""
     for each in built:
         before = stored.pop(each.activity.key, None) or lookup.read(each.activity, using)
         if _is_known(before, each):
@@ -168,7 +168,7 @@ def _compare(
             corrections.compare_latest(before, each.activity, is_time_given=each.is_dated, using=using)
             outcome.counts.changed += 1
         else:
-            # Never overwritten, sent or not: the line may be another activity, and then the first would be lost.
+            # Never overwritten, sent or not: the line may be another activity, and the first one would be lost.
             if before.attempts or before.accepted_version:
                 flag_changed(before.pk, using=using)
             _refuse_other(outcome, each.entry)
@@ -181,30 +181,30 @@ def _is_known(before: Activity, each: _Built) -> bool:
 
 
 def _is_agreed(before: Activity, wanted: Activity) -> bool:
-    """Tell whether a line with other content is an agreed correction, and not another activity."""
+    """Return whether a line with other content is an agreed correction, and not another activity."""
     if _is_quarantined(before):
         return True
     if conf.for_brand(before.brand).CORRECTIONS != "resend":
         return False
-    told = [
+    identities = [
         [body.get(name) for name in ("customerid", "eventname")]
         for body in map(json.loads, (before.body, wanted.body))
     ]
-    return told[0] == told[1]
+    return identities[0] == identities[1]
 
 
 def _is_quarantined(stored: Activity) -> bool:
-    """Tell whether a record of nobody stands for a row that could not be written down."""
+    """Return whether the stored record has no customer: it stands for a row that could not be recorded."""
     return stored.customer_id is None and not stored._state.adding
 
 
 def _refuse_other(outcome: Outcome, entry: Entry) -> None:
     outcome.counts.other += 1
     message = (
-        "its eventid was written down before with other content, which stays; this line is not reported. Look at "
-        "the other one with `track360 explain`. Another activity needs another eventid, and a day's total without "
-        "one is told apart by customer, day, currency and product; a correction has to be agreed (API guide, Activity "
-        "API, eventid; TRACK360['CORRECTIONS'])."
+        "its eventid was recorded before with other content, which stays. This line is not reported. See the other "
+        "record with `track360 explain`. Another activity needs another eventid; a day's total without an eventid is "
+        "identified by customer, day, currency and product. A correction has to be agreed (API guide, Activity API, "
+        "eventid; TRACK360['CORRECTIONS'])."
     )
     outcome.refuse(entry, reason="other_content", message=message)
 
@@ -212,7 +212,7 @@ def _refuse_other(outcome: Outcome, entry: Entry) -> None:
 def _read(
     entries: Sequence[Entry], brand: str, outcome: Outcome, read: Callable[[dict[str, Any], str], Any]
 ) -> list[tuple[Entry, Any]]:
-    """Return what the entries hold; those that can't be read or reported are noted."""
+    """Return the content of the entries. Entries that can't be read or reported are added to the outcome."""
     found = []
     for entry in entries:
         outcome.counts.read += 1

@@ -1,7 +1,7 @@
 """
-`manage.py track360 <subcommand>`: delivery seen and steered from a terminal.
+`manage.py track360 <subcommand>`: observe and control delivery from a terminal.
 
-Each subcommand prints one result a line. Exit codes: 0, 1 when something needs a person, 2 for a wrong call.
+Each subcommand prints one result a line. Exit codes: 0 for success, 1 when something needs a person, 2 for a wrong call.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Subcommand(Protocol):
 
     def run(self, options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
         """
-        Do it.
+        Run the subcommand.
 
         Raises:
-            CommandError: Something needs a person; it says what, where, and the way out.
+            CommandError: Something needs a person. The message says what, where, and what to do.
         """
 
 
@@ -62,10 +62,10 @@ SUBCOMMANDS: Final[Mapping[str, Subcommand]] = {
 
 
 class Command(BaseCommand):
-    """Hands over to the subcommand that was asked for."""
+    """Calls the subcommand that was named."""
 
-    help = "See and steer the delivery of records to Track360."
-    # Wrong settings are what some of these are asked about: they must run all the same.
+    help = "Observe and control the delivery of records to Track360."
+    # Some subcommands explain wrong settings, so they must run in spite of them.
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,1 +1,1 @@
-"""The subcommands of `manage.py track360`, one module each: `HELP`, `add_arguments`, `run`."""
+"""The subcommands of `manage.py track360`. Each module has `HELP`, `add_arguments` and `run`."""

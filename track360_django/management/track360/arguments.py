@@ -25,40 +25,40 @@ def moment(text: str) -> datetime:
     Return the time that a text names, aware, in UTC.
 
     Args:
-        text: An ISO time or date, with a zone or in the host's `TIME_ZONE` (a date is its first moment); or how long
-            ago, such as `7d` or `12h`.
+        text: An ISO time or date, with a zone or in the host's `TIME_ZONE` (a date means its first moment); or how
+            long ago, such as `7d` or `12h`.
 
     Raises:
-        ArgumentTypeError: It names no time; argparse tells the person.
+        ArgumentTypeError: The text is not a time. argparse prints the message.
     """
     return _ago(text) or _iso(text, is_end=False)
 
 
 def moment_until(text: str) -> datetime:
     """
-    Return the time that a text names as an end; of the two times of an hour that a clock repeats, the second.
+    Return the time that a text names as an end. If the clock shows this time twice in that night, return the second one.
 
-    As `moment` takes the first of the two, nothing is left out between them.
+    `moment` returns the first one, so nothing is left out between them.
 
     Raises:
-        ArgumentTypeError: It names no time; argparse tells the person.
+        ArgumentTypeError: The text is not a time. argparse prints the message.
     """
     return _ago(text) or _iso(text, is_end=True)
 
 
 def day(text: str) -> date:
     """
-    Return the date that a text names; `7d` is the day a week ago by the calendar of the host's `TIME_ZONE`.
+    Return the date that a text names. `7d` is the day a week ago in the host's `TIME_ZONE`.
 
     Raises:
-        ArgumentTypeError: It names no day; argparse tells the person.
+        ArgumentTypeError: The text is not a day. argparse prints the message.
     """
     if ago := _ago(text):
         return timezone.localtime(ago, timezone.get_default_timezone()).date()
     try:
         return date.fromisoformat(text)
     except ValueError:
-        message = f"{text!r} is no day: write it as 2025-07-21, or as so many days ago, 7d"
+        message = f"{text!r} is not a day: write it as 2025-07-21, or as days ago, such as 7d"
         raise ArgumentTypeError(message) from None
 
 
@@ -76,15 +76,15 @@ def _iso(text: str, *, is_end: bool) -> datetime:
         value = datetime.fromisoformat(text)
     except ValueError:
         message = (
-            f"{text!r} is no time: write it as 2025-07-21, '2025-07-21 08:46', 2025-07-21T08:46+02:00, or as how "
+            f"{text!r} is not a time: write it as 2025-07-21, '2025-07-21 08:46', 2025-07-21T08:46+02:00, or as how "
             "long ago, such as 7d or 12h"
         )
         raise ArgumentTypeError(message) from None
     if timezone.is_naive(value):
-        # As Django stores naive times: not in the zone that somebody has activated.
+        # The default zone, in which Django stores naive times; not a zone that other code has activated.
         value = timezone.make_aware(value, timezone.get_default_timezone())
         second = value.replace(fold=1)
-        # Compared in UTC: in one zone, Python compares the clock's hands alone.
+        # Compared in UTC: within one zone, Python compares the local clock times and ignores `fold`.
         return _existing(text, lambda: max(_utc(value), _utc(second)) if is_end else _utc(value))
     return _existing(text, lambda: _utc(value))
 
@@ -94,11 +94,11 @@ def _utc(value: datetime) -> datetime:
 
 
 def _existing(text: str, compute: Callable[[], datetime]) -> datetime:
-    """Return a time that databases know as well: the first and the last year of all overflow in some zone."""
+    """Return a time that databases can store: times in the first and the last year overflow in some zones."""
     try:
         return compute()
     except OverflowError:
-        message = f"{text!r} is before the first or behind the last day of all"
+        message = f"{text!r} is out of range: dates go from the year 1 to the year 9999"
         raise ArgumentTypeError(message) from None
 
 

@@ -1,4 +1,4 @@
-"""`track360 backfill`: users and rows that were there before the package was are reported, each once."""
+"""`track360 backfill`: report users and rows that existed before the package was installed, each once."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from track360_django.history.stopping import INTERRUPTED, Stop, stopped_by_signa
 from track360_django.management.track360.arguments import MOMENT, brand_of, moment, moment_until
 
 HELP: Final = (
-    "Report users and rows of declared models that nobody reported, customers first. It may be stopped, killed and "
-    "repeated: what was reported is recognised."
+    "Report users and rows of declared models that were never reported, customers first. The command may be stopped, "
+    "killed and repeated: it skips what was reported."
 )
 USERS: Final = "users"
 ALL: Final = "all"
@@ -37,11 +37,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="users|app.Model|all",
         help="the users, the rows of one declared model, or the users and then the rows of all declared models",
     )
-    parser.add_argument("--since", type=moment, metavar="TIME", help=f"what is dated from then on: {MOMENT}")
-    parser.add_argument("--until", type=moment_until, metavar="TIME", help="what is dated before then")
+    parser.add_argument(
+        "--since", type=moment, metavar="TIME", help=f"only records from this time on: {MOMENT}"
+    )
+    parser.add_argument("--until", type=moment_until, metavar="TIME", help="only records before this time")
     parser.add_argument("--declaration", metavar="NAME", help="only the declaration with this class name")
     parser.add_argument(
-        "--brand", help="whose customers the users are (default: the brand without a request)"
+        "--brand", help="report the users as customers of this brand (default: the brand without a request)"
     )
     parser.add_argument("--rate", type=progress.rate, metavar="N", help="at most so many rows a second")
     parser.add_argument(
@@ -56,16 +58,16 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     Backfill.
 
     Raises:
-        CommandError: A row can't be reported, nothing of that name is declared, or the backfill was interrupted.
+        CommandError: A row can't be reported, no declaration has the name, or the backfill was interrupted.
     """
     is_dry = options["dry_run"]
-    told = err if is_dry else out
+    notices = err if is_dry else out
     total = Counts()
     with stopped_by_signals() as stop:
         pace = progress.Pace(options["rate"], stop)
         for work in list(_works(options)):
-            counts = _do(work, out if is_dry else None, told, pace, stop)
-            told.write(f"{work.name}: {counts}", style_func=str)
+            counts = _do(work, out if is_dry else None, notices, pace, stop)
+            notices.write(f"{work.name}: {counts}", style_func=str)
             total.add(counts)
     if total.refused:
         raise CommandError(_why_refused(total, is_dry=is_dry), returncode=1)
@@ -83,14 +85,14 @@ def _works(options: Mapping[str, Any]) -> Iterator[Work]:
 
 
 def _brand_of_users(name: str | None) -> str:
-    """Return whose customers the users are: without a request nobody can tell, where there are several brands."""
+    """Return the brand to report the users for. With several brands and no request, it must be named."""
     brands = conf.brands()
     if name is None and len(brands) > 1:
         message = (
-            f"This host has several brands ({', '.join(brands)}), and no request tells whose customers the users are: "
-            "name one with --brand, and only if all users without a customer are its own. Else report them with "
-            "`track360 import --brand`, one file for each brand. Rows of a declared model tell it themselves: name the "
-            "model. Nothing was written."
+            f"This host has several brands ({', '.join(brands)}), and a command has no request that shows the brand of a "
+            "user. Nothing was written. If all users without a customer belong to one brand, name it with --brand. Else "
+            "report them with `track360 import --brand`, one file for each brand. The rows of a declared model have a "
+            "brand: to report only these, name the model."
         )
         raise CommandError(message, returncode=2)
     return brand_of(name)
@@ -108,7 +110,7 @@ def _declarations(what: str, name: str | None) -> Sequence[ModelActivity]:
             f"{each.model._meta.label} ({type(each).__name__})" for each in activities.declarations()
         )
         message = (
-            f"Nothing is declared for {what}{f' as {name}' if name else ''}. Declared in track360.py files: "
+            f"There is no declaration for {what}{f' with the name {name}' if name else ''}. Declared in track360.py files: "
             f"{names or 'nothing'}. See docs/howto/declare-activities.md."
         )
         raise CommandError(message, returncode=2)
@@ -123,27 +125,27 @@ def _model_of(label: str) -> type | None:
 
 
 def _do(
-    work: Work, shown: OutputWrapper | None, told: OutputWrapper, pace: progress.Pace, stop: Stop
+    work: Work, shown: OutputWrapper | None, notices: OutputWrapper, pace: progress.Pace, stop: Stop
 ) -> Counts:
     """Do one work, page by page; return what became of its rows."""
     counts = Counts()
-    bar = progress.Meter(told, work.name, work.count())
+    bar = progress.Meter(notices, work.name, work.count())
     try:
         for page in work.pages():
             width = pace.width(len(page))
             for start in range(0, len(page), width):
                 part = page[start : start + width]
-                counts.add(work.write(part, told) if shown is None else work.show(part, shown, told))
+                counts.add(work.write(part, notices) if shown is None else work.show(part, shown, notices))
                 forget_queries()
                 bar.show(counts.read, counts.read)
                 if stop.is_wanted:
-                    message = f"Stopped after {counts.read} of {work.name}. Start the same command again for the rest."
+                    message = f"Stopped after {counts.read} of {work.name}. Run the same command again for the rest."
                     raise CommandError(message, returncode=INTERRUPTED)
                 pace.wait(len(part))
     except (OperationalError, InterfaceError) as error:
         message = (
-            f"The database can't be used now ({type(error).__name__}). What was committed stays: start the same "
-            "command again for the rest."
+            f"The database is not available ({type(error).__name__}). Committed records stay. Run the same command again "
+            "for the rest."
         )
         raise CommandError(message, returncode=1) from None
     except ImproperlyConfigured as error:
@@ -155,10 +157,10 @@ def _do(
 
 
 def _why_refused(total: Counts, *, is_dry: bool) -> str:
-    message = f"What can't be reported as it is: {total.refused}."
+    message = f"Users or rows that can't be reported: {total.refused}."
     if is_dry:
-        return f"{message} Each is named above: correct it, or its declaration in track360.py."
+        return f"{message} Each one is listed above with the reason. Correct it, or its declaration in track360.py."
     return (
-        f"{message} Users are named above; rows are dead records that say why (`track360 status`, the admin). Correct the "
-        "row, or its declaration in track360.py, and repeat this command, or requeue the record."
+        f"{message} Users are listed above. Each row is now a dead record with its reason (see `track360 status` or the "
+        "admin). Correct the row, or its declaration in track360.py. Then run this command again, or requeue the record."
     )

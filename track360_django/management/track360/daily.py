@@ -1,4 +1,4 @@
-"""`track360 daily`: day's totals are compiled now, for days that the beat doesn't look at any more, or without a beat."""
+"""`track360 daily`: compile day's totals now, for days that the beat no longer compiles, or without a beat."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from track360_django.management.track360 import arguments
 from track360_django.outbox import aliases
 
 HELP: Final = (
-    "Compile the declared day's totals, and report what is new or has changed. "
-    "Without a date: the days of each declaration's window, as the beat does."
+    "Compile the declared day's totals, and report the totals that are new or have changed. "
+    "Without a date, compile the days of each declaration's window, as the beat does."
 )
-# How many refused totals of a day are told of: the admin lists all.
-MAX_TOLD: Final = 10
+# How many refused totals of a day are printed. The admin lists all.
+MAX_PRINTED: Final = 10
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,16 +42,16 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     Compile, and print one line per day.
 
     Raises:
-        CommandError: The days can't be compiled, or some totals of them can't be reported.
+        CommandError: A day can't be compiled, or a total can't be reported.
     """
     if not daily_declarations():
         message = (
-            "No app declares a day's total: derive a class from activities.DailyActivity in a track360.py, and put "
+            "No app declares a day's total. Write a subclass of activities.DailyActivity in a track360.py, with "
             "@activities.register_daily above it."
         )
         raise CommandError(message, returncode=1)
     show = out.write if options["dry_run"] else None
-    # What a dry run prints is for a program to read.
+    # The output of a dry run is for a program: it has the JSON objects only.
     lines = err if options["dry_run"] else out
     problems: list[str] = []
     doubled: set[str] = set()
@@ -67,24 +67,24 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
             doubled |= {f"{report.eventname}: {name}" for name in report.doubled}
             moved_from |= report.moved_from
     for name in sorted(doubled):
-        err.write(f"{name} is reported per event, too, and may count twice.")
-    _tell([*problems, *map(daily.moved, sorted(moved_from))])
+        err.write(f"{name} is also reported per event and may count twice.")
+    _report([*problems, *map(daily.moved, sorted(moved_from))])
 
 
-def _tell(problems: Sequence[str]) -> None:
+def _report(problems: Sequence[str]) -> None:
     if problems:
         message = (
-            "Not everything could be compiled; what could is reported. Correct rows(), and run it again: nothing is "
-            "reported twice."
+            "Some totals could not be compiled. The other totals are reported. Correct rows(), and run the command "
+            "again: nothing is reported twice."
         )
         raise CommandError("\n".join((message, *problems)), returncode=1)
 
 
 def _problems_of(report: DayReport) -> Iterator[str]:
-    for refusal in report.refusals[:MAX_TOLD]:
+    for refusal in report.refusals[:MAX_PRINTED]:
         yield f"{report.day} {refusal}"
-    if len(report.refusals) > MAX_TOLD:
-        yield f"{report.day} and {len(report.refusals) - MAX_TOLD} more: each is a dead record in the admin."
+    if len(report.refusals) > MAX_PRINTED:
+        yield f"{report.day} and {len(report.refusals) - MAX_PRINTED} more: each is a dead record in the admin."
 
 
 def _days_of(options: Mapping[str, Any]) -> Iterator[tuple[DailyActivity, date]]:
@@ -105,10 +105,10 @@ def _range_of(options: Mapping[str, Any]) -> tuple[date | None, date | None]:
         message = "Give --date, or --from and --to, not both."
         raise CommandError(message, returncode=2)
     if (first is None) != (last is None):
-        message = "--from and --to belong together; for one day use --date."
+        message = "--from and --to must be given together. For one day use --date."
         raise CommandError(message, returncode=2)
     if first is not None and last is not None and first > last:
-        message = f"--from {first} comes after --to {last}: there is no day between."
+        message = f"--from {first} is after --to {last}: no day lies between them."
         raise CommandError(message, returncode=2)
     return (single, single) if single is not None else (first, last)
 
@@ -116,7 +116,7 @@ def _range_of(options: Mapping[str, Any]) -> tuple[date | None, date | None]:
 def _refuse_unfinished(last: date, last_over: date) -> None:
     if last > last_over:
         message = (
-            f"{last} is not over in the agreed zone (TRACK360['TIME_ZONE']): half a day would be reported as a whole "
-            f"one. The last day that can be compiled is {last_over}."
+            f"The day {last} is not over in the agreed time zone (TRACK360['TIME_ZONE']), so its total would not be "
+            f"complete. The last day that can be compiled is {last_over}."
         )
         raise CommandError(message, returncode=2)

@@ -1,4 +1,4 @@
-"""`track360 deliver`: delivery without Celery, once (for cron) or until it is told to stop."""
+"""`track360 deliver`: delivery without Celery, once (for cron) or until a signal stops it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from track360_django.history.stopping import Stop, stopped_by_signals
 from track360_django.management.track360 import arguments
 
 HELP: Final = (
-    "Deliver what is due, without Celery: once, or again and again with --watch. The first interrupt lets the "
-    "batch under way end, the second one doesn't."
+    "Deliver due records without Celery: once, or again and again with --watch. The first interrupt waits for the "
+    "batch that is being sent. The second interrupt stops at once."
 )
-# A drain can't be interrupted, so it is taken in slices: this, and one attempt, is how long a stop may last.
+# A drain can't be interrupted, so it runs in slices. A stop takes at most one slice and one attempt.
 SLICE_SECONDS: Final = 2.0
 EVERY_SECONDS: Final = 2.0
 
@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=_seconds,
         default=EVERY_SECONDS,
         metavar="SECONDS",
-        help="with --watch: how long to rest when nothing is due (default: %(default)s)",
+        help="with --watch: how long to wait when nothing is due (default: %(default)s)",
     )
 
 
@@ -42,33 +42,33 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     """Deliver."""
     wanted = conf.brands() if options["brand"] is None else (arguments.brand_of(options["brand"]),)
     if not any(conf.for_brand(brand).ENABLED for brand in wanted):
-        err.write("TRACK360['ENABLED'] is off for every brand: nothing is delivered.")
+        err.write("TRACK360['ENABLED'] is off for every brand. Nothing is delivered.")
     with stopped_by_signals() as stop:
         if options["watch"]:
             _watch(stop, wanted, options["every"], out, err)
         else:
-            _tell(_drain(stop, wanted), out)
+            _print(_drain(stop, wanted), out)
 
 
 def _watch(
     stop: Stop, wanted: Sequence[str], every_seconds: float, out: OutputWrapper, err: OutputWrapper
 ) -> None:
-    """Drain again and again; a database that is away is waited for."""
+    """Drain again and again. If the database is not available, wait and try again."""
     while not stop.is_wanted:
         close_old_connections()
         try:
             report = _drain(stop, wanted)
         except (OperationalError, InterfaceError) as error:
-            err.write(f"The database can't be used now ({type(error).__name__}): trying again.")
+            err.write(f"The database is not available ({type(error).__name__}). Trying again.")
         else:
-            _tell(report, out)
+            _print(report, out)
             if not report.is_finished:
                 continue
         stop.rest(every_seconds)
 
 
 def _drain(stop: Stop, wanted: Sequence[str]) -> Report:
-    """Deliver until nothing is due, the time of one drain is spent, or a stop is asked for."""
+    """Deliver until nothing is due, the time limit of one drain is over, or a stop is requested."""
     total = Report()
     deadline = time.monotonic() + worker.BUDGET_SECONDS
     while not stop.is_wanted:
@@ -88,8 +88,8 @@ def _sum(total: Report, report: Report) -> Report:
     return Report(**counts, is_finished=report.is_finished)
 
 
-def _tell(report: Report, out: OutputWrapper) -> None:
-    """Print one line for a drain that did something."""
+def _print(report: Report, out: OutputWrapper) -> None:
+    """Print one line for a drain that sent or settled a record."""
     if report.requests or report.held or report.dead:
         out.write(
             f"delivered {report.delivered}, to be retried {report.retried}, held {report.held}, dead {report.dead}, "
@@ -97,7 +97,7 @@ def _tell(report: Report, out: OutputWrapper) -> None:
         )
         out.flush()
     if not report.is_finished:
-        out.write("more is due")
+        out.write("more records are due")
 
 
 def _seconds(text: str) -> float:
@@ -106,6 +106,6 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 3600:
-        message = f"{text!r} is no number of seconds greater than zero and up to 3600"
+        message = f"{text!r} is not a number of seconds greater than 0 and up to 3600"
         raise ArgumentTypeError(message)
     return seconds

@@ -1,4 +1,4 @@
-"""`track360 explain`: the whole life of a record, in sentences."""
+"""`track360 explain`: print the whole life of a record in sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from track360_django.models import Activity, Customer
 from track360_django.operations import explanation
 from track360_django.users.lookup import all_users
 
-HELP: Final = "Tell the whole life of a record: attribution, state, why, next attempt, last error."
+HELP: Final = "Print the whole life of a record: attribution, state, reason, next attempt, last error."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     Print the life of each record with the id.
 
     Raises:
-        CommandError: There is none.
+        CommandError: There is no such record.
     """
     wanted = arguments.narrowed(options["brand"])
     records = [
@@ -48,7 +48,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
 
 
 def _why_none(key: str) -> str:
-    """Return what a person reads who asked for an id that no record has."""
+    """Return the message for an id that no record has."""
     none = f"No customer and no activity has the id {key!r}."
     if _is_user(key):
         known = Customer.objects.filter(user_pk=key).values_list("customer_id", flat=True)[:5]
@@ -57,15 +57,15 @@ def _why_none(key: str) -> str:
                 f"{none} The user with this primary key is a customer under another id: {', '.join(known)}."
             )
         return (
-            f"{none} There is a user with this primary key, who is no customer: they signed up before the package was "
-            "there, on a host of no brand (HOSTS), in a way that nobody noticed, or their signup could not be written "
-            "down, which the log tells. Report them with customers.report(), or all like them with "
-            "`track360 backfill users`."
+            f"{none} A user with this primary key exists but was never reported. Possible causes: the user signed up "
+            "before the package was installed; on a host that no brand has in HOSTS; in a way that no signup source "
+            "sees; or the signup could not be recorded (see the log). Report this user with customers.report(), or all "
+            "users who were never reported with `track360 backfill users`."
         )
     return (
-        f"{none} Ids are compared whole and exactly. Was the user reported (customers.report), the row saved with "
-        "signals (bulk_create() and update() send none), its model declared in a track360.py? Accepted activities are "
-        "deleted after RETENTION_DAYS."
+        f"{none} The id must be complete and exact. Possible causes: the user was not reported (customers.report()); the "
+        "row was saved without signals (bulk_create() and update() send none); no track360.py declares its model; or "
+        "the activity was accepted and deleted after RETENTION_DAYS."
     )
 
 
@@ -73,5 +73,5 @@ def _is_user(key: str) -> bool:
     try:
         return bool(all_users().filter(pk=key).exists())
     except (TypeError, ValueError, OverflowError, ValidationError):
-        # It can be nobody's primary key.
+        # This text can't be a primary key of the user model.
         return False

@@ -1,4 +1,4 @@
-"""`track360 import`: customers and activities from CSV and JSONL files; it may be killed and started again."""
+"""`track360 import`: report customers and activities from CSV and JSONL files. It may be killed and started again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from track360_django.history.stopping import INTERRUPTED, stopped_by_signals
 from track360_django.management.track360.arguments import brand_of
 
 HELP: Final = (
-    "Report customers and activities from CSV or JSONL files, in the field names of the API guide; customers first. "
-    "An import that was stopped or killed goes on where it was when it is started again."
+    "Report customers and activities from CSV or JSONL files with the field names of the API guide, customers first. "
+    "An import that was stopped or killed continues where it was when it is started again."
 )
 
 
@@ -30,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="CSV with a header, or JSONL; - is standard input, which can't be gone on with",
+        help="CSV with a header, or JSONL; - is standard input, which can't be continued after a stop",
     )
     parser.add_argument("--brand", help="whose customers they are (default: the brand without a request)")
     parser.add_argument("--rate", type=progress.rate, metavar="N", help="at most so many lines a second")
@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="print the JSON that would be sent, one record a line, and write nothing",
     )
-    parser.add_argument("--restart", action="store_true", help="begin anew, whatever an earlier start did")
+    parser.add_argument("--restart", action="store_true", help="start at the beginning, also after a stop")
 
 
 def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:
@@ -57,7 +57,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
                 source=source,
                 brand=brand,
                 out=out,
-                told=err if is_dry else out,
+                notices=err if is_dry else out,
                 pace=progress.Pace(options["rate"], stop),
                 stop=stop,
             )
@@ -66,7 +66,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
         newcomers = Newcomers()
         problems = [problem for work in works for problem in _do(work, options, newcomers)]
         if not is_dry:
-            # Only now: a start after a kill need not read again what is complete.
+            # Only now. Until then, a start after a kill does not read complete files again.
             for work in works:
                 work.forget()
     if problems:
@@ -74,7 +74,7 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
 
 
 def _do(work: FileImport, options: Mapping[str, Any], newcomers: Newcomers) -> list[str]:
-    """Import one file, or show it; return what needs a person."""
+    """Import one file, or show its bodies; return the problems that need a person."""
     try:
         if options["dry_run"]:
             return work.show(newcomers)
@@ -82,11 +82,11 @@ def _do(work: FileImport, options: Mapping[str, Any], newcomers: Newcomers) -> l
     except Interrupted as interrupted:
         raise CommandError(str(interrupted), returncode=INTERRUPTED) from None
     except EndlessLineError as error:
-        message = f"{work.name}: {error}: this is no file of lines. What was before it is written down."
+        message = f"{work.name}: {error}: this is not a file of lines. The lines before it are imported."
         raise CommandError(message, returncode=1) from None
     except (OperationalError, InterfaceError) as error:
         message = (
-            f"The database can't be used now ({type(error).__name__}). What was committed stays: start the same "
-            "command again, and the import goes on there."
+            f"The database is not available ({type(error).__name__}). Committed records stay. Run the same command again: "
+            "the import continues where it was."
         )
         raise CommandError(message, returncode=1) from None

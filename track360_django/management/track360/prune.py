@@ -1,4 +1,4 @@
-"""`track360 prune`: activities that were accepted long ago are deleted, or emptied where their ids must stay known."""
+"""`track360 prune`: delete activities that were accepted long ago; empty those with an id that must stay known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
     arguments.add_brand(parser)
     parser.add_argument(
-        "--days", type=_days, help="keep what was accepted within so many days (default: RETENTION_DAYS)"
+        "--days", type=_days, help="keep activities accepted in the last DAYS days (default: RETENTION_DAYS)"
     )
 
 
@@ -39,6 +39,6 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
 
 def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_DAYS):
-        message = f"{text!r} is no whole number of days from 1 to {MAX_DAYS}"
+        message = f"{text!r} is not a whole number of days from 1 to {MAX_DAYS}"
         raise ArgumentTypeError(message)
     return int(text)

@@ -1,4 +1,4 @@
-"""`track360 reconcile`: rows that nobody announced are found and reported, and the ledger is compared with Track360's."""
+"""`track360 reconcile`: find and report rows that no signal announced, and compare the ledger with Track360."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from track360_django.reconcile.missing_users import Unreported
 from track360_django.reconcile.runner import Reconciliation
 
 HELP: Final = (
-    "Find rows of declared models that have no record and report them, with the same ids as their hooks; release "
-    "customers whose activation nobody announced; tell of users who joined and are nobody's customers; then show, for each KPI, day, product and currency, what the ledger "
-    "adds up to and what Track360 accepted. Exits with 1 when something needs a person."
+    "Find rows of declared models without a record and report them, with the same ids as their signals would. Release "
+    "customers who were activated without a signal. List users who joined and are not a customer of any brand. Then "
+    "show the total of the ledger and the total that Track360 accepted, for each KPI, day, product and currency. Exits "
+    "with 1 when something needs a person."
 )
-# What the columns of the table are called, in their order.
+# The headings of the table, in order.
 COLUMNS: Final = ("KPI", "day", "product", "currency", "ledger", "accepted", "waiting", "dead", "difference")
 
 
@@ -37,14 +38,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"{arguments.MOMENT}; whole days are taken (default: %(default)s)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="only look; exits with 1 when rows are missing"
+        "--dry-run", action="store_true", help="only look, write nothing; exits with 1 when rows are missing"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """
-    Reconcile, and print what was found.
+    Reconcile, and print the result.
 
     Raises:
         CommandError: Something needs a person.
@@ -107,10 +108,10 @@ def _lines_of(found: Reconciliation) -> Iterator[str]:
         where = "" if gap.database == "default" else f" in {gap.database}"
         yield f"{gap.eventname} from {gap.model}{where}: {gap.rows} rows, {', '.join(done)}"
     if found.activated:
-        what = "wait" if found.is_dry_run else "waited, and are reported now"
-        yield f"customers: {found.activated} activated without a signal {what}"
+        what = "not reported yet" if found.is_dry_run else "reported now"
+        yield f"customers: {found.activated} activated without a signal, {what}"
     if found.unreported is not None and found.unreported.count:
-        yield f"unreported users: {found.unreported.count} joined, and are customers of no brand"
+        yield f"unreported users: {found.unreported.count} joined and are not a customer of any brand"
     if found.balance is not None:
         yield from _table_of(found.balance)
 
@@ -121,14 +122,14 @@ def _table_of(balance: Balance) -> Iterator[str]:
         yield ""
         widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
         for row in (COLUMNS, *rows):
-            # Names to the left, numbers to the right.
+            # Names are aligned left, numbers right.
             cells = (
                 cell.rjust(width) if number >= 4 else cell.ljust(width)
                 for number, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
             yield "  ".join(cells).rstrip()
     if balance.unreadable:
-        yield f"{balance.unreadable} rows have no value, currency or time that can be added up."
+        yield f"{balance.unreadable} rows are not in the totals: their value, currency or time can't be used."
 
 
 def _cells_of(key: Key, line: Line) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""`track360 requeue`: dead records get another try, after a person has corrected the cause."""
+"""`track360 requeue`: give dead records another try, after a person has corrected the cause."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--customer", metavar="ID", help="this customer and their activities")
     parser.add_argument("--eventid", metavar="ID", help="the activities with this event id")
     parser.add_argument(
-        "--reason", metavar="REASON", help="records that died of this, as `track360 status` calls it"
+        "--reason",
+        metavar="REASON",
+        help="records that are dead for this reason, as `track360 status` names it",
     )
     arguments.add_brand(parser)
     parser.add_argument("--all", action="store_true", help="every dead record")
@@ -31,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
     """
-    Requeue what is selected, and print how many.
+    Requeue the selected records, and print how many they are.
 
     Raises:
         CommandError: Nothing is selected, or some records still can't be reported.
@@ -48,8 +50,8 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
     out.write(f"activities requeued: {requeued.count}")
     if requeued.refused:
         message = (
-            f"activities that still can't be reported: {requeued.refused}. Each says why (`track360 explain EVENTID`, "
-            "or the admin): correct the host's row or its declaration in track360.py, then requeue it."
+            f"activities that still can't be reported: {requeued.refused}. See the reason of each with `track360 explain "
+            "EVENTID` or in the admin. Correct the host's row or its declaration in track360.py, then requeue it."
         )
         raise CommandError(message, returncode=1)
 
@@ -57,12 +59,12 @@ def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> 
 def _refuse(wanted: Mapping[str, str], *, is_all: bool) -> None:
     if not wanted and not is_all:
         message = (
-            "Nothing was selected, so nothing was requeued. Say which dead records: --customer ID, --eventid ID, "
+            "Nothing was selected, so nothing was requeued. Select dead records with --customer ID, --eventid ID, "
             "--reason REASON (see `track360 status`), or --all."
         )
         raise CommandError(message, returncode=2)
     if wanted and is_all:
-        message = "--all takes every dead record and can't be narrowed: leave it out, or the other options."
+        message = "--all takes every dead record. Use either --all or the other options."
         raise CommandError(message, returncode=2)
 
 

@@ -1,4 +1,4 @@
-"""`track360 resume`: paused endpoints are tried now, after a person has corrected the cause."""
+"""`track360 resume`: try paused endpoints now, after a person has corrected the cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from track360_django.management.track360 import arguments
 from track360_django.models import Endpoint
 from track360_django.outbox import wakeup
 
-HELP: Final = "Try paused endpoints now, with one record, instead of when their pauses are over."
+HELP: Final = "Try paused endpoints now, with one record, instead of waiting for the end of the pause."
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
-    """Resume, and print how many."""
+    """Resume the endpoints, and print how many they are."""
     using = router.db_for_write(Endpoint)
     count = breaker.resume(Endpoint.objects.using(using).filter(**arguments.narrowed(options["brand"])))
     wakeup.after_commit(using=using)

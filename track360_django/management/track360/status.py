@@ -1,4 +1,4 @@
-"""`track360 status`: how delivery is doing, brand by brand; fails when something needs a person."""
+"""`track360 status`: show the state of delivery for each brand, and fail when something needs a person."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from track360_django.operations import explanation, status
 from track360_django.operations.status import BrandStatus, Records
 
 HELP: Final = (
-    "Show the records of each brand by state, what is dead or held and why, and which endpoints are paused. "
+    "Show the records of each brand by state, the reasons of dead and held records, and the paused endpoints. "
     "Exits with 1 when something needs a person."
 )
 
@@ -69,7 +69,7 @@ def _lines_of(brand: BrandStatus) -> Iterator[str]:
 def _lines_of_records(name: str, records: Records, model: type[Customer | Activity]) -> Iterator[str]:
     yield f"{name}: {', '.join(f'{count} {state}' for state, count in records.counts.items())}"
     if records.oldest_pending_seconds is not None:
-        yield f"{name}: oldest pending waits for {records.oldest_pending_seconds:.0f} s"
+        yield f"{name}: oldest pending record waits for {records.oldest_pending_seconds:.0f} s"
     if records.late:
         yield f"{name}: due for more than five minutes: {records.late}"
     for reason, count in records.dead_by_reason.items():
@@ -78,4 +78,4 @@ def _lines_of_records(name: str, records: Records, model: type[Customer | Activi
         named = f"held, {reason}" if reason else "held"
         yield f"{name}: {named}: {count} ({explanation.why_held(model, reason)})"
     if records.changed:
-        yield f"{name}: changed after they were written down: {records.changed}"
+        yield f"{name}: changed after they were recorded: {records.changed}"
