@@ -277,8 +277,8 @@ def test_lane_that_lost_its_worker_says_so(admin_client: Client) -> None:
     page = text_of(admin_client.get(listing("lane")))
 
     assert "Free." in page
-    assert "Delivered by web1:7:a." in page
-    assert "Left by web2:8:b" in page
+    assert "The worker web1:7:a delivers this lane." in page
+    assert "The worker web2:8:b stopped without returning the lane." in page
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_requeue_by_who_may_change_sends_the_dead_record(
     page = text_of(act(client, "activity", "requeue", first.pk))
     delivery.drain()
 
-    assert "1 dead record goes out again." in page
+    assert "1 dead record was requeued." in page
     assert [record["eventid"] for record in track360_sandbox.store.activities()] == [first.eventid]
     user = User.objects.get(username="operator")
     assert f"requeued activity: 1, by user {user.pk}." in caplog.text
@@ -403,7 +403,7 @@ def test_requeue_of_living_records_changes_nothing() -> None:
 
     page = text_of(act(client, "customer", "requeue", customer.pk))
 
-    assert "None of the chosen records is dead: there was nothing to requeue." in page
+    assert "None of the chosen records is dead. Nothing was requeued." in page
     assert Customer.objects.values().get() == before
 
 
@@ -457,7 +457,7 @@ def test_resume_tries_a_paused_endpoint_now(track360_sandbox: SandboxServer) -> 
     page = text_of(act(client, "endpoint", "resume", endpoint.pk))
     delivery.drain()
 
-    assert "1 endpoint is tried now." in page
+    assert "1 endpoint is being tried now." in page
     assert track360_sandbox.store.customer("c1") is not None
 
 
@@ -491,7 +491,7 @@ def test_requeue_after_the_row_was_corrected_delivers_the_activity(track360_sand
     page = text_of(act(client, "activity", "requeue", dead.pk))
     delivery.drain()
 
-    assert "1 dead record goes out again." in page
+    assert "1 dead record was requeued." in page
     assert [record["eventid"] for record in track360_sandbox.store.activities()] == [deposit.reference]
     assert not Activity.objects.filter(~Q(status=Status.DELIVERED)).exists()
 
@@ -504,7 +504,7 @@ def test_requeue_before_the_row_was_corrected_keeps_the_record_dead() -> None:
     page = text_of(act(client, "activity", "requeue", dead.pk))
 
     dead.refresh_from_db()
-    assert "Still can't be reported: 1." in page
+    assert "Records that still can't be reported: 1." in page
     assert (dead.status, dead.reason) == (Status.DEAD, "invalid_currency")
 
 

@@ -1,8 +1,8 @@
 """
-The admin: all of it to be seen, nothing to be edited; two actions for what a person may decide.
+The admin: it shows everything and edits nothing. Two actions exist for what a person may decide.
 
-Read-only by construction: nobody may add, change or delete, whatever their permissions. Who may change a model by
-Django's permissions may requeue its dead records, or resume its endpoints.
+Read-only by construction: no user may add, change or delete, whatever their permissions. A user who has Django's change
+permission for a model may requeue its dead records, or resume its endpoints.
 """
 
 # Django's classes take no type arguments at run time.
@@ -37,13 +37,13 @@ from track360_django.outbox import dead_letters, wakeup
 
 logger = logging.getLogger(__name__)
 
-# Counting millions of rows to number pages nobody turns to costs seconds: the list ends here, filters reach the rest.
+# To count millions of rows takes seconds, only to number pages that no one opens. The list ends here; filters reach the rest.
 MAX_LISTED: Final = 10_000
 MAX_OPTIONS: Final = 50
 
 
 class BoundedPaginator(Paginator):
-    """Counts to `MAX_LISTED` and no further."""
+    """Counts rows up to `MAX_LISTED`."""
 
     @cached_property
     def count(self) -> int:
@@ -53,7 +53,7 @@ class BoundedPaginator(Paginator):
 
 
 class BrandFilter(admin.SimpleListFilter):
-    """Filters by brand; the brands are read from the settings and the lanes, which are few."""
+    """Filters by brand. The brands come from the settings and the lanes, which are few."""
 
     title = _("brand")
     parameter_name = "brand"
@@ -68,13 +68,13 @@ class BrandFilter(admin.SimpleListFilter):
 
 
 class EventnameFilter(admin.SimpleListFilter):
-    """Filters by event name; the names are found by jumps over the unique index, not by reading the table."""
+    """Filters by event name. The names are found by jumps over the unique index, without reading the whole table."""
 
     title = _("event name")
     parameter_name = "eventname"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> Iterable[tuple[str, str]]:
-        """Return the event names that there are."""
+        """Return the event names that exist in the table."""
         names = sorted({name for brand in _brands() for name in _eventnames(brand)})
         return [(name, name) for name in names[:MAX_OPTIONS]]
 
@@ -84,13 +84,13 @@ class EventnameFilter(admin.SimpleListFilter):
 
 
 class ReasonFilter(admin.SimpleListFilter):
-    """Filters by reason; only records that are held, dead or between attempts have one."""
+    """Filters by reason. Only records that are held, dead or between attempts have a reason."""
 
     title = _("reason")
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> Iterable[tuple[str, str]]:
-        """Return the reasons that there are."""
+        """Return the reasons that exist in the table."""
         waiting = model_admin.model._default_manager.exclude(status=Status.DELIVERED).exclude(reason="")
         found = waiting.order_by("reason").values_list("reason", flat=True).distinct()[:MAX_OPTIONS]
         return [(reason, reason) for reason in found]
@@ -115,7 +115,7 @@ def _eventnames(brand: str) -> Iterator[str]:
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
-    """Shows rows; takes no change from anybody. Viewing asks for Django's view or change permission."""
+    """Shows rows and accepts no change. Viewing needs Django's view or change permission."""
 
     show_full_result_count = False
     paginator = BoundedPaginator
@@ -124,19 +124,19 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     ordering: ClassVar[tuple[str, ...]] = ("-pk",)
 
     def has_add_permission(self, request: HttpRequest, *_args: Any) -> bool:
-        """Refuse: rows are written where something happens."""
+        """Refuse: rows are written by the code that reports, not by hand."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse: what was reported is a fact; `outbox` alone writes how far it got."""
+        """Refuse: what was reported is a fact, and only `outbox` writes the state of delivery."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Refuse: the rows are the memory that nothing is sent twice."""
+        """Refuse: the rows are the memory that prevents sending a record twice."""
         return False
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Tell whether somebody may use the actions: who has Django's change permission."""
+        """Return whether the user may use the actions: Django's change permission is needed."""
         opts = self.model._meta
         return bool(request.user.has_perm(f"{opts.app_label}.{get_permission_codename('change', opts)}"))
 
@@ -147,12 +147,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 class RecordAdmin(ReadOnlyAdmin):
-    """What customers and activities have in common."""
+    """The common part of the pages for customers and activities."""
 
     actions = ("requeue",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        """Return the records with what their explanations need."""
+        """Return the records with the data that their explanations need."""
         return explanation.with_pauses(super().get_queryset(request))
 
     @admin.display(description=_("what comes next"))
@@ -162,18 +162,18 @@ class RecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("last error"))
     def last_error(self, record: Customer | Activity) -> str:
-        """Return the redacted error; "-" without one."""
+        """Return the redacted error, "-" if there is none."""
         return record.error or "-"
 
 
 @admin.register(Customer)
 class CustomerAdmin(RecordAdmin):
-    """Who was reported, credited to whom."""
+    """The customers: who was reported, and the attribution of each."""
 
     list_display = ("customer_id", "brand", "status", "what_next", "attribution", "source", "created_at")
     list_filter = ("status", BrandFilter, ReasonFilter)
     search_fields = ("customer_id__exact",)
-    search_help_text = _("The customer's id, whole.")
+    search_help_text = _("Enter the complete customer id.")
     fieldsets = (
         (None, {"fields": ("customer_id", "brand", "status", "what_next", "last_error")}),
         (
@@ -215,12 +215,12 @@ class CustomerAdmin(RecordAdmin):
 
     @admin.display(description=_("additional fields"))
     def field_names(self, customer: Customer) -> str:
-        """Return the names of the additional fields: their values may be personal data, and nobody needs them here."""
+        """Return the names of the additional fields. Their values may be personal data and are not needed here."""
         return ", ".join(sorted(customer.fields)) or "-"
 
     @admin.display(description=_("activities"))
     def activity_list(self, customer: Customer) -> str:
-        """Return the way to the customer's activities."""
+        """Return a link to the customer's activities."""
         url = reverse(f"{self.admin_site.name}:track360_django_activity_changelist")
         return format_html(
             '<a href="{}?customer__id__exact={}">{}</a>', url, customer.pk, _("Show activities")
@@ -232,12 +232,12 @@ class CustomerAdmin(RecordAdmin):
         count = dead_letters.requeue(_plain(queryset))
         wakeup.after_commit(using=router.db_for_write(Customer))
         self._acted(request, "requeued", count)
-        self.message_user(request, _told(count), messages.SUCCESS if count else messages.WARNING)
+        self.message_user(request, _result_of(count), messages.SUCCESS if count else messages.WARNING)
 
 
 @admin.register(Activity)
 class ActivityAdmin(RecordAdmin):
-    """What customers did, and how far the news of it got."""
+    """The activities: what customers did, and the state of each record."""
 
     list_display = ("eventname", "eventid", "owner", "brand", "status", "what_next", "created_at")
     list_filter = (
@@ -249,7 +249,7 @@ class ActivityAdmin(RecordAdmin):
     )
     list_select_related = ("customer",)
     search_fields = ("eventid__exact",)
-    search_help_text = _("The event id or the customer's id, whole.")
+    search_help_text = _("Enter a complete event id or customer id.")
     fieldsets = (
         (None, {"fields": ("eventname", "eventid", "owner", "brand", "status", "what_next", "last_error")}),
         (_("Content"), {"fields": ("content", "source", "source_pk", "changed_at")}),
@@ -267,7 +267,7 @@ class ActivityAdmin(RecordAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet, search_term: str
     ) -> tuple[QuerySet, bool]:
-        """Search by the two ids, whole: the customer's is looked up first, so that no join is searched."""
+        """Search by event id or customer id. The customer is looked up first, so that no join is searched."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -277,7 +277,7 @@ class ActivityAdmin(RecordAdmin):
 
     @admin.display(description=_("customer"))
     def owner(self, activity: Activity) -> str:
-        """Return the customer, with the way there."""
+        """Return a link to the customer."""
         if activity.customer is None:
             return "-"
         url = reverse(f"{self.admin_site.name}:track360_django_customer_change", args=[activity.customer.pk])
@@ -285,7 +285,7 @@ class ActivityAdmin(RecordAdmin):
 
     @admin.display(description=_("body"))
     def content(self, activity: Activity) -> str:
-        """Return the record as it is sent, a field a line; the API guide puts no personal data in it."""
+        """Return the record as it is sent, one field a line. The API guide puts no personal data in it."""
         fields = json.loads(activity.body)
         return _lines(f"{name}: {value}" for name, value in fields.items())
 
@@ -295,25 +295,26 @@ class ActivityAdmin(RecordAdmin):
         requeued = activities.requeue(_plain(queryset))
         self._acted(request, "requeued", requeued.count)
         self.message_user(
-            request, _told(requeued.count), messages.SUCCESS if requeued.count else messages.WARNING
+            request, _result_of(requeued.count), messages.SUCCESS if requeued.count else messages.WARNING
         )
         if requeued.refused:
             text = _(
-                "Still can't be reported: %d. Each says why; correct the host's row or its declaration first."
+                "Records that still can't be reported: %d. Each one shows the reason. Correct the host's row or its "
+                "declaration first, then requeue the record."
             )
             self.message_user(request, str(text) % requeued.refused, messages.WARNING)
 
 
 def _plain(queryset: QuerySet[Any]) -> QuerySet[Any]:
-    """Return the chosen rows by their keys: an UPDATE takes none of the list's annotations and ordering."""
+    """Return the chosen rows by their keys: an UPDATE can't have the list's annotations and ordering."""
     chosen: QuerySet[Any] = queryset.model._default_manager.filter(pk__in=queryset.order_by().values("pk"))
     return chosen
 
 
-def _told(count: int) -> str:
+def _result_of(count: int) -> str:
     if not count:
-        return str(_("None of the chosen records is dead: there was nothing to requeue."))
-    return ngettext("%d dead record goes out again.", "%d dead records go out again.", count) % count
+        return str(_("None of the chosen records is dead. Nothing was requeued."))
+    return ngettext("%d dead record was requeued.", "%d dead records were requeued.", count) % count
 
 
 def _lines(lines: Iterable[str]) -> SafeString | str:
@@ -322,7 +323,7 @@ def _lines(lines: Iterable[str]) -> SafeString | str:
 
 @admin.register(Lane)
 class LaneAdmin(ReadOnlyAdmin):
-    """Who delivers which slice of a brand's customers now."""
+    """The lanes: which worker delivers which slice of a brand's customers now."""
 
     list_display = ("brand", "number", "state", "leased_until", "losses", "suspect", "fence")
     list_filter = ("brand",)
@@ -331,17 +332,17 @@ class LaneAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("state"))
     def state(self, lane: Lane) -> str:
-        """Return who has the lane, in a sentence."""
+        """Return which worker has the lane, in a sentence."""
         if not lane.owner:
             return "Free."
         if lane.leased_until is None or lane.leased_until <= timezone.now():
-            return f"Left by {lane.owner}, who never gave it back: the next worker takes it."
-        return f"Delivered by {lane.owner}."
+            return f"The worker {lane.owner} stopped without returning the lane. The next worker takes it."
+        return f"The worker {lane.owner} delivers this lane."
 
 
 @admin.register(Endpoint)
 class EndpointAdmin(ReadOnlyAdmin):
-    """Which URLs take records, and which are paused, why, until when."""
+    """The endpoints: which URLs accept records, and which are paused, why, and until when."""
 
     actions = ("resume",)
     list_display = ("brand", "name", "state", "failures", "refusals", "reason", "error")
@@ -351,7 +352,7 @@ class EndpointAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("state"))
     def state(self, endpoint: Endpoint) -> str:
-        """Return whether the endpoint takes records and what to do about it, in a sentence or two."""
+        """Return whether the endpoint accepts records and what to do, in a sentence or two."""
         return explanation.state_of_endpoint(endpoint, timezone.now())
 
     @admin.action(description=_("Resume paused endpoints"), permissions=["act"])
@@ -361,7 +362,10 @@ class EndpointAdmin(ReadOnlyAdmin):
         wakeup.after_commit(using=router.db_for_write(Endpoint))
         self._acted(request, "resumed", count)
         if count:
-            text = ngettext("%d endpoint is tried now.", "%d endpoints are tried now.", count) % count
+            text = (
+                ngettext("%d endpoint is being tried now.", "%d endpoints are being tried now.", count)
+                % count
+            )
             self.message_user(request, text, messages.SUCCESS)
         else:
             self.message_user(request, _("None of the chosen endpoints is paused."), messages.WARNING)

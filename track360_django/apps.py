@@ -1,4 +1,4 @@
-"""Wiring: signals are connected, checks registered, each app's `track360.py` discovered. No queries."""
+"""The app's configuration: connect signals, register checks, discover each app's `track360.py`. No queries."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Track360Config(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Connect and register."""
-        from track360_django import checks, signup  # noqa: PLC0415  they need the models, which are loaded now
+        """Connect signals, register checks, discover declarations."""
+        from track360_django import checks, signup  # noqa: PLC0415  they need the models, which are loaded only now
 
         signup.connect()
         for check in (

@@ -1,8 +1,8 @@
 """
-What can go wrong, sorted by what the caller does about it.
+The exceptions of this package, sorted by what the caller should do.
 
     Track360Error
-    └── PayloadError       we refuse to report this: fix the value
+    └── PayloadError       we refuse to report this: correct the value
 
 Answers of the API are values (`api.responses.Answer`), not exceptions: a traceback with local variables
 would carry the token and a name into the host's error tracker.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 class Track360Error(Exception):
-    """Everything this package raises on purpose, misconfiguration apart."""
+    """The base of all exceptions that this package raises on purpose, except misconfiguration."""
 
 
 class PayloadError(Track360Error, ValueError):
@@ -24,7 +24,7 @@ class PayloadError(Track360Error, ValueError):
     A value cannot be reported exactly; nothing was written.
 
     `field` is the name of the field in the API guide, `reason` a short word for tables and logs.
-    The message names the field, the type of the value and the way out; never the value itself.
+    The message names the field, the type of the value and what to do; never the value itself.
     """
 
     def __init__(self, message: str, *, field: str = "", reason: str = "invalid_payload") -> None:

@@ -1,5 +1,5 @@
 """
-A manager for models whose rows are written in bulk: `bulk_create`, `bulk_update` and `update` report them, too.
+A manager for models with rows that are written in bulk: `bulk_create`, `bulk_update` and `update` report them, too.
 
     class Bet(models.Model):
         objects = ReportingManager()
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Model)
 
-# Rows that are read again together: SQLite takes no more than a thousand parameters.
+# How many rows are read again in one query: SQLite allows at most a thousand parameters.
 PAGE: Final = 500
 
 
@@ -32,7 +32,8 @@ class ReportingQuerySet(QuerySet[M]):
     """
     Reports rows that are written in bulk, as their declarations say, in the transaction that writes them.
 
-    `update` remembers the primary keys of what it changes. An error of a declaration is raised, and nothing is written.
+    `update` keeps the primary keys of the changed rows in memory. If a declaration raises an error, the error is raised
+    and nothing is written.
 
     Source: none, our choice: Django sends no signal for these.
     """
@@ -41,7 +42,7 @@ class ReportingQuerySet(QuerySet[M]):
         """
         Insert rows as Django does, and report them.
 
-        Rows whose primary key the database doesn't tell (`ignore_conflicts`, MySQL) are left to `track360 reconcile`.
+        If the database does not return a row's primary key (`ignore_conflicts`, MySQL), `track360 reconcile` reports it.
         """
         declared = self._declared()
         if not declared:
@@ -52,12 +53,12 @@ class ReportingQuerySet(QuerySet[M]):
         return created
 
     def update(self, **kwargs: Any) -> int:
-        """Update rows as Django does, and report what they say now; `bulk_update` comes here, too."""
+        """Update rows as Django does, and report their new values; `bulk_update` calls this, too."""
         declared = self._declared()
         if not declared:
             return super().update(**kwargs)
         with transaction.atomic(using=self._alias(), savepoint=False):
-            # Before they are changed: afterwards they may fulfil this queryset's own conditions no more.
+            # Before the change: after it, the rows may no longer match this queryset's own conditions.
             pks = list(self.using(self._alias()).order_by().values_list("pk", flat=True))
             count = super().update(**kwargs)
             self._report(declared, pks)
@@ -81,7 +82,7 @@ class ReportingQuerySet(QuerySet[M]):
                 )
 
     def _pks_for(self, declaration: ModelActivity, pks: Sequence[Any]) -> Sequence[Any]:
-        """Return the primary keys of rows in the table that is declared: a multi-table child may have its own."""
+        """Return the primary keys of rows in the declared table: a multi-table child may have its own keys."""
         parent = declaration.model._meta
         if parent.concrete_model is self.model._meta.concrete_model:
             return pks
@@ -90,7 +91,7 @@ class ReportingQuerySet(QuerySet[M]):
 
 
 def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> None:
-    """Report what some rows say now: those that are due, and those that are not any more."""
+    """Report the present state of some rows: those that are due, and those that are no longer due."""
     due = list(ledger.related(declaration, declaration.due_rows(alias)).filter(pk__in=pks))
     for using in {aliases.of(row) for row in due}:
         declaration.write_many(due, using, is_strict=True)
@@ -103,5 +104,5 @@ def _report_page(declaration: ModelActivity, pks: Sequence[Any], alias: str) -> 
                 reverse_locked(declaration, declaration.pk_of(row), alias, using)
 
 
-class ReportingManager(Manager.from_queryset(ReportingQuerySet)):  # type: ignore[misc]  # a class made when asked for
-    """The manager with `ReportingQuerySet`; a manager of your own is made with `from_queryset`."""
+class ReportingManager(Manager.from_queryset(ReportingQuerySet)):  # type: ignore[misc]  # a class made at run time
+    """The manager with `ReportingQuerySet`. Make a manager of your own with `from_queryset`."""

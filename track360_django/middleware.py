@@ -1,7 +1,7 @@
 """
-The entrance of visitors: remembers landings with tracking data and carries the touches through the request.
+The middleware: remember landings with tracking data, and provide the touches during the request.
 
-A request without a tracking parameter costs a substring test; no query, no session, no header is touched.
+A request without a tracking parameter costs a substring test: no query, no session access, no header.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Names of this module: each look-up through another one would be paid by every request of the host.
+# Names of this module, because every request of the host would pay for each look-up in another module.
 _Touches = attribution.Touches
 _serving = attribution.serving
 _has_parameter = attribution.has_parameter
@@ -35,7 +35,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 class TrackingMiddleware:
     """
-    Remembers the tracking parameters of a landing until the visitor signs up; belongs right after SessionMiddleware.
+    Remembers the tracking parameters of a landing until the visitor signs up. Put it right after SessionMiddleware.
 
     It sets `request.track360` (`track360_django.attribution.Touches`). It never changes a status code or a body.
 
@@ -46,7 +46,7 @@ class TrackingMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Handler | AsyncHandler) -> None:
-        # Any: `cast` would be a call in each request.
+        # Any, because `cast` would be a call in each request.
         self.get_response: Any = get_response
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
@@ -74,7 +74,7 @@ class TrackingMiddleware:
         finally:
             _serving.reset(token)
         if _has_work(touches):
-            # Sessions, consent functions, receivers and tables are the host's, and may block.
+            # Sessions, consent functions, receivers and tables belong to the host and may block.
             await sync_to_async(_finish)(touches, response)
         return response
 
@@ -92,37 +92,37 @@ def _enter(request: HttpRequest) -> attribution.Touches:
 
 
 def _note_query(touches: attribution.Touches, query_string: str) -> None:
-    """Note what the URL says; it is read later, for whose it is may be told by a middleware behind this one."""
+    """Keep the query string to read it later: a middleware after this one may still set the brand of the request."""
     request = touches.request
     is_landing = attribution.is_document(request.META, request.method)
     if is_landing:
         touches.is_landing = True
     if is_landing or request.method in _WITH_BODY:
-        # WSGI hands bytes over as latin-1 text, ASGI as UTF-8 text.
+        # WSGI passes bytes as latin-1 text, ASGI as UTF-8 text.
         encoding = "latin-1" if hasattr(request, "environ") else "utf-8"
         touches.query = query_string.encode(encoding, "replace")
 
 
 def _has_work(touches: attribution.Touches) -> bool:
-    """Tell whether the response needs something: touches that nobody used hold their request, and that it has a body."""
+    """Return whether the response needs work. Unused touches hold only their request, and `has_body` if there is one."""
     if len(touches.__dict__) > 1 + touches.has_body:
         return True
     return touches.has_body and "_post" in touches.request.__dict__ and touches.carries_news
 
 
 def _finish(touches: attribution.Touches, response: HttpResponseBase) -> None:
-    """Do what a response still needs: remember its landing, keep it apart in caches, release its signup."""
+    """Finish a response: remember its landing, keep it out of shared caches, release its signup."""
     landing = _landing_of(touches)
     if landing is not None:
-        _tell_refusals(touches, landing)
+        _report_refusals(touches, landing)
     if touches.held:
         signup.release(touches)
     if touches.is_forgotten or _has_signed_up(touches):
         _forget(touches, response)
-    elif landing is not None or (touches.carries_news and _is_nobody_known(touches)):
+    elif landing is not None or (touches.carries_news and _is_anonymous(touches)):
         _remember(touches, response)
     if touches.is_read or touches.is_private:
-        # As the session does: what the page said may depend on who asked.
+        # As the session does: the content of the page may depend on the visitor.
         patch_vary_headers(response, ("Cookie", attribution.HEADER))
     if touches.is_private:
         patch_cache_control(response, private=True)
@@ -136,8 +136,8 @@ def _landing_of(touches: attribution.Touches) -> attribution.Landing | None:
         return None
 
 
-def _is_nobody_known(touches: attribution.Touches) -> bool:
-    """Tell whether nobody is logged in: a form that was open since before a signup brings nothing back."""
+def _is_anonymous(touches: attribution.Touches) -> bool:
+    """Return whether the visitor is anonymous. After a signup, a form that was opened before it must bring nothing back."""
     try:
         return not getattr(getattr(touches.request, "user", None), "is_authenticated", False)
     except Exception as error:  # noqa: BLE001  see _log_unremembered
@@ -145,10 +145,10 @@ def _is_nobody_known(touches: attribution.Touches) -> bool:
         return False
 
 
-def _tell_refusals(touches: attribution.Touches, landing: attribution.Landing) -> None:
+def _report_refusals(touches: attribution.Touches, landing: attribution.Landing) -> None:
     for parameter, reason in landing.refusals:
         logger.warning(
-            "track360: a landing's %s was refused: %s; an earlier value, if there is one, stays.",
+            "track360: the value of %s in a landing was refused (%s). An earlier value, if there is one, stays.",
             parameter,
             reason,
         )
@@ -158,12 +158,12 @@ def _tell_refusals(touches: attribution.Touches, landing: attribution.Landing) -
 
 
 def _has_signed_up(touches: attribution.Touches) -> bool:
-    """Tell whether a signup of this request was committed: who uses this browser next is somebody else."""
+    """Return whether a signup of this request was committed: the next visitor with this browser is another person."""
     if not touches.signed_up:
         return False
     try:
         return customers.exist(touches.signed_up)
-    except Exception as error:  # noqa: BLE001  the page is served: nothing of ours may break it now
+    except Exception as error:  # noqa: BLE001  the page is ready: nothing of ours may break it now
         _log_unremembered(error)
         return False
 
@@ -177,7 +177,7 @@ def _forget(touches: attribution.Touches, response: HttpResponseBase) -> None:
 
 
 def _remember(touches: attribution.Touches, response: HttpResponseBase) -> None:
-    """Remember a landing in cookie and session; one that fails leaves the other, and the page as it is."""
+    """Remember a landing in cookie and session. If one of them fails, the other and the page are not affected."""
     request = touches.request
     try:
         settings = touches.settings
@@ -189,7 +189,7 @@ def _remember(touches: attribution.Touches, response: HttpResponseBase) -> None:
         touches.is_private = True
         if "cookie" in settings.STORAGE:
             attribution.write_cookie(response, memory, settings)
-        # Why a value was refused is worth a cookie, and no row in a table of sessions.
+        # The reason of a refusal is worth a cookie, but not a row in the table of sessions.
         if attribution.reads_session(request, settings) and memory.last is not None:
             attribution.write_session(request, response, memory.as_state(), settings)
     except Exception as error:  # noqa: BLE001  see there
@@ -206,8 +206,8 @@ def _recall(touches: attribution.Touches) -> attribution.Memory:
 
 
 def _log_unremembered(error: Exception) -> None:
-    """A session store that is down, or a consent function that fails, must not cost the host the page."""
+    """Log an error: a session store that is down, or a consent function that fails, must not break the host's page."""
     kind = type(error).__name__
     logger.error(
-        "track360: a landing was not remembered completely (%s); the page was served all the same.", kind
+        "track360: could not remember a landing completely (%s). The page was served as usual.", kind
     )

@@ -1,7 +1,7 @@
 """
-Two tables and their lanes: what is to be reported, how far it got, and who may deliver it.
+The tables: customers and activities to report, the state of their delivery, and the lanes that workers take.
 
-State and its invariants only. `outbox` is the only writer of delivery state; nothing here sends anything.
+State and its invariants only. `outbox` is the only writer of delivery state. Nothing here sends anything.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ class EndpointName(models.TextChoices):
 
 # Note [Due]  # noqa: ERA001  a title, no code
 # `due_at` is null unless there is something to do at that time. The partial index on it therefore holds only the
-# rows that wait for a worker: finding due work costs the same beside a million held, dead or delivered rows.
+# rows that wait for a worker. To find due work costs the same, even with a million held, dead or delivered rows.
 #
-# A new record is due at once, by the database's clock. A worker that finds an activity whose customer is not
-# accepted yet parks it (held, due_at null) and the settling of the customer releases it. Both happen under the
-# lease of the lane that the two share, so a release can't miss a row that is being parked.
-# A customer that the safety net wrote is held and due a minute later: nobody claims it, so it releases itself.
+# A new record is due at once, by the database's clock. If the customer of an activity is not accepted yet, the worker
+# parks the activity (held, due_at null). The settling of the customer releases it. Both happen under the lease of the
+# lane that the two share, so a release can't miss a row that is being parked.
+# A customer that the safety net wrote is held and due a minute later: if no signup source claims it, it releases itself.
 
 
 class Delivery(models.Model):
-    """How far a record got: shared by customers and activities."""
+    """The state of delivery of a record, shared by customers and activities."""
 
     brand = ExactCharField(_("brand"), max_length=64)
     lane = models.PositiveSmallIntegerField(_("lane"))
     status = ExactCharField(_("status"), max_length=9, choices=Status.choices, default=Status.PENDING)
     # See Note [Due].
     due_at = models.DateTimeField(_("due at"), null=True, blank=True, db_default=Now())
-    # Since when this version waits or, once it was tried, since its first attempt: what the age limit counts from.
+    # The age limit counts from here: when this version began to wait or, once it was tried, its first attempt.
     queued_at = models.DateTimeField(_("queued at"), db_default=Now())
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    # Rises with each change; what is sent while it rises is sent again.
+    # Rises with each change. If it rises while the record is being sent, the record is sent again.
     version = models.PositiveIntegerField(_("version"), default=1)
     accepted_version = models.PositiveIntegerField(_("accepted version"), default=0)
     reason = ExactCharField(_("reason"), max_length=64, blank=True, default="")
@@ -67,10 +67,10 @@ class Delivery(models.Model):
 
 class Customer(Delivery):
     """
-    One customer of a brand, as state: a change marks it due, the body is built when it is sent.
+    One customer of a brand, as state: a change marks the row due, and the body is built when it is sent.
 
-    No name is copied into this table: the body is made from the current user.
-    `tracking` maps parameter names to values, verbatim, frozen with the signup.
+    No name is copied into this table: the body is built from the current user.
+    `tracking` maps parameter names to values, verbatim, frozen at the signup.
 
     Source: API guide, "Customer API".
     """
@@ -98,7 +98,7 @@ class Customer(Delivery):
                 name="track360_customer_due",
             ),
             models.Index(fields=["user_pk"], name="track360_customer_user"),
-            # Only who is held: it costs no delivery.
+            # Held customers only, so it adds no cost to a delivery.
             PartialIndex(fields=["brand", "id"], where=Q(status=Status.HELD), name="track360_customer_held"),
         ]
 
@@ -110,23 +110,23 @@ class Customer(Delivery):
 ActivityKey: TypeAlias = tuple[str, str, str]
 
 # Note [Lean activities]
-# Settling writes each index of the row anew, so each one costs every activity that is delivered: there are no more than
-# deliver and prune need. What belongs to a customer is found by an index while it waits; afterwards only people ask.
-# The database checks no foreign key: it would lock the customer for each activity that the host writes, and make
-# transactions of the host, and the settling, wait for each other. Our code adds an activity beside its customer in one
-# statement, and deletes no customer that has one.
+# Settling rewrites each index of the row, so each index adds cost to every delivered activity. There are only those that
+# deliver and prune need. An index finds the activities of a customer while they wait; later only people search for them.
+# The database checks no foreign key: the check would lock the customer for each activity that the host writes, and
+# transactions of the host and the settling would wait for each other. Our code adds an activity to an existing customer
+# in one statement, and deletes no customer that has an activity.
 
 
 class Activity(Delivery):
     """
-    One activity of a customer, as a log: the body is fixed before the first attempt, a retry is byte-identical.
+    One activity of a customer, as a log: the body is fixed before the first attempt, so a retry is byte-identical.
 
-    `source` and `source_pk` name the host's row it came from.
+    `source` and `source_pk` name the host's row that it came from.
 
     Source: API guide, "Activity API".
     """
 
-    # Null only for a dead record whose customer nobody knows. See Note [Lean activities].
+    # Null only for a dead record with an unknown customer. See Note [Lean activities].
     customer = models.ForeignKey(
         Customer,
         models.PROTECT,
@@ -139,7 +139,7 @@ class Activity(Delivery):
     )
     eventname = ExactCharField(_("event name"), max_length=100)
     eventid = ExactCharField(_("event id"), max_length=255)
-    # Empty once it was pruned.
+    # Empty after it was pruned.
     body = ExactTextField(_("body"), blank=True)
     source = ExactCharField(_("source"), max_length=100, blank=True, default="")
     source_pk = ExactCharField(_("source row"), max_length=255, blank=True, default="")
@@ -150,7 +150,7 @@ class Activity(Delivery):
         verbose_name = _("activity")
         verbose_name_plural = _("activities")
         constraints: ClassVar = [
-            # First what differs most: to find its place, a key is compared column by column.
+            # The column that differs most comes first: an index compares a key column by column.
             models.UniqueConstraint(
                 fields=["eventid", "eventname", "brand"], name="track360_activity_unique"
             ),
@@ -184,9 +184,9 @@ class Lane(models.Model):
     """
     A slice of a brand's customers, delivered by one worker at a time: the lease.
 
-    `fence` rises with each taking; settling checks it, so a worker that lost its lease changes nothing.
-    `losses` counts workers that took the lane and never gave it back: batches narrow with each, and widen again with
-    what is settled. A record that goes alone is the `suspect`: endpoint, id, and how often it went.
+    `fence` rises each time the lane is taken. Settling checks it, so a worker that lost its lease changes nothing.
+    `losses` counts workers that took the lane and never returned it: batches become smaller with each, and larger again
+    with each record that is settled. A record that is sent alone is the `suspect`: endpoint, id, and how often it was sent.
     """
 
     brand = ExactCharField(_("brand"), max_length=64)
@@ -210,10 +210,10 @@ class Lane(models.Model):
 
 class Endpoint(models.Model):
     """
-    A URL that records go to, with the breaker that all workers share.
+    A URL that records are sent to, with the breaker that all workers share.
 
-    `failures` counts temporary faults in a row, `refusals` records refused in a row with none accepted between.
-    While `paused_until` is in the future nothing is sent there; when it has passed, one record goes as a probe.
+    `failures` counts temporary faults in a row; `refusals` counts records refused in a row, with none accepted between.
+    While `paused_until` is in the future, nothing is sent there. When it has passed, one record is sent as a probe.
     """
 
     brand = ExactCharField(_("brand"), max_length=64)
@@ -239,7 +239,7 @@ class Doorbell(models.Model):
     """
     Whether a wake-up is under way: one row for each database.
 
-    A commit that finds it rung publishes none. The worker that begins clears it before it looks for what is due.
+    A commit that finds it rung publishes no wake-up. A worker clears it first, then looks for due records.
     """
 
     rung_at = models.DateTimeField(_("rung at"), null=True, blank=True)

@@ -1,8 +1,8 @@
 """
-Celery's entrances: thin, without arguments, without results. What to do is in the tables, not in the messages.
+The Celery tasks: thin, without arguments, without results. The work is in the tables, not in the messages.
 
-`BEAT_SCHEDULE` is to be merged into the host's. This module may be imported from a settings file, so what needs the
-models is imported where it runs:
+Merge `BEAT_SCHEDULE` into the host's schedule. A settings file may import this module, so modules that need the models
+are imported inside the tasks:
 
     from track360_django.tasks import BEAT_SCHEDULE
     CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE, ...}
@@ -25,11 +25,11 @@ RECONCILE_SECONDS: Final = 3600
 
 @shared_task(name=wakeup.DELIVER, ignore_result=True, acks_late=False)
 def deliver() -> None:
-    """Deliver what is due; when the time budget ends first, ask for another worker and stop."""
+    """Deliver due records. If the time budget ends first, wake another worker and stop."""
     from track360_django import delivery  # noqa: PLC0415  see the module's docstring
 
     if current_app.conf.task_always_eager:
-        # A host whose tasks run within its requests has nobody else to call, and no time to wait.
+        # The host's tasks run inside its requests: there is no other worker to wake, and no time to wait.
         delivery.drain()
     elif not delivery.drain(on_backlog=wakeup.wake, linger_seconds=wakeup.LINGER_SECONDS).is_finished:
         wakeup.wake()
@@ -45,7 +45,7 @@ def sweep() -> None:
         for alias in aliases.all_known()[1:]:
             customers.release_reported(using=alias)
     finally:
-        # Whatever is wrong there, the others are delivered.
+        # After an error there, the other records are still delivered.
         deliver()
 
 
@@ -59,7 +59,7 @@ def prune() -> None:
 
 @shared_task(name="track360_django.tasks.daily", ignore_result=True, acks_late=False)
 def daily() -> None:
-    """Compile the declared day's totals: days that are over, and those of the window again for what came late."""
+    """Compile the declared day's totals: days that are over, and the days of the window again for late rows."""
     from track360_django import daily as compiler  # noqa: PLC0415  see the module's docstring
 
     if conf.brands_on():
@@ -68,7 +68,7 @@ def daily() -> None:
 
 @shared_task(name="track360_django.tasks.reconcile", ignore_result=True, acks_late=False)
 def reconcile() -> None:
-    """Report rows of the last days that nobody announced: `bulk_create`, raw SQL, a process that died too early."""
+    """Report rows of the last days that no signal announced: `bulk_create`, raw SQL, a process that died too early."""
     from track360_django import reconcile as reconciliation  # noqa: PLC0415  see the module's docstring
 
     if conf.brands_on():

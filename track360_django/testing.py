@@ -1,7 +1,7 @@
 """
-Pytest plugin for hosts: two fixtures that put Track360 on loopback and show what is on its way there.
+Pytest plugin for hosts: two fixtures that run Track360's sandbox on loopback and show the records for it.
 
-pytest loads it in every project of the environment, so at import it touches neither Django nor the rest of the
+pytest loads it in every project of the environment, so at import it loads neither Django nor the rest of the
 package. The fixtures need pytest-django.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from track360_django.sandbox.server import SandboxServer
 
 TOKEN: Final = "sandbox-token"  # noqa: S105  it opens nothing but the sandbox
-# Ways out that lead past the loopback interface.
+# Settings that would lead a request away from the loopback interface.
 _DETOURS: Final = frozenset({"PROXIES", "CA_BUNDLE"})
 
 
@@ -44,14 +44,14 @@ class Outbox:
         return Activity.objects.order_by("pk")
 
     def bodies(self, eventname: str | None = None) -> list[dict[str, Any]]:
-        """Return the bodies of the activities as they are sent, oldest first; of one event name, if given."""
-        import json  # noqa: PLC0415  with it the plugin costs a project that doesn't use it nothing
+        """Return the bodies of the activities as they are sent, oldest first; only of `eventname`, if given."""
+        import json  # noqa: PLC0415  so that the plugin costs nothing in a project that does not use it
 
         rows = self.activities if eventname is None else self.activities.filter(eventname=eventname)
         return [json.loads(row.body) for row in rows]
 
     def deliver(self) -> Report:
-        """Deliver all that is due, in this thread, without Celery; return the counts."""
+        """Deliver all due records in this thread, without Celery; return the counts."""
         from track360_django import delivery  # noqa: PLC0415  models need settings
 
         return delivery.drain()
@@ -60,11 +60,11 @@ class Outbox:
 @pytest.fixture
 def track360_sandbox(settings: Settings) -> Iterator[SandboxServer]:
     """
-    Return a sandbox of this test's own; the host's `TRACK360` setting leads to it, for every brand.
+    Return a sandbox for this test. The host's `TRACK360` setting points to it, for every brand.
 
-    What arrived is in `.store`, what is to go wrong is told to `.fail(status=503)`.
+    Received records are in `.store`. Call `.fail(status=503)` to make the sandbox answer with an error.
     """
-    from track360_django.sandbox.server import SandboxServer  # noqa: PLC0415  only who asks for it pays for it
+    from track360_django.sandbox.server import SandboxServer  # noqa: PLC0415  only tests that use it pay for it
 
     with SandboxServer() as sandbox:
         settings.TRACK360 = _lead_to(sandbox.url, getattr(settings, "TRACK360", {}))
@@ -74,15 +74,15 @@ def track360_sandbox(settings: Settings) -> Iterator[SandboxServer]:
 @pytest.fixture
 def track360_outbox(db: None, track360_sandbox: SandboxServer) -> Outbox:  # noqa: ARG001  asked for, so set up
     """
-    Return what waits to be reported: `.customers`, `.activities`, `.bodies("Deposit")`, `.deliver()`.
+    Return the records to be reported: `.customers`, `.activities`, `.bodies("Deposit")`, `.deliver()`.
 
-    It brings the sandbox with it: a test can't deliver to the real API by mistake.
+    It also starts the sandbox, so a test can't deliver to the real API by mistake.
     """
     return Outbox()
 
 
 def _lead_to(url: str, configured: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the setting with every way out replaced; brands keep tokens of their own, so they stay apart."""
+    """Return the setting with the sandbox's URL and tokens. Each brand gets its own token, so they stay apart."""
     led = _replace(configured, url, TOKEN) | {"ENABLED": True, "ALLOW_HTTP": True}
     if "BRANDS" in configured:
         brands = configured["BRANDS"].items()

@@ -1,4 +1,4 @@
-"""Paths of the host's own site: `path("track360/", include("track360_django.urls"))`, for the script's `data-endpoint`."""
+"""URLs for the host's site, `path("track360/", include("track360_django.urls"))`: the script's `data-endpoint`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-The endpoint of the script for pages that Django does not render: remember what it saw, or forget.
+The endpoint of the script for pages that Django does not render: remember a landing, or forget it.
 
-What it is sent, it checks; what it was sent, it never says. The middleware does the rest, consent included.
+It checks all fields that it receives, and never returns them. The middleware does the rest, including consent.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from track360_django import attribution
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-# Some parameters of 50 characters, each of which may be twelve bytes in a form, and a carry token.
+# Room for some parameters of 50 characters, each of up to twelve bytes in a form, and for a carry token.
 MAX_BODY: Final = 2048
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 FORGET: Final = "forget"
 
 # Note [Who may make a browser remember]
-# What is remembered decides who is paid, so no page of somebody else may plant it unseen. (Seen, everybody may: a link
-# to a landing page is what this is all about.) Browsers say where a request comes from, in headers that no page can
-# set: `Sec-Fetch-Site`, and `Origin` in those that are older. This very origin may, and those that the host trusts
-# anyway: `CSRF_TRUSTED_ORIGINS`. A sub-domain that is not among them may not: it may belong to somebody's blog.
-# Who sends neither header is asked for Django's CSRF token. So the script needs no token, which a page of a CDN could
-# not have, and the view is exempt from Django's check in order to apply its own.
+# The remembered landing decides which affiliate is paid, so a page of another site must not set it unseen. (Visibly,
+# every site may: a link to a landing page is the purpose of all this.) Browsers send where a request comes from, in
+# headers that no page can set: `Sec-Fetch-Site`, and in older browsers `Origin`. The host's own origin may, and so may
+# the origins that the host trusts already: `CSRF_TRUSTED_ORIGINS`. A sub-domain that is not in this list may not: it may
+# belong to another person's blog. A request with neither header needs Django's CSRF token. So the script needs no token,
+# which a page from a CDN could not have. The view is exempt from Django's check, and does this check instead.
 
 
-# Visitors who have no account yet are whom it is for, also under Django's `LoginRequiredMiddleware`.
+# For visitors who have no account yet, also under Django's `LoginRequiredMiddleware`.
 @login_not_required
 @csrf_exempt
 def remember(request: HttpRequest) -> HttpResponse:
     """
-    Remember what a page of the host saw in its own URL (POST), or forget all of it (DELETE, or POST with `forget`).
+    Remember the tracking data from the URL of a page (POST), or forget all of it (DELETE, or POST with `forget`).
 
     The fields, of a form or the top level of a JSON object, are those of the header `X-Track360-Tracking`. The answer
-    has no content: 204 whether or not there was something to remember, so that it tells nobody anything.
+    has no content. It is 204 whether or not there was something to remember, so that it reveals nothing.
 
     Source: none, our choice: cookies of scripts are short-lived in some browsers, cookies of servers are not.
     """
@@ -58,7 +58,7 @@ def remember(request: HttpRequest) -> HttpResponse:
 
 
 def _serve(request: HttpRequest) -> HTTPStatus:
-    """Do what a request asks for, and return the status; what is refused costs neither session nor query."""
+    """Handle a request and return the status. A refused request costs neither session access nor query."""
     refusal = _refuse(request)
     if refusal is not None:
         return refusal
@@ -72,7 +72,7 @@ def _serve(request: HttpRequest) -> HTTPStatus:
 
 
 def _carry_out(fields: Mapping[str, Any], touches: attribution.Touches) -> None:
-    """Have the middleware remember or forget when the request ends."""
+    """Make the middleware remember or forget at the end of the request."""
     if FORGET in fields:
         touches.forget()
     elif touches.settings.ENABLED:
@@ -96,13 +96,13 @@ def _refuse(request: HttpRequest) -> HTTPStatus | None:
 
 
 def _comes_from_us(request: HttpRequest) -> bool:
-    """Tell whether a page of the host's own sent a request; see Note [Who may make a browser remember]."""
+    """Return whether a page of the host itself sent the request; see Note [Who may make a browser remember]."""
     said = attribution.says_own_page(request)
     return _has_token(request) if said is None else said
 
 
 class _Check(CsrfViewMiddleware):
-    """Django's check of a token, which tells its result and renders no page."""
+    """Django's check of a token, which returns its result and renders no page."""
 
     def _reject(self, _request: HttpRequest, reason: str) -> Any:
         return reason
@@ -112,15 +112,15 @@ def _has_token(request: HttpRequest) -> bool:
     check = _Check(lambda _: HttpResponse())
     try:
         check.process_request(request)
-        # Of a view that is not exempt, as `remember` is.
+        # With a view that is not exempt; `remember` itself is.
         return check.process_view(request, lambda _: HttpResponse(), (), {}) is None
     except (SuspiciousOperation, BadRequest):
-        # The form that would hold the token can't be read.
+        # The form that should contain the token can't be read.
         return False
 
 
 def _fields_of(request: HttpRequest) -> Mapping[str, Any] | None:
-    """Return the fields of a small body; None when it can't be read."""
+    """Return the fields of a small body, None if it can't be read."""
     try:
         found = json.loads(request.body) if request.content_type == JSON else request.POST.dict()
     except (ValueError, RecursionError, SuspiciousOperation, BadRequest):

@@ -224,7 +224,7 @@ def test_status_of_a_brand_that_is_off_says_so(settings: Settings) -> None:
 
     assert "default: not delivered (ENABLED is off, or the brand is missing in TRACK360['BRANDS'])" in lines
     assert "other customers: 0 held, 0 pending, 0 delivered, 0 dead" in lines
-    assert "Nobody delivers this brand" in str(error)
+    assert "This brand is not delivered" in str(error)
 
 
 def test_status_counts_activities_whose_rows_changed(track360_sandbox: SandboxServer) -> None:
@@ -634,4 +634,4 @@ def test_status_names_customers_whom_nobody_reported() -> None:
     old, error = fail("status")
 
     assert not any("nobody reported them" in line for line in young)
-    assert "customers held because nobody reported them: 1" in "\n".join([*old, str(error)])
+    assert "customers held because they were never reported: 1" in "\n".join([*old, str(error)])

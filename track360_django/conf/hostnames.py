@@ -1,4 +1,4 @@
-"""Host names: which one a request is for, and whose it is; nothing a stranger sends as a Host header raises."""
+"""Host names: find the host of a request and the brand that owns it. No Host header of a stranger raises an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAME: Final = re.compile(rf"\.?{_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\]")
 
 
 def host_of(request: Any) -> str:
-    """Return the host name that a request is for, in lower case and without port; "" for a bad or forged one."""
+    """Return the host name of a request, in lower case and without port; "" for a malformed or forged one."""
     try:
         return _name_of(request.get_host())
     except (SuspiciousOperation, AttributeError, KeyError, TypeError, ValueError):
@@ -35,9 +35,9 @@ def host_of(request: Any) -> str:
 
 def site_of(request: Any) -> str:
     """
-    Return the domain of the current site (`django.contrib.sites`), "" where there is none.
+    Return the domain of the current site (`django.contrib.sites`), "" if there is none.
 
-    Without a request `SITE_ID` names it, if it is set. It may be a query, which Django remembers.
+    Without a request, `SITE_ID` names the site if it is set. This may need a query; Django caches the result.
     """
     if not apps.is_installed(SITES):
         return ""
@@ -53,7 +53,7 @@ def _domain_of(request: Any) -> str:
     try:
         return get_current_site(request).domain
     except SynchronousOnlyOperation:
-        # Async code may ask no database, and waits here once: from then on the process knows the site.
+        # Async code must not query a database. It waits here once; after that, the process has the site in its cache.
         with ThreadPoolExecutor(max_workers=1) as thread:
             return thread.submit(_ask, get_current_site, request).result()
 
@@ -72,18 +72,18 @@ def _name_of(address: str) -> str:
 
 def find_owner(host: str, hosts: Mapping[str, Sequence[str]]) -> str | None:
     """
-    Return whose host name it is: an exact entry wins over a longer domain, that over a shorter one, "*" is last.
+    Return the owner of a host name. An exact entry wins over a longer domain, that over a shorter one, "*" is last.
 
     Args:
         host: As `host_of` returns it.
-        hosts: Owner to entries, as in Django's ALLOWED_HOSTS: `.example.com` is the domain and all below it.
+        hosts: Owner to entries, as in Django's ALLOWED_HOSTS: `.example.com` is the domain and all hosts below it.
     """
     if not host:
         return None
     fitting = [
         (_rank(entry), owner) for owner, entries in hosts.items() for entry in entries if _fits(host, entry)
     ]
-    # Of two equal ones, which are a check error, the first.
+    # Of two equal entries, which are a check error, the first one wins.
     return max(fitting, key=lambda each: each[0])[1] if fitting else None
 
 
@@ -96,10 +96,10 @@ def _rank(entry: str) -> tuple[bool, int]:
 
 
 def plain(entry: str) -> str:
-    """Return an entry as it is compared: in lower case, without a dot at its end."""
+    """Return an entry in the form for comparison: in lower case, without a dot at its end."""
     return entry.lower().removesuffix(".")
 
 
 def is_entry(entry: str) -> bool:
-    """Tell whether an entry can be anybody's host name: no scheme, no port, no path, punycode for other alphabets."""
+    """Return whether an entry can be a host name: no scheme, no port, no path, punycode for other alphabets."""
     return entry == ANY or _NAME.fullmatch(plain(entry)) is not None

@@ -1,8 +1,8 @@
 """
-Whose brand it is: decided once, by what is known for certain, and never guessed.
+Find the brand of a user, a customer or an id. It is decided once, from certain facts, and never guessed.
 
-A host that names no brands pays nothing for any of this: no query, and no call of its functions. One that names a
-single brand is asked as one with several: it may have had others, whose customers are nobody else's.
+A host that names no brands pays nothing for this: no query, and no call of its functions. A host that names a single
+brand is treated as one with several: it may have had other brands, with customers who belong to them alone.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from track360_django.outbox import aliases
 
 K = TypeVar("K")
 
-# Texts one query asks for.
+# How many texts one query looks up.
 PAGE: Final = 1000
 
 
 def are_named() -> bool:
-    """Tell whether the host names its brands; where it does not, there is one, and nothing to decide."""
+    """Return whether the host names its brands. If not, there is one brand and nothing to decide."""
     return bool(conf.settings.BRANDS)
 
 
 def only(owner: Any, named: Any = None) -> str | None:
-    """Return the brand of an owner where there is nothing to decide; the way that most hosts take."""
+    """Return the default brand if there is nothing to decide, as on most hosts; else None."""
     if named or isinstance(owner, Customer) or are_named():
         return None
     return conf.DEFAULT_BRAND
 
 
 def is_of(touches: attribution.Touches, brand: str) -> bool:
-    """Tell whether what is remembered of a visitor is a brand's."""
+    """Return whether the touches of a visitor belong to a brand."""
     return len(conf.brands()) == 1 or touches.settings.brand == brand
 
 
@@ -47,11 +47,11 @@ def of(owner: Any, using: str, *, named: Any = None, request: Any = None) -> str
     """
     Return the brand of an owner: a user, a row of `Customer`, or a customer id as text.
 
-    The one that is named; else the one they are a customer of; of several, and for somebody unknown, that of the
-    request, which is the one being served if none is given.
+    The brand that is named. Else the brand that the owner is a customer of. If there are several, or the owner is
+    unknown, the brand of the request; without a given request, of the request being served.
 
     Raises:
-        BrandError: Nobody can tell.
+        BrandError: The brand is unknown.
     """
     if (brand := only(owner, named)) is not None:
         return brand
@@ -64,7 +64,7 @@ def of(owner: Any, using: str, *, named: Any = None, request: Any = None) -> str
 def of_many(
     owners: Mapping[K, Any], using: str, *, named: Mapping[K, Any] | None = None, request: Any = None
 ) -> dict[K, str | BrandError]:
-    """Return the brands of some owners, or why nobody can tell, under the keys they were given with; see `of`."""
+    """Return the brand of each owner, or the error if it is unknown, under the keys of the owners; see `of`."""
     named = {key: name for key, name in (named or {}).items() if name}
     if not are_named():
         only = conf.DEFAULT_BRAND
@@ -86,7 +86,7 @@ def of_many(
 
 
 def _named(name: Any, owner: Any) -> str | BrandError:
-    """Return the brand of a row of `Customer`, or the one that was named; they must be the same."""
+    """Return the brand of a row of `Customer`, or the brand that was named; both must be the same."""
     own = owner.brand if isinstance(owner, Customer) else None
     if own is not None and name in {None, own}:
         return own if own in conf.brands() else gone(own)
@@ -95,17 +95,17 @@ def _named(name: Any, owner: Any) -> str | BrandError:
     except BrandError as error:
         return error
     if own is not None and own != brand:
-        message = f"brand is {brand!r}, and the customer is one of {own!r}: a customer is of one brand."
+        message = f"brand is {brand!r}, but the customer belongs to {own!r}. A customer belongs to one brand."
         return BrandError(message, reason="other_brand")
     return brand
 
 
-# In the place of a request: none, also not the one being served.
+# Used instead of a request: no request at all, not even the one being served.
 NOBODYS: Final = object()
 
 
 class _Served:
-    """The brand of the request being served, asked for when it is needed, once."""
+    """The brand of the request being served, found once, when it is needed."""
 
     def __init__(self, request: Any) -> None:
         touches = attribution.current()
@@ -115,13 +115,13 @@ class _Served:
         self._certain: list[str | None] = []
 
     def certain(self) -> str | None:
-        """Return the brand that the request is certain to have."""
+        """Return the brand that the request certainly has, or None."""
         if not self._certain:
             self._certain.append(conf.find_brand(self._request))
         return self._certain[0]
 
     def usual(self) -> str:
-        """Return the brand that somebody nobody knows is registered with."""
+        """Return the brand that an unknown user is registered with."""
         return conf.brand_of(self._request)
 
 
@@ -140,25 +140,25 @@ def _decide(known: tuple[str, ...], owner: Any, served: _Served) -> str | BrandE
 
 
 def gone(brand: str) -> BrandError:
-    """Return the error of a record of a brand that is not configured any more: its policies are not known either."""
+    """Return the error for a record of a brand that is no longer configured, so that its policies are unknown too."""
     message = (
-        f"brand would be {brand!r}, which TRACK360['BRANDS'] has no more: put it back, or name another one."
+        f"brand is {brand!r}, which TRACK360['BRANDS'] no longer has. Add it again, or name another brand."
     )
     if brand == conf.DEFAULT_BRAND:
-        message += f" What was reported before there were BRANDS is {brand!r}: give its brand that name."
+        message += f" Customers reported before BRANDS was set have the brand {brand!r}: give their brand this name there."
     return BrandError(message)
 
 
 def _ambiguous(known: Iterable[str]) -> BrandError:
     message = (
-        f"brand can't be told: the id is known to {' and '.join(known)}, and no request says which of them is meant. "
-        "Name it with brand=…, or with `brand` in the declaration."
+        f"brand is unclear: several brands have a customer with this id ({' and '.join(known)}), and no request says which "
+        "one is meant. Name it with brand=…, or with `brand` in the declaration."
     )
     return BrandError(message)
 
 
 def is_same_everywhere(owner: Any) -> bool:
-    """Tell whether an owner is the same person at all brands: a user is, an id only if all brands make it alike."""
+    """Return whether an owner is the same person at all brands: a user is; an id is if CUSTOMER_ID is equal at all."""
     if isinstance(owner, Model):
         return True
     first, *others = (conf.for_brand(brand).CUSTOMER_ID for brand in conf.brands())
@@ -167,7 +167,7 @@ def is_same_everywhere(owner: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Mark:
-    """What an owner is looked up by: the primary key of a user, or a customer id."""
+    """The key for the look-up of an owner: the primary key of a user, or a customer id."""
 
     column: str
     text: str
@@ -178,7 +178,7 @@ def _mark(owner: Any) -> _Mark:
 
 
 def known_to(owners: Iterable[Any], using: str) -> dict[_Mark, tuple[str, ...]]:
-    """Return of which brands some owners are customers, in the order of the settings; in a few queries."""
+    """Return the brands that each owner is a customer of, in the order of the settings, with a few queries."""
     texts: dict[str, set[str]] = defaultdict(set)
     for owner in owners:
         mark = _mark(owner)
@@ -192,12 +192,12 @@ def known_to(owners: Iterable[Any], using: str) -> dict[_Mark, tuple[str, ...]]:
 
 
 def known_of(owner: Any, using: str) -> tuple[str, ...]:
-    """Return of which brands an owner is a customer, in the order of the settings."""
+    """Return the brands that an owner is a customer of, in the order of the settings."""
     return known_to([owner], using).get(_mark(owner), ())
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether a text can be in a table at all: no database takes half of a surrogate pair, and Postgres no NUL."""
+    """Return whether a text can be in a table: no database stores half a surrogate pair, and Postgres stores no NUL."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -214,13 +214,13 @@ def _customers(column: str, texts: list[str], using: str) -> Iterator[tuple[str,
 
 
 def _owners_of(ids: list[str], rows: QuerySet[Customer]) -> Iterator[tuple[str, str]]:
-    """Yield customer ids with their brands: the configured ones, and for others those that are gone."""
+    """Yield customer ids with their brands. Ids that no configured brand has are looked up in the removed brands."""
     # The unique index of customers begins with the brand.
     names = {*conf.brands(), conf.DEFAULT_BRAND}
     found = list(_look_up(rows.filter(brand__in=names), "customer_id", ids))
     yield from found
     unknown = set(ids).difference(customer_id for customer_id, _ in found)
-    # Each brand that was ever delivered has lanes; they are few.
+    # Each brand that was ever delivered has lanes, and lanes are few.
     lanes = Lane.objects.using(rows.db).exclude(brand__in=names).order_by()
     if unknown and (removed := list(lanes.values_list("brand", flat=True).distinct())):
         yield from _look_up(rows.filter(brand__in=removed), "customer_id", sorted(unknown))
@@ -231,19 +231,19 @@ def _look_up(rows: QuerySet[Customer], column: str, texts: list[str]) -> Iterato
 
 
 def _configured(names: Collection[str]) -> tuple[str, ...]:
-    """Return the brands that are still configured; if none is, those that were."""
+    """Return the brands that are still configured; if none is, all of them."""
     return tuple(brand for brand in conf.brands() if brand in names) or tuple(sorted(names))
 
 
 def of_report(user: Any, request: Any, using: str, *, named: Any = None) -> str:
     """
-    Return the brand that hears of a signup: the one that is named, or the request's; without either, as `of`.
+    Return the brand to report a signup for: the one that is named, or the request's; without either, as `of`.
 
     Raises:
-        BrandError: Nobody can tell.
+        BrandError: The brand is unknown.
     """
     if named or request is None or isinstance(user, Customer):
-        # Not the one being served either: it is somebody else's.
+        # The request being served is not used either: it may belong to another user.
         return of(user, using, named=named, request=NOBODYS)
     here = conf.find_brand(request)
     if here is not None and _is_of_before(user, using):
@@ -252,7 +252,11 @@ def of_report(user: Any, request: Any, using: str, *, named: Any = None) -> str:
 
 
 def _is_of_before(user: Any, using: str) -> bool:
-    """Tell whether somebody was reported before there were BRANDS, and not since: most likely with a token of today."""
+    """
+    Return whether a user was reported before `BRANDS` was set, and not since.
+
+    Most likely they were reported with a token that is still in use.
+    """
     if not are_named() or conf.DEFAULT_BRAND in conf.brands():
         return False
     return known_of(user, using) == (conf.DEFAULT_BRAND,)
@@ -260,10 +264,10 @@ def _is_of_before(user: Any, using: str) -> bool:
 
 def of_update(user: Any, request: Any, using: str, *, named: Any = None) -> tuple[str, ...]:
     """
-    Return the brands that hear of a customer's changed fields: the request's, or else all that know the customer.
+    Return the brands to report a customer's changed fields for: the request's brand, else all that have the customer.
 
     Raises:
-        BrandError: Nobody knows them, or which of several with this id is meant.
+        BrandError: No brand has the customer, or several brands have this id and it is unclear which one is meant.
     """
     if named or isinstance(user, Customer) or not are_named():
         return (of(user, using, named=named),)

@@ -1,7 +1,7 @@
 """
-How delivery is doing, brand by brand, in numbers: for `track360 status` and whoever watches over it.
+The state of delivery in numbers, brand by brand: for `track360 status` and for monitoring.
 
-Reads tables only: one pass over each. Ages are measured by the database's clock.
+Reads tables only, in one pass over each. Ages are measured by the database's clock.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from track360_django import conf
 from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
 
-# Due for longer than this, with its endpoint open: nobody delivers.
+# A record that is due for longer than this while its endpoint is open: no worker delivers.
 LATE: Final = timedelta(minutes=5)
-# Held for longer than this for want of a report: nobody is going to report them by themselves.
+# A customer that is held for longer than this for want of a report: most likely no report will come.
 FORGOTTEN: Final = timedelta(days=1)
 UNREPORTED: Final = frozenset({"unknown_customer", "not_reported"})
 
@@ -29,9 +29,10 @@ class Records:
     """
     The records of one kind.
 
-    `oldest_pending_seconds` is how long the oldest pending one has waited; `late` counts those that have been due
-    for five minutes while their endpoint was open, `changed` those whose row changed after they were written down,
-    `forgotten` customers who are held for want of a report, some for more than a day: their activities wait with them.
+    `oldest_pending_seconds` is how long the oldest pending record has waited. `late` counts records that have been due
+    for five minutes while their endpoint was open. `changed` counts records with a host's row that changed after it was
+    recorded. `forgotten` counts customers that are held for want of a report, at least one of them for more than a day;
+    their activities wait with them.
     """
 
     counts: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(Status.values, 0))
@@ -45,7 +46,7 @@ class Records:
 
 @dataclass(frozen=True, kw_only=True)
 class Breaker:
-    """An endpoint that is not simply open: paused, or (`is_probing`) open for one record."""
+    """An endpoint that is not fully open: paused, or (`is_probing`) open for one record."""
 
     paused_until: datetime
     asked_at: datetime
@@ -56,7 +57,7 @@ class Breaker:
 
 @dataclass(frozen=True, kw_only=True)
 class BrandStatus:
-    """One brand. `is_delivered` is False when it is switched off or no longer configured."""
+    """One brand. `is_delivered` is False if the brand is switched off or no longer configured."""
 
     brand: str
     is_delivered: bool
@@ -66,16 +67,17 @@ class BrandStatus:
 
     @property
     def is_of_before(self) -> bool:
-        """Tell whether it is the one brand of a host that has named its brands since, and not this one."""
+        """Return whether these records are older than `BRANDS`, and `BRANDS` has no brand "default" for them."""
         is_gone = self.brand == conf.DEFAULT_BRAND and self.brand not in conf.brands()
         return is_gone and any(self.customers.counts.values())
 
     def problems(self) -> Iterator[str]:
-        """Say what needs a person, one sentence each; nothing when all is well."""
+        """Yield the problems that need a person, one text each; nothing if there is no problem."""
         if self.is_of_before:
             yield (
-                f"{self.brand}: what was reported before there were TRACK360['BRANDS'] is of this brand, which they do not "
-                "have: nothing new of its customers is reported. Give its brand the name 'default', then requeue."
+                f"{self.brand}: these customers were reported before TRACK360['BRANDS'] was set, and BRANDS does not have "
+                "this brand. Nothing new is reported for them. Name their brand 'default' in TRACK360['BRANDS'], then "
+                "requeue."
             )
         kinds = {EndpointName.CUSTOMERS: self.customers, EndpointName.ACTIVITIES: self.activities}
         for name, records in kinds.items():
@@ -88,8 +90,8 @@ class BrandStatus:
                 )
             if records.forgotten:
                 yield (
-                    f"{self.brand}: {name.value} held because nobody reported them: {records.forgotten}. Report them "
-                    "with track360_django.customers.report(); their activities wait for it."
+                    f"{self.brand}: {name.value} held because they were never reported: {records.forgotten}. Report the "
+                    "customers with track360_django.customers.report(). Their activities wait for it."
                 )
             if late and self.is_delivered:
                 yield (
@@ -98,13 +100,13 @@ class BrandStatus:
                 )
             if late and not self.is_delivered:
                 yield (
-                    f"{self.brand}: {name.value} due for more than five minutes: {late}. Nobody delivers this brand: "
+                    f"{self.brand}: {name.value} due for more than five minutes: {late}. This brand is not delivered: "
                     "it is switched off (ENABLED) or missing in TRACK360['BRANDS']."
                 )
 
 
 def read(*, using: str) -> tuple[BrandStatus, ...]:
-    """Return the status of each brand: those configured, in their order, then others that have records."""
+    """Return the status of each brand: the configured ones in their order, then others that have records."""
     customers, activities = _read_records(Customer, using), _read_records(Activity, using)
     endpoints = _read_endpoints(using)
     configured = conf.brands()
@@ -197,7 +199,7 @@ def _read_endpoints(using: str) -> dict[str, dict[str, Breaker]]:
 def _in_the_way(
     endpoints: Mapping[str, Breaker], customers: Records | None, activities: Records | None
 ) -> dict[str, Breaker]:
-    """Leave out an endpoint whose pause is over and that no record waits for: it harms nobody."""
+    """Leave out an endpoint with a pause that is over and without pending records: it blocks nothing."""
     records = {EndpointName.CUSTOMERS: customers, EndpointName.ACTIVITIES: activities}
     kept: dict[str, Breaker] = {}
     for name, breaker in endpoints.items():

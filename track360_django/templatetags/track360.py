@@ -1,4 +1,4 @@
-"""`{% load track360 %}{% track360_field %}`: what a form without cookies sends back. Never an error in a page."""
+"""`{% load track360 %}{% track360_field %}`: the tracking data for a form without cookies. Never an error in a page."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def track360_field(context: Mapping[str, Any]) -> SafeString:
     """
-    Return hidden inputs with what this visitor's signup will be credited to; nothing if there is nothing.
+    Return hidden inputs with the tracking data for this visitor's signup; nothing if there is none.
 
-    It belongs into a form that the visitor may send without our cookie: before consent, in a frame. A page that shows it
-    is never cached for somebody else; a fragment between `{% cache %}` and `{% endcache %}` is, so never put it there.
+    Use it in a form that the visitor may send without our cookie: before consent, or in a frame. A page that contains it
+    is never cached for another visitor. A fragment between `{% cache %}` and `{% endcache %}` is, so never use it there.
     """
     return hidden_inputs(context.get("request"))
 
 
 def hidden_inputs(request: Any) -> SafeString:
     """
-    Return the same for any other template language, such as Jinja2: text that is safe in HTML.
+    Return the same inputs for another template language, such as Jinja2, as text that is safe in HTML.
 
-    In async code with sessions in the database, call `await request.track360.aload()` before.
+    In async code with sessions in the database, call `await request.track360.aload()` first.
     """
     fields = _fields_of(getattr(request, "track360", None))
     return format_html_join("", '<input type="hidden" name="{}" value="{}">', fields.items())
@@ -43,7 +43,7 @@ def _fields_of(touches: object) -> Mapping[str, str]:
         return {}
     try:
         return touches.as_fields()
-    except Exception as error:  # noqa: BLE001  a session store that is down must not cost the host the page
+    except Exception as error:  # noqa: BLE001  a session store that is down must not break the host's page
         kind = type(error).__name__
-        logger.error("track360: a form goes without its hidden field (%s).", kind)  # noqa: TRY400  it may quote a row
+        logger.error("track360: a form is rendered without its hidden field (%s).", kind)  # noqa: TRY400  it may quote a row
         return {}
