@@ -893,7 +893,7 @@ def test_own_signal_of_a_brand_that_is_not_there_is_told(
     customer_signed_up.send(sender=User, user=User.objects.create_user("alex"), brand="bleu")
 
     assert not Customer.objects.exists()
-    assert "brand is none of this host's" in caplog.text
+    assert "brand is not a brand of this host" in caplog.text
 
 
 def test_resolver_that_fails_first_costs_no_attribution(houses: Houses) -> None:

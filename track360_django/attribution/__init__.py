@@ -1,4 +1,4 @@
-"""The touch: what a landing brought, read exactly, remembered in the visitor's browser, found again at signup."""
+"""Attribution: read the tracking data of a landing exactly, remember it in the browser, find it again at the signup."""
 
 from track360_django.attribution.consent import may_remember
 from track360_django.attribution.cookie import SALT, SCRIPT_COOKIE, erase, write_cookie

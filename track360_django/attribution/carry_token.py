@@ -1,5 +1,5 @@
 """
-Carry tokens: what one browser remembers, signed and with an end, for a link that is opened in another one.
+Carry tokens: the touches of one browser, signed and with an expiry time, for a link that is opened in another browser.
 
 A token goes into a verification e-mail, the link to an app or a QR code, as `?t360=…`.
 """
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from track360_django.conf import Settings
 
 SALT: Final = "track360_django.attribution.carry"
-# No link needs more; whoever sends more means harm.
+# No link needs more. A longer token is an attack.
 MAX_CHARACTERS: Final = 2048
 
 
 def token_of(memory: Memory, settings: Settings, now: datetime, max_age: timedelta | None = None) -> str:
-    """Return a token for what is remembered, good for `max_age` (the attribution window, if None); "" for nothing."""
+    """Return a token for the touches, valid for `max_age` (None: the attribution window); "" if there are none."""
     if memory.last is None:
         return ""
-    # One touch is written once: a QR code is easier to read when it is short.
+    # A single touch is written only once: a QR code is easier to read if it is short.
     state = (memory if memory.first != memory.last else Memory(last=memory.last)).as_state()
     until = now + (window_of(settings) if max_age is None else max_age)
     return signing.dumps(
@@ -36,7 +36,7 @@ def token_of(memory: Memory, settings: Settings, now: datetime, max_age: timedel
 
 
 def landing_of(token: str, settings: Settings, now: datetime) -> Landing:
-    """Return the touches that a token carries, with their own times; a forged or expired one is refused."""
+    """Return the touches in a token, with their own times. A forged or expired token is refused."""
     try:
         if len(token) > MAX_CHARACTERS:
             return _refused("forged")

@@ -1,7 +1,7 @@
 """
 Capture: a URL, a header or a form becomes a landing.
 
-Everything a stranger can send goes through total functions here: a clean value or a reason, never an exception.
+All input from strangers goes through total functions here: they return a clean value or a reason, and never raise.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from track360_django.conf import CARRY_PARAM
 if TYPE_CHECKING:
     from track360_django.conf import Settings
 
-# When the value of a header or a form was seen: seconds since 1970.
+# The time at which the value of a header or a form was seen, in seconds since 1970.
 TIME_FIELD: Final = "t360_at"
 
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
 _FOREIGN_PAIR: Final = re.compile(rb"&|^[A-Za-z][\w.-]*=[^=]")
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-# Cubot makes phones.
+# "Cubot" is a brand of phones, not a bot.
 _CRAWLER: Final = re.compile(
     r"(?<!cu)bot\b|(?<!cu)bot/|crawl|spider|slurp|facebookexternalhit|embedly|preview|pingdom|monitor|lighthouse|headlesschrome",
     re.IGNORECASE,
@@ -35,8 +35,8 @@ _CRAWLER: Final = re.compile(
 
 
 def has_parameter(query_string: str, names: tuple[str, ...]) -> bool:
-    """Tell, without parsing, whether a raw query string can hold one of these parameters."""
-    # No generator, which doubles the cost: this runs on every request.
+    """Return, without parsing, whether a raw query string may contain one of these parameters."""
+    # Not a generator: this runs on every request, and a generator would double its cost.
     for name in names:
         if name in query_string:
             return True
@@ -55,10 +55,10 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[bytes]:
 
 def is_document(meta: Mapping[str, Any], method: str | None) -> bool:
     """
-    Tell whether a request is a person's browser opening a page.
+    Return whether a person's browser opens a page with this request.
 
-    Not one: other methods than GET and HEAD, images, frames and fetches (`Sec-Fetch-Dest`; where a browser doesn't send
-    it, an `Accept` that asks for an image), prefetches, crawlers.
+    Excluded are methods other than GET and HEAD; images, frames and fetches (`Sec-Fetch-Dest`, or from a browser that does
+    not send it, an `Accept` for an image); prefetches; and crawlers.
     """
     if method not in ("GET", "HEAD") or meta.get("HTTP_SEC_FETCH_DEST", "document") != "document":
         return False
@@ -70,9 +70,9 @@ def is_document(meta: Mapping[str, Any], method: str | None) -> bool:
 
 def landing_in(query_string: bytes, settings: Settings, now: datetime) -> Landing | None:
     """
-    Return what the query string of a page that is opened brings: tracking parameters, a carry token, a promo code.
+    Return the landing in the query string of a page: tracking parameters, a carry token, a promo code.
 
-    None when it holds none of them.
+    Return None if it contains none of them.
     """
     found = capture(query_string, settings.TRACKING_PARAMS, now)
     others = {
@@ -85,10 +85,10 @@ def landing_in(query_string: bytes, settings: Settings, now: datetime) -> Landin
 
 def landing_of(fields: Mapping[str, str], settings: Settings, now: datetime) -> Landing | None:
     """
-    Return what the fields of a header, a form or a script bring, None when they bring nothing.
+    Return the landing in the fields of a header, a form or a script, None if there is none.
 
-    Known are the tracking parameters with the time at which they were seen (`t360_at`, seconds since 1970; now, if
-    there is none), a carry token (`t360`) and a promo code. Values are taken as they are.
+    The known fields are the tracking parameters with the time at which they were seen (`t360_at`, seconds since 1970;
+    default: now), a carry token (`t360`) and a promo code. Values are used unchanged.
     """
     names = [name for name in settings.TRACKING_PARAMS if fields.get(name)]
     found = _judged(((name, fields[name]) for name in names), _seen_at(fields.get(TIME_FIELD), now))
@@ -97,10 +97,10 @@ def landing_of(fields: Mapping[str, str], settings: Settings, now: datetime) -> 
 
 def landing_in_header(raw: str, settings: Settings, now: datetime) -> Landing | None:
     """
-    Return what the header `X-Track360-Tracking` brings.
+    Return the landing in the header `X-Track360-Tracking`.
 
-    It holds form-encoded pairs, with the names of the fields of a form, or a bare value of the first tracking parameter.
-    Other pairs are no value: they would be a misspelt name, or somebody else's.
+    It contains form-encoded pairs with the field names of a form, or a bare value of the first tracking parameter.
+    Pairs with other names are not taken as a bare value: the name is misspelt, or the pair belongs to other code.
     """
     names = (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, *promo_codes.names(settings))
     content = raw.encode("latin-1", "replace")
@@ -119,9 +119,9 @@ def landing_in_header(raw: str, settings: Settings, now: datetime) -> Landing | 
 
 def capture(query_string: bytes, names: Sequence[str], now: datetime) -> Landing | None:
     """
-    Return what the tracking parameters of a raw query string bring, None when none of them is in it.
+    Return the landing in the tracking parameters of a raw query string, None if it contains none of them.
 
-    Each parameter is decoded once and kept exactly or refused; of a repeated one, the last valid value counts.
+    Each parameter is decoded once, and kept exactly or refused. If it is repeated, the last valid value counts.
     """
     pairs = ((name, _decode(raw)) for name, raw in _pairs(query_string, tuple(names)))
     return _judged(pairs, now.replace(microsecond=0))
@@ -129,7 +129,7 @@ def capture(query_string: bytes, names: Sequence[str], now: datetime) -> Landing
 
 def _judged(pairs: Iterable[tuple[str, str | None]], at: datetime) -> Landing | None:
     params: dict[str, str] = {}
-    # A set in the order of the last sight: a URL with a thousand bad values is told of like one with one.
+    # An ordered set, by the last occurrence: a URL with a thousand bad values is reported like one with a single one.
     refusals: dict[tuple[str, str], None] = {}
     for name, value in pairs:
         refusal = "undecodable" if value is None else refuse_tracking(value)
@@ -145,7 +145,7 @@ def _judged(pairs: Iterable[tuple[str, str | None]], at: datetime) -> Landing | 
 
 
 def _others(fields: Mapping[str, str], settings: Settings, now: datetime) -> Iterator[Landing]:
-    """Return what a carry token and a promo code bring."""
+    """Yield the landings of a carry token and of a promo code."""
     token = fields.get(CARRY_PARAM)
     if token:
         yield carry_token.landing_of(token, settings, now)
@@ -184,7 +184,7 @@ def _text(content: bytes) -> str | None:
 
 
 def _seen_at(value: object, now: datetime) -> datetime:
-    """Return when a value was seen, as its sender says: never in the future, and now when it says nothing."""
+    """Return when a value was seen, as its sender says: never in the future; without a valid time, now."""
     said = value if isinstance(value, str) and _SECONDS.fullmatch(value) else None
     at = datetime.fromtimestamp(int(said), UTC) if said else now
     return min(at, now).replace(microsecond=0)

@@ -1,4 +1,4 @@
-"""Promo codes: what a person types or a poster says, mapped to the tracking value of an affiliate."""
+"""Promo codes: a code that a person types or a poster shows, mapped to the tracking value of an affiliate."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Nobody types more.
+# Longer codes are never typed.
 MAX_CHARACTERS: Final = 100
 
 
 def names(settings: Settings) -> tuple[str, ...]:
-    """Return the names under which a promo code may come; none where no codes are configured."""
+    """Return the names of the parameters with a promo code; none if no codes are configured."""
     return (settings.PROMO_PARAM,) if settings.PROMO_CODES else ()
 
 
 def landing_of(code: str, settings: Settings, at: datetime) -> Landing:
     """
-    Return the landing that a promo code stands for; one that nobody knows is refused.
+    Return the landing for a promo code. An unknown code is refused.
 
-    Source: none, our choice: the API guide knows tracking values alone, so a code has to become one.
+    Source: none, our choice: the API guide has tracking values only, so a code must become a tracking value.
     """
     try:
         params = _params_of(code, settings) if len(code) <= MAX_CHARACTERS else {}
-    except Exception as error:  # noqa: BLE001  the host's function may raise anything; the page must not know
+    except Exception as error:  # noqa: BLE001  the host's function may raise anything; the page must not be affected
         kind = type(error).__name__
-        logger.error("track360: PROMO_CODES raised %s; the promo code counts for nothing.", kind)  # noqa: TRY400
+        logger.error("track360: PROMO_CODES raised %s. The promo code is ignored.", kind)  # noqa: TRY400
         params = {}
     if not params or any(refuse_tracking(value) for value in params.values()):
         return Landing(refusals=((settings.PROMO_PARAM, "unknown_promo_code"),))
@@ -60,13 +60,13 @@ def _ask(code: str, codes: Any) -> Any:
     using = router.db_for_write(Customer)
     if not connections[using].in_atomic_block:
         return find(code)
-    # A query that fails would ruin the transaction that the signup is in.
+    # A query that fails would break the transaction of the signup.
     with transaction.atomic(using=using):
         return find(code)
 
 
 def _look_up(code: str, codes: Mapping[str, str]) -> str | None:
-    """Find a code as it is written; else as somebody types it who doesn't look at capitals."""
+    """Find a code as it is written; else without regard to capitals, as people type."""
     if code in codes:
         return codes[code]
     return {known.casefold(): value for known, value in codes.items()}.get(code.casefold())

@@ -1,4 +1,4 @@
-"""What a request carries beside its URL: the header `X-Track360-Tracking`, and fields of its form or JSON body."""
+"""Tracking data of a request outside its URL: the header `X-Track360-Tracking`, fields of its form or JSON body."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 HEADER: Final = "X-Track360-Tracking"
 META_KEY: Final = "HTTP_X_TRACK360_TRACKING"
-# A signup is small. A larger body is never copied, nor read a second time.
+# The body of a signup is small. A larger body is never copied, nor read a second time.
 MAX_BODY: Final = 16_384
 
 
 class CopyingStream:
     """
-    The stream of a request's body, which keeps a copy of what others read from it.
+    The stream of a request's body. It keeps a copy of the content that the host reads.
 
-    Nothing is read that the host would not read, and nothing earlier than the host does: who reads a JSON body by
-    `request.read()`, as Django REST framework does, leaves nothing behind for a signal that comes later.
+    It reads nothing that the host does not read, and nothing earlier. It is needed because `request.read()`, which
+    Django REST framework uses for a JSON body, leaves nothing to read for a signal that comes later.
     """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        # None once it was too much: a part of a body is none.
+        # None after the body became too large: a part of a body is useless.
         self._copy: bytes | None = b""
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
@@ -48,7 +48,7 @@ class CopyingStream:
         return self._kept(self._stream.readline(*args, **kwargs))
 
     def copied(self) -> bytes:
-        """Return what was read so far."""
+        """Return the content that was read so far."""
         return self._copy or b""
 
     def _kept(self, content: bytes) -> bytes:
@@ -61,7 +61,7 @@ class CopyingStream:
         return iter(self.readline, b"")
 
     def __getattr__(self, name: str) -> Any:
-        # Also of a copy that is being made, and has no stream yet.
+        # Works also for a copy of this object that is being made and has no stream yet.
         return (
             getattr(self.__dict__["_stream"], name)
             if "_stream" in self.__dict__
@@ -71,10 +71,10 @@ class CopyingStream:
 
 def says_own_page(request: HttpRequest) -> bool | None:
     """
-    Tell whether the browser says that a page of the host's own sent a request; None where it says nothing.
+    Return whether the browser says that a page of the host itself sent the request; None if it does not say.
 
-    Browsers say it in headers that no page can set: `Sec-Fetch-Site`, and `Origin` in those that are older. This very
-    origin is the host's, and those of `CSRF_TRUSTED_ORIGINS`; another sub-domain may be somebody's blog.
+    Browsers say it in headers that no page can set: `Sec-Fetch-Site`, and `Origin` in older browsers. The host's pages
+    have this origin, or one of `CSRF_TRUSTED_ORIGINS`; another sub-domain may be another person's blog.
     """
     site, origin = request.META.get("HTTP_SEC_FETCH_SITE"), request.META.get("HTTP_ORIGIN")
     if site == "same-origin":
@@ -85,7 +85,7 @@ def says_own_page(request: HttpRequest) -> bool | None:
 
 
 def _is_trusted(origin: str) -> bool:
-    """Tell whether an origin is one of `CSRF_TRUSTED_ORIGINS`, which may begin with `https://*.`."""
+    """Return whether an origin is one of `CSRF_TRUSTED_ORIGINS`, which may begin with `https://*.`."""
     try:
         sent = urlsplit(origin)
     except ValueError:
@@ -115,15 +115,15 @@ def watch(request: HttpRequest) -> None:
 
 
 def _can_be_read_again(stream: Any) -> bool:
-    """Tell whether a body lies in a file, as under ASGI."""
+    """Return whether the body is in a file, as under ASGI."""
     return hasattr(stream, "seekable") and bool(stream.seekable())
 
 
 def fields_of(request: HttpRequest, settings: Settings) -> dict[str, str]:
     """
-    Return the fields for us that the host has found in the body of a request; none while it has not read it.
+    Return our fields from the body of a request, as far as the host has read it; none if it has not.
 
-    A form's, or the top level of a JSON object.
+    They come from a form, or from the top level of a JSON object.
     """
     names = names_of_fields(settings)
     found: Mapping[str, Any] = request.POST if "_post" in request.__dict__ else {}
@@ -131,7 +131,7 @@ def fields_of(request: HttpRequest, settings: Settings) -> dict[str, str]:
 
 
 def texts_of(found: Mapping[Any, Any], names: Iterable[str]) -> dict[str, str]:
-    """Return the fields with these names that hold a text; the time may be a number."""
+    """Return the fields with these names that contain a text; the time may be a number."""
     texts = {name: found.get(name) for name in names}
     at = texts.get(TIME_FIELD)
     if isinstance(at, int | float) and not isinstance(at, bool) and math.isfinite(at):
@@ -140,7 +140,7 @@ def texts_of(found: Mapping[Any, Any], names: Iterable[str]) -> dict[str, str]:
 
 
 def names_of_fields(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the fields that a header, a form or a script may have for us."""
+    """Return the names of our fields in a header, a form or a script."""
     return (*settings.TRACKING_PARAMS, CARRY_PARAM, TIME_FIELD, settings.PROMO_PARAM)
 
 
@@ -155,7 +155,7 @@ def _json(request: HttpRequest) -> Mapping[str, Any]:
 
 
 def _content(request: Any) -> bytes:
-    """Return the body, as far as the host has read it; a large one counts as none."""
+    """Return the body as far as the host has read it; b"" for a large one."""
     known = request.__dict__
     if "_body" in known:
         return known["_body"] if len(known["_body"]) <= MAX_BODY else b""

@@ -1,4 +1,4 @@
-"""The touches of one request's visitor, wherever they come from: `request.track360`."""
+"""The touches of the visitor of one request, from all sources: `request.track360`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Held(NamedTuple):
-    """A customer's row that waits for the end of a request: in which database, which row, in which one its user is."""
+    """A held customer that waits for the end of the request: database alias, primary key, alias of the user's database."""
 
     using: str
     pk: int
@@ -33,29 +33,29 @@ class Held(NamedTuple):
 
 class Touches:
     """
-    The touches seen so far by the visitor of one request: `request.track360`.
+    The touches of the visitor of one request, up to now: `request.track360`.
 
-    Nothing is read before it is asked for: building one costs no query, no session and no cookie.
+    Everything is read at its first use: to create the object costs no query, no session access and no cookie.
     In async code with sessions in the database, call `await request.track360.aload()` first.
 
-    Source: API guide, "Tracking Parameters"; where it is kept is our choice (`TRACK360["STORAGE"]`).
+    Source: API guide, "Tracking Parameters"; where touches are stored is our choice (`TRACK360["STORAGE"]`).
     """
 
-    # The defaults are the class's: building one is part of every request of the host.
-    # The query string, where it may hold a parameter of ours, and whether a person opens a page with it.
+    # The defaults are attributes of the class, because every request of the host creates an object.
+    # The query string if it may contain one of our parameters, and whether a person opens a page with it.
     query: bytes = b""
     is_landing: bool = False
-    # Customer rows that the safety net wrote during this request, and where their users are: aliases of databases.
+    # Customers that the safety net wrote during this request.
     held: tuple[Held, ...] = ()
-    # Customer rows that a report made of this visitor's signup: (database alias, pk).
+    # Customers that a report wrote for this visitor's signup: (database alias, pk).
     signed_up: tuple[tuple[str, int], ...] = ()
     # The session could not be read.
     is_blind: bool = False
-    # What the browser remembers is to be erased.
+    # The memory of the browser is to be erased.
     is_forgotten: bool = False
-    # The response is this visitor's alone: it may say by which link they came, or change what their browser remembers.
+    # The response is for this visitor only: it may contain the visitor's link, or change the memory of the browser.
     is_private: bool = False
-    # There is a body, which may hold fields for us.
+    # The request has a body, which may contain our fields.
     has_body: bool = False
     _landing: Landing | None = None
     _is_landing_read: bool = False
@@ -69,12 +69,12 @@ class Touches:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the brand that the request belongs to; of no brand, as long as nobody can tell."""
+        """The settings of the brand of the request; settings of no brand while the brand is unknown."""
         if self._settings is not None:
             return self._settings
         settings = conf.for_request(self.request)
         if settings.brand or not conf.settings.BRANDS:
-            # What tells the brand may be known later, by another middleware: what was read as nobody's is read again.
+            # Another middleware may set the brand later. Touches that were read without a brand are then read again.
             self._settings = settings
             if conf.settings.BRANDS and not (self.is_forgotten or self.is_blind):
                 self._recalled = self._carried = None
@@ -82,10 +82,10 @@ class Touches:
 
     @property
     def landing(self) -> Landing | None:
-        """What this request's own URL brought to a page, or somebody's call of `land`."""
+        """The landing in this request's own URL, or the one that was given to `land`."""
         if not self._is_landing_read and self.is_landing:
             self._landing = self._read_query()
-            # Until the brand is known, it may be read otherwise.
+            # While the brand is unknown, a later read may give another result.
             self._is_landing_read = self._settings is not None
         return self._landing
 
@@ -110,7 +110,7 @@ class Touches:
 
     @property
     def memory(self) -> Memory:
-        """Both touches: what the browser remembers, what this request carries in its header or body, and its URL."""
+        """The first and the last touch, from the browser's memory and this request's header, body and URL."""
         settings = self.settings
         if self._recalled is None:
             self._recall(self._stored_session(settings), settings)
@@ -119,11 +119,11 @@ class Touches:
     @property
     def carries_news(self) -> bool:
         """
-        Whether a form of the host's own page carries what may be remembered from now on.
+        Whether a form of the host's own page brings tracking data that may be remembered from now on.
 
-        Only where consent decides: a visitor may give it by the very form that carries the value.
+        Only with a CONSENT function: a visitor may give consent with the same form that brings the value.
         """
-        # A body that the host has not read is not read by us.
+        # We do not read a body that the host has not read.
         if not self.has_body or "_post" not in self.request.__dict__ or not conf.entrance().asks_consent:
             return False
         return request_fields.says_own_page(self.request) is not False and any(
@@ -132,17 +132,17 @@ class Touches:
 
     @property
     def remembered(self) -> Memory:
-        """What the browser remembers, without this request."""
+        """The memory of the browser, without this request."""
         return self._recalled or Memory()
 
     @property
     def is_read(self) -> bool:
-        """Whether anything was read that another visitor's browser may not have."""
+        """Whether something was read that differs between visitors."""
         return self._recalled is not None
 
     async def aload(self) -> Memory:
-        """Read what is remembered without blocking the event loop; afterwards the attributes are plain reads."""
-        # Functions of the host, for the brand here and for promo codes below, may ask the database.
+        """Read the memory without blocking the event loop. After this, the attributes need no database."""
+        # Functions of the host, for the brand here and for promo codes below, may query the database.
         settings = await sync_to_async(lambda: self.settings)() if conf.settings.BRANDS else self.settings
         if self._recalled is None:
             state = None
@@ -155,34 +155,34 @@ class Touches:
 
     def as_fields(self) -> dict[str, str]:
         """
-        Return what a form or a client has to send back so that this visitor's signup is attributed without cookies.
+        Return the fields that a form or a client must send back to attribute this visitor's signup without cookies.
 
         Returns:
-            The credited touch's parameters, and `t360_at`; empty when there is nothing to send back.
+            The parameters of the credited touch, and `t360_at`; empty if there is no touch.
         """
         touch = self.credited if self.settings.ENABLED else None
         return {**touch.params, TIME_FIELD: str(int(touch.at.timestamp()))} if touch else {}
 
     def land(self, landing: Landing) -> None:
-        """Remember a landing that did not come by this request's URL, when the request ends and if there is consent."""
+        """Remember a landing that is not in this request's URL, at the end of the request and if there is consent."""
         self._landing, self._is_landing_read = landing, True
         self.is_landing, self.is_forgotten = True, False
 
     def forget(self) -> None:
-        """Erase what the browser remembers, when the request ends: for a visitor who withdraws their consent."""
+        """Erase the memory of the browser at the end of the request: for a visitor who withdraws consent."""
         self._landing, self._is_landing_read = None, True
         self._recalled = Memory()
         self.is_forgotten = True
 
     def forget_all_but_landing(self) -> None:
-        """Go on with what this request brought itself, for want of the rest."""
+        """Continue with the landing of this request only, because the memory can't be read."""
         self._recalled = Memory()
 
     def carried(self, settings: Settings) -> tuple[Landing, ...]:
-        """Return what this request carries beside its URL: in the header, and in the body as far as it was read."""
+        """Return the landings in this request's header, and in its body as far as it was read."""
         fields = request_fields.fields_of(self.request, settings) if self.has_body else {}
         if self._carried is None or fields != self._fields:
-            # The host may read the body later, and a function for promo codes should be asked once.
+            # The host may read the body later, and a function for promo codes should be called once only.
             self._carried, self._fields = tuple(self._read_carried(fields, settings)), fields
         return self._carried
 
@@ -209,7 +209,7 @@ class Touches:
         return None
 
     def _recall(self, session_state: object, settings: Settings) -> None:
-        """Take the cookie's memory, and where it has none, the session's."""
+        """Take the memory from the cookie; if it has none, from the session."""
         cookie = self._from_cookie(settings)
         session = parse_state(session_state, settings)
         self._recalled = session if cookie.last is None and (session.last or not cookie.lost) else cookie
@@ -225,17 +225,17 @@ class Touches:
             and not self.is_landing
             and (own := self._read_query())
         ):
-            # A form without an action is sent to the address of its page. When that was opened, nobody knows, so it
-            # displaces nothing that has a time.
+            # A form without an action is sent to the URL of its page. It is unknown when that page was opened, so its
+            # parameters replace no touch with a known time.
             memory = memory.with_landing(own, window, now)
         if memory.last is not None:
-            # A page that may show this visitor's link is kept by no cache, also not by one inside of this middleware.
+            # A page that may show this visitor's link must not be cached, not even by a middleware inside of this one.
             self.is_private = True
             self.request._cache_update_cache = False  # type: ignore[attr-defined]  # noqa: SLF001  Django's own flag
         return memory
 
 
-# Set by the middleware alone.
+# Set only by the middleware.
 serving: ContextVar[Touches | None] = ContextVar("track360_touches", default=None)
 
 
@@ -246,7 +246,7 @@ def current() -> Touches | None:
 
 def of(request: Any) -> Touches | None:
     """
-    Return the touches of a request; of the request being served when none is given.
+    Return the touches of a request; without one, of the request being served.
 
     A wrapped request (Django REST framework's) is unwrapped.
     """
@@ -259,19 +259,19 @@ def of(request: Any) -> Touches | None:
 
 def carry(request: Any, *, max_age: timedelta | None = None) -> str:
     """
-    Return a signed token of what a visitor's browser remembers, to be opened in another browser.
+    Return a signed token with the touches of a visitor's browser, to be opened in another browser.
 
-    Put it into a link as `?t360=…`: in a verification e-mail, a link to an app, a QR code. Whoever lands with it has
-    the touches of this visitor, with their own times.
+    Put it into a link as `?t360=…`: in a verification e-mail, a link to an app, a QR code. A visitor who lands with the
+    token gets the touches of this visitor, with their own times.
 
     Args:
         request: The visitor's request.
-        max_age: How long the token is good; as long as the attribution window, if None. It is never good for longer.
+        max_age: How long the token is valid; None means the attribution window. It is never valid for longer.
 
     Returns:
-        The token; an empty text when there is nothing to carry.
+        The token; an empty text if there are no touches.
 
-    Source: none, our choice: a customer who changes from the computer to the telephone would lose the affiliate.
+    Source: none, our choice: a customer who changes from the computer to the phone would lose the attribution.
     """
     touches = of(request)
     return touches.token(max_age) if touches is not None else ""

@@ -1,4 +1,4 @@
-"""The touch: one landing with tracking data, and what a browser remembers of all of them. Plain values."""
+"""Plain values: a touch (one landing with tracking data), and the touches that a browser remembers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Touch:
     """
     One landing with tracking data, remembered.
 
-    `params` maps each parameter's name to its value, verbatim; `at` is when it was seen.
+    `params` maps each parameter's name to its value, verbatim. `at` is the time of the landing.
 
     Source: API guide, "Tracking Parameters".
     """
@@ -24,7 +24,7 @@ class Touch:
     at: datetime
 
     def is_within(self, window: timedelta, now: datetime) -> bool:
-        """Tell whether the touch is younger than the attribution window; a touch of the future counts as new."""
+        """Return whether the touch is within the attribution window. A touch in the future counts as new."""
         return now - self.at <= window
 
     def as_state(self) -> dict[str, Any]:
@@ -34,23 +34,23 @@ class Touch:
 
 @dataclass(frozen=True, kw_only=True)
 class Landing:
-    """What one request brought: its touches, the oldest first, and why values were refused: (parameter, reason)."""
+    """The touches of one request, oldest first, and the refused values as (parameter, reason)."""
 
     touches: tuple[Touch, ...] = ()
     refusals: tuple[tuple[str, str], ...] = ()
 
     @property
     def touch(self) -> Touch | None:
-        """The touch that counts as the last one."""
+        """The newest touch of this landing."""
         return self.touches[-1] if self.touches else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
     """
-    What a browser remembers: its first and its last touch.
+    The memory of a browser: its first and its last touch.
 
-    `lost` says why there is none though there was something: "expired", or "refused_" and why.
+    `lost` is the reason if there was a touch and it is lost: "expired", or "refused_" and the reason of the refusal.
     """
 
     first: Touch | None = None
@@ -59,14 +59,14 @@ class Memory:
 
     def with_touch(self, touch: Touch, window: timedelta, now: datetime | None = None) -> Memory:
         """
-        Return the memory after one more touch; touches that have expired give way.
+        Return the memory after one more touch. Expired touches are removed.
 
-        A touch that was seen before `now` (it came with a form or a link) takes its place by its time.
+        A touch older than `now` (from a form or a link) is ordered by its own time.
         """
         # Touches are kept to the second.
         now = (now or touch.at).replace(microsecond=0)
         known = [
-            # A server whose clock is ahead must not keep later landings out.
+            # A touch from a server with a fast clock must not hide later landings.
             replace(each, at=now) if each.at > now else each
             for each in (self.first, self.last)
             if each is not None and each.is_within(window, now)
@@ -77,7 +77,7 @@ class Memory:
         )
 
     def with_landing(self, landing: Landing, window: timedelta, now: datetime) -> Memory:
-        """Return the memory after a landing; values that were all refused are remembered as lost, without a value."""
+        """Return the memory after a landing. If all values were refused, remember the loss without a value."""
         memory = self
         young = [touch for touch in landing.touches if touch.is_within(window, now)]
         for touch in young:

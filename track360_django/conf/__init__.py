@@ -1,4 +1,4 @@
-"""The one setting `TRACK360`: read when it is used, brand by brand, whichever brand a request belongs to."""
+"""The one setting `TRACK360`, read at each use: for each brand, and for the brand of a request."""
 
 from track360_django.conf.options import (
     CARRY_PARAM,

@@ -1,8 +1,8 @@
 """
-The one setting `TRACK360`, read when used: never at import, never cached, never written.
+The one setting `TRACK360`, read at each use: never at import, never cached, never written.
 
 The annotated attributes of `Settings` are the names, the types and the defaults.
-A value of the wrong type counts as absent here and is an error in `checks`: the host always boots.
+A value of the wrong type counts as absent here and is an error in `checks`: the host always starts.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ class Settings:
     """
     The settings of one brand: its own overrides in `BRANDS`, then `TRACK360`, then the defaults below.
 
-    Source: none, our choice: DEFAULTS are what production wants, so a host sets only the first two.
+    Source: none, our choice: the defaults are right for production, so a host sets only the first two.
     """
 
     # Where to report, and as whom. (API guide: Authentication; Before starting)
     BASE_URL: str = ""
     BRAND_TOKEN: str = ""
     ENABLED: bool = True
-    # Several brands: name -> overrides of anything here; the resolver names the brand of a request (or None).
+    # Several brands: name -> overrides of any setting here. The resolver returns the brand of a request (or None).
     BRANDS: Mapping[str, Mapping[str, object]] = {}
     # A function, the dotted path to one, or one of RESOLVERS.
     BRAND_RESOLVER: FunctionOrPath = None
     # One brand's host names, as in ALLOWED_HOSTS.
     HOSTS: Sequence[str] = ()
 
-    # What is remembered of a landing, where, and how long. (API guide: Tracking Parameters)
+    # What is remembered from a landing, where, and for how long. (API guide: Tracking Parameters)
     TRACKING_PARAMS: Sequence[str] = ("tracking_data",)
     ATTRIBUTION: str = "last"
     ATTRIBUTION_WINDOW_DAYS: int = 30
@@ -54,7 +54,7 @@ class Settings:
     COOKIE_SECURE: bool | None = None
     COOKIE_SAMESITE: str = "Lax"
     CONSENT: FunctionOrPath = None
-    # What a person types or a poster says -> the tracking value of an affiliate; or a function of the code.
+    # A code that a person types or a poster shows -> the tracking value of an affiliate; or a function of the code.
     PROMO_CODES: Mapping[str, str] | FunctionOrPath = {}
     PROMO_PARAM: str = "promo_code"
 
@@ -78,11 +78,11 @@ class Settings:
     CORRECTIONS: str = "flag"
     UNKNOWN_CUSTOMERS: str = "register"
 
-    # How it is delivered. None of these needs a touch to be right.
+    # How records are delivered. The defaults need no change.
     BATCH_SIZE: int = 500
     BATCH_BYTES: int = 262_144
     LANES: int = 8
-    # Other databases with our tables: what is reported there is written there.
+    # Other databases with our tables: records reported there are written there.
     DATABASES: Sequence[str] = ()
     CONCURRENCY: int = 4
     REQUESTS_PER_SECOND: float | None = None
@@ -104,7 +104,7 @@ class Settings:
     if not TYPE_CHECKING:
 
         def __getattribute__(self, name: str) -> object:
-            """Look an upper-case name up in the brand's overrides, the host's dict, the defaults."""
+            """Look up an upper-case name in the brand's overrides, the host's dict, the defaults."""
             if name not in _DEFAULTS:
                 return super().__getattribute__(name)
             default = _DEFAULTS[name]
@@ -123,15 +123,15 @@ def _look_up(brand: str, name: str, default: object) -> object:
 
 
 def configured(brand: str, name: str) -> Any:
-    """Return what a host has set for a brand, whether it can be worked with or not; else the default."""
+    """Return the value that a host has set for a brand, valid or not; else the default."""
     return _look_up(brand, name, _DEFAULTS[name])
 
 
 def configuration() -> Mapping[str, Any]:
     """
-    Return the host's `TRACK360` dict, empty when it is missing or no dict.
+    Return the host's `TRACK360` dict; an empty one if it is missing or not a dict.
 
-    Django keeps what it was asked for in its settings' own dict, where it is found in a tenth of the time.
+    Django keeps each setting that was read in the `__dict__` of its settings. A look-up there takes a tenth of the time.
     """
     configured = asked.get("TRACK360")
     if type(configured) is dict:
@@ -151,12 +151,12 @@ def default_of(name: str) -> object:
 
 
 def is_acceptable(name: str, value: object) -> bool:
-    """Tell whether a setting can work with a value of this type, as its annotation says."""
+    """Return whether a setting accepts a value of this type, as its annotation says."""
     return value is default_of(name) or any(_suits(value, kind) for kind in _KINDS[name])
 
 
 def _suits(value: object, kind: Any) -> bool:
-    """Tell whether a value is of one of the kinds that settings have; numbers are finite and above zero."""
+    """Return whether a value has this type; numbers must be finite and greater than zero."""
     plain = get_origin(kind) or kind
     if plain is Callable:
         return callable(value)
@@ -175,11 +175,11 @@ def _suits(value: object, kind: Any) -> bool:
     return isinstance(value, plain)
 
 
-# What Django's settings were asked for, as they keep it themselves, until it changes.
+# The settings that were read, as Django keeps them until they change.
 asked: Final[dict[str, Any]] = vars(django_settings)
 _DEFAULTS: Final = {name: Settings.__dict__[name] for name in Settings.__annotations__}
 settings: Final = Settings()
-# The kinds of value that each setting takes: the members of a union, or the one kind.
+# The types that each setting accepts: the members of a union, or the one type.
 _KINDS: Final = {
     name: get_args(hint) if isinstance(hint, UnionType) or get_origin(hint) is Union else (hint,)
     for name, hint in get_type_hints(Settings).items()
@@ -187,12 +187,12 @@ _KINDS: Final = {
 
 
 def for_brand(brand: str) -> Settings:
-    """Return the settings as one brand sees them."""
+    """Return the settings of one brand."""
     return Settings(brand)
 
 
 def is_own(brand: str, name: str) -> bool:
-    """Tell whether a brand has a setting of its own."""
+    """Return whether a brand has its own value for a setting."""
     overrides = configuration().get("BRANDS")
     own = overrides.get(brand) if isinstance(overrides, Mapping) else None
     return isinstance(own, Mapping) and name in own
@@ -204,16 +204,16 @@ def brands_on() -> list[str]:
 
 
 def brands() -> tuple[str, ...]:
-    """Return the names of the brands that are configured; one host, one brand: `("default",)`."""
+    """Return the names of the configured brands; a host with one brand has `("default",)`."""
     return tuple(settings.BRANDS) or (DEFAULT_BRAND,)
 
 
 def function(value: FunctionOrPath) -> Callable[..., Any] | None:
     """
-    Return a setting that is a function or the dotted path to one, as a function.
+    Return the function of a setting that is a function or the dotted path to one.
 
     Raises:
-        ImproperlyConfigured: The path leads nowhere.
+        ImproperlyConfigured: The path can't be imported.
     """
     if not isinstance(value, str):
         return value
@@ -226,7 +226,7 @@ def function(value: FunctionOrPath) -> Callable[..., Any] | None:
 
 
 def product_field(brand: str) -> str:
-    """Return the field that tells a brand's products; empty where a shape does (see `products`), or nothing."""
+    """Return the field that carries a brand's products; "" if a shape does (see `products`), or if none is agreed."""
     agreed = for_brand(brand).PRODUCT_FIELD
-    # With a dot it is the path of a shape.
+    # A text with a dot is the path of a shape.
     return agreed if isinstance(agreed, str) and "." not in agreed else ""

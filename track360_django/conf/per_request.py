@@ -1,4 +1,4 @@
-"""What every request of the host needs to know of the settings: found once for each configuration."""
+"""The settings that every request of the host needs, read once for each configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from track360_django.conf.options import CARRY_PARAM, Settings, asked, brands, c
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """What every request of the host needs to know, as found in the host's dict when it had that many keys."""
+    """The settings that every request of the host needs, read from the host's dict when it had `size` keys."""
 
     configured: Any
     size: int
@@ -20,18 +20,18 @@ class Entrance:
 
 
 def landing_params() -> tuple[str, ...]:
-    """Return the parameters that make a URL a landing, of whichever brand; none while `ENABLED` is off."""
+    """Return the parameters of all brands that make a URL a landing; none while `ENABLED` is off."""
     return entrance().params
 
 
 def entrance() -> Entrance:
     """
-    Return what every request of the host needs to know.
+    Return the settings that every request of the host needs.
 
-    This runs on every one of them, so it is found anew only when the host's dict is another one, or has more or fewer
-    keys.
+    This runs on every request. So the settings are read again only if the host's dict is another object, or has more or
+    fewer keys.
     """
-    global _entrance  # noqa: PLW0603  one slot, replaced as a whole
+    global _entrance  # noqa: PLW0603  one value, replaced as a whole
     known, configured = _entrance, asked.get("TRACK360")
     if configured is known.configured and len(configured) == known.size:
         return known

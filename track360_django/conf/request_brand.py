@@ -1,4 +1,4 @@
-"""Whose request it is: the brand that a host name, Django's current site or a function of the host tells."""
+"""Find the brand of a request by its host name, by Django's current site, or by a function of the host."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from track360_django.exceptions import PayloadError
 
 logger = logging.getLogger(__name__)
 
-# Words that BRAND_RESOLVER may be: by the request's host, by Django's current site.
+# The words for BRAND_RESOLVER: by the request's host, by Django's current site.
 RESOLVERS: Final = ("host", "site")
 
 
 class BrandError(PayloadError, ImproperlyConfigured):
     """
-    Nobody can tell a record's brand, or it is no brand of this host; nothing was written.
+    The brand of a record is unknown, or this host does not have it. Nothing was written.
 
-    A hook keeps its row as a dead record: sent to another brand's key, it would pay the wrong affiliate.
+    A signal keeps its row as a dead record: sent with the token of another brand, it would pay the wrong affiliate.
     """
 
     def __init__(self, message: str, *, reason: str = "no_brand") -> None:
@@ -34,10 +34,10 @@ class BrandError(PayloadError, ImproperlyConfigured):
 
 def for_request(request: object | None) -> Settings:
     """
-    Return the settings of the brand that a request belongs to; never raises.
+    Return the settings of the brand of a request; never raises.
 
-    Those of the project, where it has one brand only, and for a request that is nobody's: what is remembered of its
-    visitor is then no brand's, and claims no customer.
+    Without `BRANDS`, or for a request without a brand, return those of the project. The touches of a request without a
+    brand belong to no brand and claim no customer.
     """
     if not settings.BRANDS:
         return settings
@@ -49,17 +49,18 @@ def for_request(request: object | None) -> Settings:
 
 def brand_of(request: object | None) -> str:
     """
-    Return the brand that a request belongs to, as `BRAND_RESOLVER` says; with one brand, that one.
+    Return the brand of a request, as `BRAND_RESOLVER` says; with one brand, that one.
 
-    Where a function names none for a request, and where there is no resolver, it is the first brand configured. By host
-    or site it is none, nor by a function outside of a request: whose customers these visitors are is not guessed.
+    If a function returns no brand for a request, or there is no resolver, return the first configured brand. An unknown
+    host or site, or a function that returns no brand outside of a request, is an error: the brand of these visitors is
+    not guessed.
 
     Args:
         request: None outside of a request.
 
     Raises:
-        BrandError: It is no brand's host, or the resolver raised, named a brand that `BRANDS` does not have, or none
-            outside of a request.
+        BrandError: No brand has the host. Or the resolver raised, returned a brand that `BRANDS` does not have, or
+            returned no brand outside of a request.
     """
     known = brands()
     if len(known) == 1:
@@ -71,27 +72,34 @@ def brand_of(request: object | None) -> str:
 
 
 def _untold(request: object | None) -> str:
-    """Return what a person reads whose resolver names no brand."""
+    """Return the message for a resolver that found no brand."""
     if resolver() not in RESOLVERS:
-        return "BRAND_RESOLVER names no brand outside of a request: let it, or name the brand with brand=…."
-    what = "Nothing but a request tells the brand" if request is None else "The request's host is no brand's"
-    return f"{what} (TRACK360['BRANDS'][…]['HOSTS']): add the host, or name the brand with brand=…."
+        return (
+            "BRAND_RESOLVER returned no brand outside of a request. Let it return a brand for None, or name the brand with "
+            "brand=…."
+        )
+    what = (
+        "The brand is found by host, and outside of a request there is no host"
+        if request is None
+        else "No brand has the host of this request"
+    )
+    return f"{what} (TRACK360['BRANDS'][…]['HOSTS']). Add the host, or name the brand with brand=…."
 
 
 def find_brand(request: object | None) -> str | None:
     """
-    Return the brand that a request is certain to belong to, None where nobody says so; never raises.
+    Return the brand that a request certainly belongs to, None if it is unknown; never raises.
 
-    None, too, where a function of the host names none outside of a request, or there is no resolver at all.
+    Also return None if a function of the host returns no brand outside of a request, or if there is no resolver.
     """
     known = brands()
     if len(known) == 1:
         return known[0]
     try:
         found = _resolve(request, known)
-    except Exception as error:  # noqa: BLE001  a setting, or a function of the host, must cost nobody a page
-        logger.error(  # noqa: TRY400  a traceback shows what the request held
-            "track360: the brand of a request can't be told: %s",
+    except Exception as error:  # noqa: BLE001  a setting, or a function of the host, must not break a page
+        logger.error(  # noqa: TRY400  a traceback shows the content of the request
+            "track360: could not find the brand of a request: %s",
             error if isinstance(error, BrandError) else type(error).__name__,
         )
         return None
@@ -102,12 +110,12 @@ def find_brand(request: object | None) -> str | None:
 
 def resolver() -> Callable[..., Any] | str | None:
     """
-    Return how the brand of a request is told: a function, one of RESOLVERS, or None.
+    Return how the brand of a request is found: a function, one of RESOLVERS, or None.
 
-    Where nothing is set, and brands have HOSTS, it is "host": that is all that they are for.
+    If nothing is set and a brand has HOSTS, return "host", the only purpose of HOSTS.
 
     Raises:
-        ImproperlyConfigured: A path leads nowhere.
+        ImproperlyConfigured: A path can't be imported.
     """
     configured = settings.BRAND_RESOLVER
     if isinstance(configured, str) and configured in RESOLVERS:
@@ -123,7 +131,7 @@ def hosts_of_brands() -> dict[str, tuple[str, ...]]:
 
 
 def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
-    """Return what the resolver says; None where it names none."""
+    """Return the brand that the resolver returns, None if it returns none."""
     try:
         resolve = resolver()
     except ImproperlyConfigured as error:
@@ -138,25 +146,23 @@ def _resolve(request: object | None, known: tuple[str, ...]) -> str | None:
                 return hostnames.find_owner(hostnames.site_of(request), hosts_of_brands())
             brand = resolve(request)
     except DatabaseError:
-        # It may have to do with the host's transaction: a deadlock, say, is tried again as a whole.
+        # It may concern the host's transaction: the host repeats the whole transaction after a deadlock, for example.
         raise
     except Exception as error:  # noqa: BLE001  the host's function may raise anything
-        msg = f"BRAND_RESOLVER raised {type(error).__name__}: correct it, or name the brand with brand=…."
+        msg = f"BRAND_RESOLVER raised {type(error).__name__}. Correct it, or name the brand with brand=…."
         # Without the error itself: its text and its frames may hold personal data.
         raise BrandError(msg) from None
     if brand is not None and brand not in known:
-        msg = (
-            f"BRAND_RESOLVER named the brand {brand!r}, but TRACK360['BRANDS'] has only: {', '.join(known)}."
-        )
+        msg = f"BRAND_RESOLVER returned the brand {brand!r}, but TRACK360['BRANDS'] has only: {', '.join(known)}."
         raise BrandError(msg)
     return None if brand is None else str(brand)
 
 
 @contextmanager
 def _savepoints() -> Iterator[None]:
-    """Keep the host's transactions whole, whatever query fails meanwhile; it costs nothing where none is open."""
+    """Protect the host's open transactions from a query that fails; without an open transaction it costs nothing."""
     with ExitStack() as stack:
-        # Async code may ask no database, so nothing can fail.
+        # Async code must not query a database, so no query can fail.
         for connection in () if _is_async() else connections.all(initialized_only=True):
             if connection.in_atomic_block:
                 stack.enter_context(transaction.atomic(using=connection.alias))
@@ -180,6 +186,6 @@ def named_brand(name: object) -> str:
     """
     known = brands()
     if not isinstance(name, str) or name not in known:
-        msg = f"brand is none of this host's: TRACK360['BRANDS'] has {', '.join(known)}."
+        msg = f"brand is not a brand of this host: TRACK360['BRANDS'] has {', '.join(known)}."
         raise BrandError(msg, reason="unknown_brand")
     return name

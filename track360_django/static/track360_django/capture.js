@@ -2,13 +2,13 @@
  * Remembers the landing on pages that Django does not render: a CDN's, a static host's, a single-page application's.
  * <script src="…/capture.js" defer data-params="tracking_data" data-window="30" data-attribution="last"
  *         data-promo="" data-domain="" data-endpoint="" data-consent=""></script>
- * What it does, and why it is safe, is in docs/howto/spa-and-cdn.md. Nothing in here throws into the page.
+ * What it does, and why it is safe: see docs/howto/spa-and-cdn.md. No error of this script reaches the page.
  */
 (function (page, doc) {
   "use strict";
   const script = (doc.currentScript || {}).dataset || {};
   const early = page.track360 || {};
-  // A frame is no landing: it would be another site's way to plant a value. And twice on a page is once.
+  // A frame is not a landing: through a frame, another site could plant a value. A second copy on a page does nothing.
   if (page.top !== page || early.pairs) return;
 
   const header = "x-track360-tracking";
@@ -16,12 +16,12 @@
   const token = "t360";
   const promo = script.promo || "promo_code";
   const params = (script.params || "tracking_data").split(/[\s,]+/).concat(script.promo || []);
-  // Promo codes are typed: a form's own stays, and says nothing of a landing.
+  // People type promo codes: a code in a form stays there, and does not mean a landing.
   const names = params.filter((key) => key !== promo);
   const isFirst = script.attribution === "first";
   const fetch = page.fetch;
   let mayStore = script.consent !== "required" || early.consent === true;
-  // What rides along without being stored: there is no consent, or no cookie.
+  // The pairs that are sent but not stored: there is no consent, or there are no cookies.
   let held = "";
 
   const attempt = (act) => {
@@ -30,7 +30,7 @@
     } catch (_) {}
   };
   const stored = () => (/(?:^|; )track360_js=([!-:<-~]+)(?:;|$)/.exec(doc.cookie) || [])[1] || "";
-  // Form-encoded pairs: what the header says, what the cookie holds, what a form is given.
+  // Form-encoded pairs, for the header, for the cookie, and for a form.
   const pairs = () => attempt(() => held || stored()) || "";
   const store = (text, days) => {
     doc.cookie =
@@ -38,7 +38,7 @@
       (script.domain ? ";domain=" + script.domain : "") +
       (location.protocol === "https:" ? ";secure" : "");
   };
-  // `no-cors`: another origin of the same site needs no preflight, and nobody reads the answer.
+  // `no-cors`: a request to another origin of the same site then needs no preflight. The answer is not read.
   const tell = (text) => {
     const body = new URLSearchParams(text);
     if (script.endpoint)
@@ -51,7 +51,7 @@
     if (!mayStore || !held) return;
     const text = held;
     store(text, script.window || 30);
-    // A browser without cookies keeps it as long as the page is open.
+    // Without cookies, the pairs are kept as long as the page is open.
     if (stored() === text) held = "";
     tell(text);
   };
@@ -65,7 +65,7 @@
       if (wasStored) tell("forget=1");
     });
 
-  // Exact or not at all, as the server: decoded once, at most 50 characters, none of them damaged.
+  // A value is kept exactly or not at all, as on the server: decoded once, at most 50 characters, none damaged.
   const land = () =>
     attempt(() => {
       let found = new URLSearchParams();
@@ -78,7 +78,7 @@
             found.set(key, value);
         });
       if (`${found}`) found.set(time, Math.floor(Date.now() / 1000));
-      // Only the server knows what a carry token is worth: until then it displaces nothing.
+      // Only the server can read a carry token, so here the token replaces no pairs.
       else if (carried) found = new URLSearchParams(pairs());
       if (carried) found.set(token, carried);
       if (!`${found}` || (isFirst && pairs())) return;
@@ -89,7 +89,7 @@
   const isOurs = (method, url) =>
     /^(post|put|patch|delete)$/i.test(method) && new URL(url, doc.baseURI).origin === location.origin;
 
-  // Forms, also those that a script submits or reads: only POST, only to this origin.
+  // Forms, including those that a script submits or reads: only POST, only to this origin.
   let submitter;
   doc.addEventListener(
     "submit",
@@ -110,7 +110,7 @@
       if (data.has(promo)) ours.delete(promo);
       const at = ours.get(time);
       const theirs = data.get(time);
-      // The server's own field stays, unless ours is the touch that counts.
+      // The field that the server wrote stays, unless our touch is the one that counts.
       const isTheirs =
         names.some((key) => data.get(key)) && !(at && theirs && (isFirst ? at < theirs : at > theirs));
       if (at && !isTheirs) names.forEach((key) => data.delete(key));
@@ -120,7 +120,7 @@
     })
   );
 
-  // A header of our own would make another origin's browser ask first, and would tell it the value.
+  // Only to this origin: for another one, our header would cause a preflight, and would reveal the value.
   attempt(() => {
     page.fetch = function (input, init) {
       const request = attempt(() => {
@@ -149,7 +149,7 @@
 
   page.track360 = { consent, pairs };
   doc.addEventListener("track360:consent", (event) => consent(event.detail));
-  // A page that is rendered before anybody opens it is no landing yet.
+  // A page that is prerendered is not a landing until the visitor opens it.
   if (doc.prerendering) doc.addEventListener("prerenderingchange", land, { once: true });
   else land();
 })(window, document);
