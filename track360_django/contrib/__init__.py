@@ -1,1 +1,1 @@
-"""Glue for packages that announce no signup; each module is imported by the host that names it, and by nobody else."""
+"""Integrations for packages that send no signal at a signup. Only a host that names a module imports it."""

@@ -10,7 +10,7 @@ from track360_django import signup
 if TYPE_CHECKING:
     from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 else:
-    # A mixin needs the package for nothing but its types.
+    # The mixin needs the package only for its types.
     OIDCAuthenticationBackend = object
 
 SOURCE: Final = "oidc"
@@ -18,18 +18,18 @@ SOURCE: Final = "oidc"
 
 class TrackingBackendMixin(OIDCAuthenticationBackend):  # type: ignore[misc]  # comes without types
     """
-    Reports users whom an OpenID Connect login creates as customers, with the touch that brought them.
+    Reports users who are created by an OpenID Connect login as customers, with the touch that they are credited to.
 
-    `class Backend(TrackingBackendMixin, OIDCAuthenticationBackend)`, named in `AUTHENTICATION_BACKENDS`. A `create_user`
-    of your own belongs into that class or one below it, and calls `super()`. Staff are left out, and an error of ours
-    never breaks the login.
+    `class Backend(TrackingBackendMixin, OIDCAuthenticationBackend)`, named in `AUTHENTICATION_BACKENDS`. Write your own
+    `create_user` in that class or in a subclass of it, and call `super()`. Staff are left out, and an error of this
+    package never breaks the login.
 
-    Source: none, our choice: API guide, "Customer API", When to call this endpoint, asks for new customers alone.
+    Source: none, our choice: API guide, "Customer API", When to call this endpoint, asks for new customers only.
     """
 
     def create_user(self, claims: Mapping[str, Any]) -> Any:
-        """Create a user, and report them."""
+        """Create a user, and report the user."""
         user = super().create_user(claims)
-        # Called for a bearer token, without `authenticate`, a backend has no request of its own.
+        # For a bearer token, this is called without `authenticate`, and the backend has no request.
         signup.announce(user, request=getattr(self, "request", None), source=SOURCE, is_login=True)
         return user

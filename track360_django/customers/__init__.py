@@ -1,4 +1,4 @@
-"""Reporting customers: one row a customer, written in the caller's transaction, delivered after its commit."""
+"""Report customers: one row per customer, written in the caller's transaction, delivered after its commit."""
 
 from track360_django.customers.bulk import OnError, Registration, Reported, preview_many, report_many
 from track360_django.customers.lookup import (

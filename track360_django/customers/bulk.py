@@ -1,4 +1,4 @@
-"""Many customers in a few statements: for files, and for users who were there before."""
+"""Report many customers with a few statements: for files, and for users who existed before the package."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ MANY: Final = 1000
 @dataclass(frozen=True, kw_only=True)
 class Registration:
     """
-    Somebody who is reported with many others: the arguments of `report`.
+    A user or customer to report with many others: the arguments of `report`.
 
-    `regtime` is when they registered; without it, what the user says, or now.
+    `regtime` is the time of the registration; without it, the time that the user has, or now.
     """
 
     user: Any
@@ -42,7 +42,7 @@ class Registration:
 
 @dataclass(kw_only=True)
 class Reported:
-    """How many customers `report_many` wrote down, changed, and left as they were."""
+    """How many customers `report_many` recorded, changed, and left unchanged."""
 
     new: int = 0
     changed: int = 0
@@ -60,19 +60,20 @@ def report_many(
     on_error: OnError | None = None,
 ) -> Reported:
     """
-    Report many customers, a thousand in one INSERT; with those that are there already, as `report` does.
+    Report many customers, a thousand in one INSERT. Existing customers are treated as in `report`.
 
     Args:
-        registrations: May be a generator. Users of this project are found by their ids, where `CUSTOMER_ID` is a column.
-        source: Which signup source it was, for the admin.
-        brand: Whose customers they are; without one, the brand of a host that serves no request.
-        on_error: Called for each one that can't be reported exactly; the others are. Without it, the error is raised.
+        registrations: May be a generator. Users of this project are found by their ids if `CUSTOMER_ID` is a column.
+        source: The signup source, for the admin.
+        brand: The brand of the customers; defaults to the brand for code without a request.
+        on_error: Called for each registration that can't be reported exactly; the others are reported. Without it, the
+            error is raised.
 
     Returns:
-        What became of them. Each thousand is committed by itself, or with the transaction it is called in.
+        The counts. Each thousand is committed separately, or with the surrounding transaction.
 
     Raises:
-        PayloadError: One can't be reported exactly; its thousand and those behind it were not written.
+        PayloadError: A registration can't be reported exactly. Its thousand and all later ones were not written.
 
     Source: API guide, "Customer API", Implementation notes: several customers in one array, for bulk imports.
     """
@@ -94,7 +95,7 @@ def preview_many(
     brand: str = "",
     on_error: OnError | None = None,
 ) -> Iterator[Customer]:
-    """Yield the rows of those who would be sent by `report_many`, as they would be sent; nothing is written."""
+    """Yield the rows that `report_many` would send, as they would be sent. Nothing is written."""
     brand = conf.named_brand(brand) if brand else conf.brand_of(None)
     wanted = _wanted(registrations, source, brand, on_error)
     rows = find_many(
@@ -111,7 +112,7 @@ def preview_many(
 
 
 class _Wanted(NamedTuple):
-    """What a registration asks for: the row as it is to be, and what of it was said and not made up."""
+    """The wanted row of a registration, and whether its tracking data and its time were given explicitly."""
 
     row: Customer
     is_explicit: bool
@@ -138,7 +139,7 @@ def _wanted(
 
 def _report_chunk(wanted: list[_Wanted], brand: str, using: str, total: Reported) -> None:
     rows = Customer.objects.using(using)
-    # Ids rise: what has a higher one afterwards is new.
+    # Primary keys rise: a row with a higher one afterwards is new.
     last = rows.order_by("-pk").values_list("pk", flat=True).first() or 0
     # The first of several lines about one customer; the others complete it.
     firsts = {each.row.customer_id: each.row for each in reversed(wanted)}
@@ -158,12 +159,12 @@ def _report_chunk(wanted: list[_Wanted], brand: str, using: str, total: Reported
         else:
             total.unchanged += 1
         seen.add(customer_id)
-        # What was changed is read again by the next line about the same customer.
+        # A changed row is read again for the next registration of the same customer.
         stored[customer_id] = None if is_changed else row
 
 
 def _after(stored: Customer, wanted: _Wanted) -> Customer | None:
-    """Return a row as `_complete` would leave it, None where it would stay as it is."""
+    """Return a row as `complete` would change it, None if it would stay unchanged."""
     missing = missing_of(
         stored, wanted.row, is_explicit=wanted.is_explicit, is_dated=wanted.is_dated, is_signup=False
     )

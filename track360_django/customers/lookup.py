@@ -1,4 +1,4 @@
-"""Whose row it is: customers are found by user or id, and registered where an activity comes first."""
+"""Find the row of a customer by user or id, and register the customer if an activity comes before the report."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from track360_django.outbox.customers import add_customer, add_customers, read_c
 from track360_django.users.eligibility import why_not_a_customer
 from track360_django.users.lookup import find_user, find_users
 
-# How many ids one query asks for: SQLite takes no more than a thousand parameters.
+# How many ids one query looks up: SQLite allows at most a thousand parameters.
 FIND_BATCH: Final = 500
-# What a signup froze, and what was reported with it.
+# The columns that a signup froze, or that were reported with it.
 _SNAPSHOT: Final = ("tracking", "first_touch", "last_touch", "unattributed_reason", "regtime", "fields")
 K = TypeVar("K")
 
 
 def of(owner: Any, brand: str, *, using: str) -> Customer:
     """
-    Return the row of the customer that an activity belongs to; registered now when it is a user nobody reported.
+    Return the row of the customer that an activity belongs to. A user who was never reported is registered now.
 
-    `owner` is a user, a row of `Customer`, or a customer id as text. `UNKNOWN_CUSTOMERS="hold"`, staff, and ids that
-    no user has get a held row: their activities wait for `report`.
+    `owner` is a user, a row of `Customer`, or a customer id as text. With `UNKNOWN_CUSTOMERS="hold"`, for staff, and for
+    ids that no user has, the new row is held: the activities wait for `report`.
     """
     return find(owner, brand, using=using) or _register(owner, id_of(owner, brand), brand, using)
 
 
 def find(owner: Any, brand: str, *, using: str) -> Customer | None:
-    """Return the row of the customer that an activity belongs to, None when there is none yet."""
+    """Return the row of the customer that an activity belongs to, None if there is none yet."""
     return find_many({0: owner}, brand, using=using).get(0)
 
 
 def exist(rows: Iterable[tuple[str, int]]) -> bool:
-    """Tell whether any of some rows, told by database and primary key, is there: a signup may be rolled back."""
+    """Return whether one of these rows (database, primary key) exists: a signup may be rolled back."""
     return any(Customer.objects.using(using).filter(pk=pk).exists() for using, pk in dict.fromkeys(rows))
 
 
 def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Customer]:
-    """Return the rows of some owners under the keys they were given with; who has none yet is left out."""
-    # A row of another database has another key here.
+    """Return the rows of some owners, under the keys of the owners. Owners without a row are left out."""
+    # A row from another database has another primary key here.
     found = {
         key: owner
         for key, owner in owners.items()
@@ -57,7 +57,7 @@ def find_many(owners: Mapping[K, Any], brand: str, *, using: str) -> dict[K, Cus
 
 
 def known_among(customer_ids: Collection[str], brand: str, using: str, *deferred: str) -> dict[str, Customer]:
-    """Return rows by customer id, without some columns that are dear to read."""
+    """Return rows by customer id, without some columns that are expensive to read."""
     wanted = sorted(customer_ids)
     rows = Customer.objects.using(using).filter(brand=brand).defer(*deferred)
     return {
@@ -68,20 +68,20 @@ def known_among(customer_ids: Collection[str], brand: str, using: str, *deferred
 
 
 def of_many(customer_ids: Collection[str], brand: str, *, using: str) -> dict[str, Customer]:
-    """Return the rows of some customer ids by id; those that nobody reported are registered together, as `of` does."""
+    """Return the rows of some customer ids by id. Those that were never reported are registered, as in `of`."""
     found = known_among(customer_ids, brand, using, *_SNAPSHOT)
     missing = [customer_id for customer_id in customer_ids if customer_id not in found]
     if missing:
         add_customers(placeholders(missing, brand, using=using), using=using)
         found |= known_among(missing, brand, using)
-        # Somebody else's, whom an older snapshot does not show.
+        # Another transaction wrote these rows, and the older snapshot of this one does not show them.
         late = [customer_id for customer_id in missing if customer_id not in found]
         found |= {each: read_customer(brand, each, using=using) for each in late}
     return found
 
 
 def placeholders(customer_ids: Collection[str], brand: str, *, using: str) -> list[Customer]:
-    """Return unsaved rows for ids that nobody reported: what `of_many` registers."""
+    """Return the unsaved rows that `of_many` registers for ids that were never reported."""
     users = find_users(customer_ids, brand)
     return [_placeholder(users.get(each), each, brand, using) for each in customer_ids]
 
@@ -93,12 +93,12 @@ def _register(owner: Any, customer_id: str, brand: str, using: str) -> Customer:
 
 
 def _placeholder(user: Any | None, customer_id: str, brand: str, using: str) -> Customer:
-    """Return the unsaved row of somebody who was active before anybody reported them."""
-    # No touch of today: who deposits may have signed up long ago, and a click after the signup changes nothing.
+    """Return the unsaved row of a customer who was active before the report."""
+    # Without the touches of today: the customer may have signed up long ago, and a click after the signup has no effect.
     customer = build(customer_id if user is None else user, brand, None, None, PLACEHOLDER, {})
     known = None if using == aliases.home() else find(customer_id, brand, using=aliases.home())
     if known is not None:
-        # Their signup is in another database than the row that is reported: it says who brought them.
+        # The signup is in another database than the reported row, and has the attribution.
         for name in _SNAPSHOT:
             setattr(customer, name, getattr(known, name))
     is_reported = known is not None and known.status != Status.HELD
@@ -110,9 +110,9 @@ def _placeholder(user: Any | None, customer_id: str, brand: str, using: str) -> 
 
 def release_reported(*, using: str) -> int:
     """
-    Release customers who are held in another database than home, and were reported at home; return how many.
+    Release customers who are held in a database other than home, and were reported at home; return how many.
 
-    Their signup came after what they did there.
+    Their signup came after their activities in that database.
     """
     held = Customer.objects.using(using).filter(status=Status.HELD, due_at=None).order_by("pk")
     released = last = 0

@@ -1,4 +1,4 @@
-"""One customer is reported, updated, or held until the end of a signup."""
+"""Report one customer, update one, or hold one until the end of a signup."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from track360_django.outbox.customers import (
 from track360_django.signals import attribution_dropped
 from track360_django.users import request_user
 
-# The signup source of a row that the safety net wrote, and nobody has claimed.
+# The signup source of a row that the safety net wrote and that no other source has claimed.
 SAFETY_NET: Final = "auth"
 
 
@@ -42,26 +42,26 @@ def report(
     **fields: FieldValue,
 ) -> Customer:
     """
-    Report that a user has signed up, with the tracking data of the landing that brought them.
+    Report that a user has signed up, with the tracking data of the user's landing.
 
-    Idempotent: reporting somebody twice sends nothing new, and the attribution stays as it was frozen.
+    Idempotent: a second report of the same user sends nothing new, and the frozen attribution stays.
 
     Args:
-        user: The host's user; or a customer id as text, for somebody who is no user of this project.
-        request: Where the touches are read from; without one, the request being served in this context, unless
-            somebody else is logged in there.
+        user: The host's user; or a customer id as text, for a customer who is not a user of this project.
+        request: The request to read the touches from; defaults to the request being served in this context, unless
+            another user is logged in there.
         tracking: Parameter name to value, verbatim; wins over every touch.
-        source: Which signup source it was, for the admin.
-        brand: Whose customer they are, of a host with several; without it, the request's brand.
-        fields: Additional fields as agreed with Track360, under the guide's names; None leaves one as it is.
+        source: The signup source, for the admin.
+        brand: The brand of the customer, on a host with several; defaults to the request's brand.
+        fields: Additional fields as agreed with Track360, under the guide's names; None leaves a field unchanged.
 
     Returns:
         The customer's row, written in the current transaction. It is delivered after the commit.
 
     Raises:
         PayloadError: A tracking value or field can't be reported exactly. Nothing was written.
-        BrandError: Nobody can tell the brand, or there is none of that name.
-        ImproperlyConfigured: `CUSTOMER_ID` leads to nothing.
+        BrandError: The brand is unknown, or there is no brand with this name.
+        ImproperlyConfigured: `CUSTOMER_ID` is not a field of the user.
 
     Source: API guide, "Customer API", When to call this endpoint.
     """
@@ -71,7 +71,7 @@ def report(
 
 
 def _request_of(user: Any, request: Any) -> Any:
-    """Return the request that tells a user's brand: the one given, or the one being served if it can be theirs."""
+    """Return the request to find a user's brand by: the given one, or the one being served if it can be the user's."""
     if request is not None:
         return request
     touches = attribution.current()
@@ -90,7 +90,7 @@ def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
     if touches is not None and not _is_theirs(user, touches, is_given=request is not None):
         touches = None
     if touches is not None and not brands.is_of(touches, brand):
-        # What a visitor followed to one brand is nothing to another.
+        # A link to one brand has no effect at another brand.
         touches = None
     customer = build(user, brand, touches, tracking, source, fields)
     using = router.db_for_write(Customer)
@@ -108,7 +108,7 @@ def _report(  # noqa: PLR0913, PLR0917  the arguments of `report`
 
 
 def _drop_held_elsewhere(user: Any, brand: str) -> None:
-    """Take back what the safety net wrote in this request for another brand: whoever knows better says whose it is."""
+    """Remove rows that the safety net wrote in this request for another brand: this report knows the right one."""
     touches = attribution.current()
     if touches is None or not touches.held or not brands.are_named():
         return
@@ -119,18 +119,18 @@ def _drop_held_elsewhere(user: Any, brand: str) -> None:
 
 
 def _is_untouched(customer: Customer) -> bool:
-    """Tell whether a row is as it was inserted: pending, and nobody worked on it since."""
+    """Return whether a row is as it was inserted: pending, first version, no attempt."""
     return customer.status == Status.PENDING and customer.version == 1 and not customer.attempts
 
 
 def _note_signup(touches: Touches | None, written: Customer, wanted: Customer) -> None:
-    """Let the end of the request forget a touch that is this customer's now: the next signup is somebody else's."""
+    """Make the end of the request forget the touch of this customer: the next signup will be another customer's."""
     if touches is not None and written.last_touch == wanted.last_touch:
         touches.signed_up = (*touches.signed_up, (written._state.db or DEFAULT_DB_ALIAS, written.pk))
 
 
 def tell_unattributed(customer: Customer, request: Any) -> None:
-    """Send `attribution_dropped` for a signup that nobody is credited with, after it was committed."""
+    """Send `attribution_dropped` for an unattributed signup, after its commit."""
     if customer.tracking or not attribution_dropped.has_listeners(Customer):
         return
 
@@ -150,21 +150,23 @@ def update(user: Any, *, request: Any = None, brand: str | None = None, **fields
     """
     Report changed fields of a customer, such as `salesStatus` or `kycStatus`.
 
-    Updates before a delivery are sent as one. Tracking data and registration time go with each, unchanged.
-    Somebody who was never reported is reported now; a customer who is held stays held, and the fields wait with them.
+    Several updates before a delivery are sent as one. Each delivery contains the unchanged tracking data and
+    registration time. A user who was never reported is reported now. A held customer stays held, and the fields wait
+    with the row.
 
     Args:
         user: As in `report`.
-        request: Only to find the brand of a host with several.
-        brand: Which brand hears of it; without it the customer's own request's, else all that know the customer.
-        fields: Additional fields as agreed with Track360, under the guide's names; None or "" removes one.
+        request: Used only to find the brand, on a host with several.
+        brand: The brand to report to; defaults to the brand of the customer's own request, else all brands that have
+            the customer.
+        fields: Additional fields as agreed with Track360, under the guide's names; None or "" removes a field.
 
     Returns:
-        The customer's row; of several brands, that of the first.
+        The customer's row; with several brands, the row of the first one.
 
     Raises:
         PayloadError: A field can't be reported exactly. Nothing was written.
-        BrandError: Nobody can tell the brand, or there is none of that name.
+        BrandError: The brand is unknown, or there is no brand with this name.
 
     Source: API guide, "Update behavior".
     """
@@ -179,10 +181,10 @@ def _update(user: Any, brand: str, fields: Mapping[str, FieldValue], using: str)
     changed = wire_fields(fields, brand)
     customer = lock(id_of(user, brand), brand, using)
     if customer is None:
-        # Nobody said that this is their signup, so no touch of today may claim it.
+        # An update is not a signup, so it must not use the touches of today.
         customer = add_customer(build(user, brand, None, None, "update", fields), using=using)
     kept = {name: value for name, value in customer.fields.items() if name not in fields}
-    # Also for one just added: it may be the row of a signup that committed in between.
+    # Also for a row that was just added: it may be the row of a signup that committed in between.
     if kept | changed != customer.fields or customer.accepted_version:
         change_fields(customer, kept | changed)
     wakeup.after_commit(using=using)
@@ -191,9 +193,9 @@ def _update(user: Any, brand: str, fields: Mapping[str, FieldValue], using: str)
 
 def hold(user: Any, touches: Touches, *, brand: str, using: str) -> Customer:
     """
-    Write a user down as a customer without reporting them yet: the safety net of a signup that is under way.
+    Create a held customer for a user who is signing up: the safety net. The customer is not reported yet.
 
-    A signup source claims the row with `report`, the end of the request releases it; failing both, it releases
+    A signup source claims the row with `report`, or the end of the request releases it. If neither happens, it releases
     itself after a minute.
     """
     theirs = touches if brands.is_of(touches, brand) else None
@@ -210,7 +212,7 @@ def hold(user: Any, touches: Touches, *, brand: str, using: str) -> Customer:
 
 
 def hold_unserved(user: Any, reason: str, *, brand: str, source: str, using: str) -> Customer:
-    """Write a user down as a customer who waits, of whom no request tells what brought them."""
+    """Create a held customer for a signup without a request (no attribution)."""
     _drop_held_elsewhere(user, brand)
     customer = build(user, brand, None, None, source, {})
     customer.status, customer.due_at, customer.reason = Status.HELD, None, reason
@@ -218,13 +220,13 @@ def hold_unserved(user: Any, reason: str, *, brand: str, source: str, using: str
     if stored.source == PLACEHOLDER:
         missing = missing_of(stored, customer, is_explicit=False)
         claim_placeholder(stored.pk, using=using, source=source, **missing)
-    # Who was released already stays so.
+    # A customer that was released before stays released.
     park_customer(stored.pk, using=using, reason=reason)
     return stored
 
 
 def _is_theirs(user: Any, touches: Touches, *, is_given: bool) -> bool:
-    """Tell whether touches can be this person's: staff's clicks are not their customers', whoever they act as."""
+    """Return whether the touches can be this user's: clicks of staff who act as a customer are not the customer's."""
     if is_given:
         return not request_user.is_hijacked(touches.request)
     return request_user.is_own(touches.request, user)

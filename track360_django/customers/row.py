@@ -1,4 +1,4 @@
-"""A user as a customer: an unsaved row, its attribution decided and checked."""
+"""Build the unsaved row of a customer from a user, with its attribution decided and checked."""
 
 from __future__ import annotations
 
@@ -20,17 +20,15 @@ from track360_django.users.mapping import customer_id_of, regtime_of
 
 def id_of(user: Any, brand: str) -> str:
     """
-    Return the customer id of a user or a row of `Customer`; a text or a number is an id itself.
+    Return the customer id of a user or of a row of `Customer`. A text, a number or a UUID is already an id.
 
     Raises:
-        PayloadError: No table keeps it as it is.
+        PayloadError: The value is not a user or an id, or the id can't be stored exactly.
     """
     if isinstance(user, Customer):
         return user.customer_id
     if not isinstance(user, str | int | UUID | get_user_model()):
-        message = (
-            f"customer leads to a value of type {type(user).__name__}: name a path to the user, or an id."
-        )
+        message = f"customer is a value of type {type(user).__name__}: name a path to the user, or give a customer id."
         raise PayloadError(message, field="customerid", reason="not_a_user")
     customer_id = str(user) if isinstance(user, str | int | UUID) else customer_id_of(user, brand)
     payloads.CustomerRecord(customer_id=customer_id).as_dict(UTC)
@@ -46,7 +44,7 @@ def build(  # noqa: PLR0913, PLR0917  a customer has that many sides
     fields: Mapping[str, FieldValue],
     regtime: datetime | None = None,
 ) -> Customer:
-    """Return an unsaved customer, its attribution decided and checked."""
+    """Return an unsaved customer with its attribution decided and checked."""
     first, last = (touches.first, touches.last) if touches else (None, None)
     credited = first if conf.for_brand(brand).ATTRIBUTION == "first" else last
     params = dict(tracking) if tracking else dict(credited.params) if credited else {}
@@ -72,7 +70,7 @@ def _state(touch: Touch | None) -> dict[str, Any] | None:
 
 
 def _why_unattributed(touches: Touches | None) -> str:
-    """Return why nobody is credited: what was there and is lost, or that there was nothing."""
+    """Return why a customer is unattributed: a touch was lost, or there was none."""
     if touches is None:
         return "no_request"
     if touches.is_blind:
@@ -83,10 +81,13 @@ def _why_unattributed(touches: Touches | None) -> str:
 
 
 def wire_fields(fields: Mapping[str, FieldValue], brand: str) -> payloads.Record:
-    """Return additional fields as they are sent; those without a value are left out."""
+    """Return additional fields as they are sent. Fields without a value are left out."""
     for name in conf.for_brand(brand).TRACKING_PARAMS:
         if name in fields:
-            message = f"{name} is attribution, which a signup freezes: give it as tracking={{...}} when you report it."
+            message = (
+                f"{name} is tracking data, which is frozen at the signup: give it as tracking={{...}} when you report the "
+                "signup."
+            )
             raise PayloadError(message, field=name, reason="reserved_field")
     values = {name: conf.aware(value) for name, value in fields.items()}
     record = payloads.CustomerRecord(customer_id="-", fields=values).as_dict(conf.time_zone(brand))
