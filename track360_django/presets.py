@@ -1,12 +1,12 @@
 """
-Presets: the names that each kind of business usually agrees on with Track360, as plain data for the settings file.
+Presets: the names that a kind of business usually agrees on with Track360, as plain data for the settings file.
 
     from track360_django import presets
 
     TRACK360 = {..., "EVENTS": presets.IGAMING.EVENTS}
     TRACK360 = {..., "EVENTS": (*presets.FOREX.EVENTS, "Referral")}
 
-Nothing here is read unless you use it; the package itself knows no fixed KPI. Nothing here knows Django.
+The package reads nothing here by itself: it has no fixed KPIs. Nothing here uses Django.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Preset:
     """
     Names to agree on with Track360 before going live: a proposal, not a list that Track360 has.
 
-    `EVENTS` are event names. `KPIS` are the KPI fields of DailyStats, `COUNTS` those of them that are counts and no
+    `EVENTS` are event names. `KPIS` are the KPI fields of DailyStats. `COUNTS` are those KPIs that are counts and not
     money. `PRODUCTS` are the product lines that KPIs are grouped by.
     """
 

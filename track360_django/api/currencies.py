@@ -1,7 +1,7 @@
 """
-ISO 4217: the currencies that there are, or were since 2000, and how many places their amounts have after the point.
+ISO 4217: the current currencies and those withdrawn since 2000, with the places of their amounts after the point.
 
-Plain data; nothing here knows Django or the API.
+Plain data. Nothing here uses Django or the API.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-# Source: ISO 4217, List One as published on 2026-01-01, by minor unit. Left out is what has none (metals, drawing
-# rights, bond market units, XTS, XXX): it is no money that a customer pays in, and has no number of places to write.
+# Source: ISO 4217, List One as published on 2026-01-01, by minor unit. Codes without a minor unit are left out (metals,
+# drawing rights, bond market units, XTS, XXX): customers don't pay with them, and they have no number of places.
 _CURRENT: Final[Mapping[int, str]] = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: """
@@ -25,7 +25,7 @@ _CURRENT: Final[Mapping[int, str]] = {
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
-# Source: ISO 4217, List Three: withdrawn in 2000 or later, with the minor unit they had. A backfill meets them.
+# Source: ISO 4217, List Three: withdrawn in 2000 or later, with their former minor unit. A backfill may contain them.
 _WITHDRAWN: Final[Mapping[int, str]] = {
     0: "ADP BEF BYB BYR ESP GRD ITL LUF MGF PTE TPE TRL",
     2: """

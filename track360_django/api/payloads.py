@@ -1,7 +1,7 @@
 """
-The words of the API guide: the only home of its field names, formats and limits.
+The field names, formats and limits of the API guide. They have no other home.
 
-A record is a frozen value that knows its JSON text. Nothing here knows Django, a table or a network.
+A record is a frozen value that can write its JSON text. Nothing here uses Django, a table or a network.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ API_KEY_HEADER: Final = "x-api-key"
 
 # API guide, "Tracking parameters — field reference": tracking_data has at most 50 characters.
 MAX_TRACKING_CHARACTERS: Final = 50
-# None, our choice: as wide as our columns, on every database.
+# Source: none, our choice: the width of our columns, on every database.
 MAX_ID_CHARACTERS: Final = 255
 MAX_EVENTNAME_CHARACTERS: Final = 100
-# None, our choice: no ledger column is wider, and a thousand digits are an attack or a bug.
+# Source: none, our choice: no ledger column is wider, and a thousand digits are an attack or a bug.
 MAX_DIGITS: Final = 38
-# None, our choice: wei, the smallest unit of any currency that is paid in, has 18 places.
+# Source: none, our choice: wei, the smallest unit of any currency in use, has 18 places.
 MAX_PLACES: Final = 18
 
-# Fields whose values may be repeated in an error message; all others may be personal data.
+# Error messages may repeat the values of these fields. The values of all other fields may be personal data.
 QUOTABLE_FIELDS: Final = frozenset(
     {"customerId", "customerid", "regtime", "eventname", "eventid", "createtime", "Value", "Currency"}
 )
-# Fields that have an argument of their own, by its name, and so can't be given as an additional field.
+# Argument name to field name. A field with its own argument can't be given as an additional field.
 CUSTOMER_ARGUMENTS: Final = {"user": "customerId", "regtime": "regtime"}
 ACTIVITY_ARGUMENTS: Final = {
     "eventname": "eventname",
@@ -63,7 +63,7 @@ Record: TypeAlias = dict[str, str | bool]
 
 
 class NumberText(str):
-    """The text of what was a number: so a product's shape can tell a KPI from a description that is made of digits."""
+    """The text of a number. With this type, a shape can distinguish a KPI from a description made of digits."""
 
     __slots__ = ()
 
@@ -71,7 +71,7 @@ class NumberText(str):
 @dataclass(frozen=True, kw_only=True)
 class CustomerRecord:
     """
-    One customer as the Customer API takes it.
+    One customer in the form of the Customer API.
 
     Source: API guide, "Customer API", Field definitions.
     """
@@ -105,11 +105,11 @@ class CustomerRecord:
 @dataclass(frozen=True, kw_only=True)
 class ActivityRecord:
     """
-    One activity as the Activity API takes it.
+    One activity in the form of the Activity API.
 
-    `value` with a currency is money and has at least its minor units; without one it may be a count.
+    `value` with a currency is money and has at least the currency's minor units; without a currency it may be a count.
     Additional fields are KPI numbers (Decimal: money; int: a count) or descriptive text.
-    `currencies` are codes beyond ISO 4217 that were agreed, with the minor units of each.
+    `currencies` are agreed codes that ISO 4217 does not have, with the minor units of each.
 
     Source: API guide, "Activity API", Field definitions.
     """
@@ -139,7 +139,7 @@ class ActivityRecord:
             "customerid": _required(self.customer_id, "customerid"),
         }
         if self.value is not None:
-            # A whole number without a currency is a count; all else is money.
+            # A whole number without a currency is a count; any other value is money.
             places = 0 if code is None and isinstance(self.value, int) else money_places
             record["Value"] = number(self.value, name="Value", places=places)
         _put_fields(record, self.fields, zone, reserved=ACTIVITY_FIELDS, places=money_places)
@@ -149,10 +149,11 @@ class ActivityRecord:
 
 def check(record: Mapping[str, object]) -> None:
     """
-    Refuse a record of the Activity API that somebody else made, and that can't be stored or sent.
+    Refuse a record of the Activity API that other code made and that can't be stored or sent.
 
     Raises:
-        PayloadError: The event name, a field's name or its value is neither text that is kept exactly, nor a bool.
+        PayloadError: The event name, a field's name or a value is not a text that can be stored exactly (a value may
+            also be a bool).
     """
     _required(record.get("eventname"), "eventname", MAX_EVENTNAME_CHARACTERS)
     for name, value in record.items():
@@ -162,7 +163,7 @@ def check(record: Mapping[str, object]) -> None:
 
 
 def to_json(record: Mapping[str, str | bool]) -> str:
-    """Return one record as compact JSON text: what is stored, compared and sent."""
+    """Return one record as compact JSON text, in the form that is stored, compared and sent."""
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -176,7 +177,7 @@ def to_array(bodies: Iterable[str]) -> bytes:
 
 
 def private_values(body: str) -> frozenset[str]:
-    """Return the values of a record's JSON text that no log, table or message may repeat."""
+    """Return the values in a record's JSON text that must not appear in a log, a table or a message."""
     return frozenset(
         text
         for name, value in json.loads(body).items()
@@ -186,7 +187,7 @@ def private_values(body: str) -> frozenset[str]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield each text and number of a value; BEFORE_SEND may add objects and arrays."""
+    """Yield each text and number in a value; BEFORE_SEND may add objects and arrays."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -198,12 +199,12 @@ def _texts(value: object) -> Iterator[str]:
 
 def refuse_tracking(value: object) -> str | None:
     """
-    Return why a tracking value can't be kept exactly, or None where it can.
+    Return why a tracking value can't be kept exactly, or None if it can.
 
     The reasons are "empty", "no_text", "too_long", "control_character" and "undecodable".
 
     Source: API guide, "Tracking parameters — field reference" (50 characters); the rest is our choice: a value
-    with a control character or U+FFFD was damaged on its way, and a database or a proxy would damage it further.
+    with a control character or U+FFFD was damaged before it arrived, and a database or a proxy would damage it further.
     """
     if not value or not isinstance(value, str):
         return "no_text" if value else "empty"
@@ -221,7 +222,7 @@ def refuse_tracking(value: object) -> str | None:
 
 
 def minor_units(code: str | None, agreed: Mapping[str, int] = _NO_CURRENCIES) -> int:
-    """Return how many places an amount in a currency has at least; two without a currency (ISO 4217)."""
+    """Return the minor units of a currency: at least so many places after the point; 2 without a currency (ISO 4217)."""
     if code is None:
         return 2
     return agreed[code] if is_agreed(code, agreed) else MINOR_UNITS[code]
@@ -229,27 +230,27 @@ def minor_units(code: str | None, agreed: Mapping[str, int] = _NO_CURRENCIES) ->
 
 def currency(code: object, agreed: Mapping[str, int] = _NO_CURRENCIES) -> str | None:
     """
-    Return a currency code in capitals, None for none.
+    Return a currency code in capitals, None if there is none.
 
     Args:
-        code: A currency of ISO 4217 that there is or was since 2000, or one of those agreed.
-        agreed: Further codes with their minor units; they win over those of ISO 4217.
+        code: A currency of ISO 4217, current or withdrawn since 2000, or an agreed code.
+        agreed: Agreed codes with their minor units; they win over those of ISO 4217.
 
     Raises:
         PayloadError: There is no such currency.
 
-    Source: API guide, "Activity API", Field definitions (ISO currency code); the further codes are our choice.
+    Source: API guide, "Activity API", Field definitions (ISO currency code); the agreed codes are our choice.
     """
     if code is None or code == "":
         return None
-    # ASCII before all: some letters of other scripts become ours in capitals.
+    # ASCII is checked first: some letters of other scripts become Latin letters in capitals.
     capitals = code.upper() if isinstance(code, str) and code.isascii() else ""
     if capitals in MINOR_UNITS or is_agreed(capitals, agreed):
         return capitals
     if _AGREED_CURRENCY.fullmatch(capitals):
         message = (
-            f"Currency, {_describe(code)}, is none that ISO 4217 has or had since 2000: correct it, or, if it was agreed "
-            "with Track360, add it to TRACK360['CURRENCIES'] with its minor units, such as {'USDT': 6}."
+            f"Currency, {_describe(code)}, is not a currency of ISO 4217 (current, or withdrawn since 2000). Correct it. If "
+            "it was agreed with Track360, add it to TRACK360['CURRENCIES'] with its minor units, such as {'USDT': 6}."
         )
         raise PayloadError(message, field="Currency", reason="unknown_currency")
     message = f"Currency takes an ISO code of three letters such as USD, not {_describe(code)}."
@@ -257,17 +258,17 @@ def currency(code: object, agreed: Mapping[str, int] = _NO_CURRENCIES) -> str | 
 
 
 def is_agreed(code: str, agreed: Mapping[str, int]) -> bool:
-    """Tell whether a further currency is among those agreed, as 3 to 10 capitals or digits with 0 to 18 places."""
+    """Return whether a code is a valid agreed currency: 3 to 10 capitals or digits, with 0 to 18 places."""
     places = agreed.get(code)
     return places is not None and 0 <= places <= MAX_PLACES and bool(_AGREED_CURRENCY.fullmatch(code))
 
 
 def product(value: object) -> str | None:
     """
-    Return a product line as text, None for none.
+    Return a product line as text, None if there is none.
 
     Raises:
-        PayloadError: It is neither text nor a whole number.
+        PayloadError: The value is neither text nor a whole number.
 
     Source: API guide, "Grouping by date or by KPI type".
     """
@@ -282,11 +283,12 @@ def number(value: Number, *, name: str, places: int) -> NumberText:
     """
     Return a number as plain decimal text with at least this many places after the point.
 
-    Nothing is rounded: more digits than `places` stay, zeros behind them go, so that equal numbers are equal text.
+    Nothing is rounded: more digits than `places` stay, and further zeros at the end are removed, so that equal numbers
+    have equal texts.
 
     Raises:
-        PayloadError: A float, a bool, NaN, an infinity, more than 38 digits, or no number at all.
-            The message names the field, the type of the value, and the way out.
+        PayloadError: The value is a float, a bool, NaN, infinite, has more than 38 digits, or is not a number.
+            The message names the field, the type of the value, and what to do.
 
     Source: API guide, "Activity API", Field definitions (decimal, shown as text in each example).
     """
@@ -298,7 +300,7 @@ def number(value: Number, *, name: str, places: int) -> NumberText:
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a value of a record is text as `number` writes it: no text such as 007."""
+    """Return whether a value of a record is a text as `number` writes it; a text such as 007 is not."""
     return isinstance(value, str) and _WIRE_NUMBER.fullmatch(value) is not None
 
 
@@ -312,11 +314,12 @@ def zeros(
     Return zero for each number among the values of an activity's record.
 
     Args:
-        record: As it was sent. What reads like a number is one: a detail that is lost costs less than an amount.
-        details: Names of fields that are no numbers, however they read, such as the one of its product.
+        record: The record as it was sent. A text that looks like a number counts as one: to lose a detail is less bad
+            than to lose an amount.
+        details: Names of fields that are not numbers even if they look so, such as the field of the product.
         agreed: As in `currency`.
 
-    Source: none, our choice: the guide doesn't say that a field that is left out is reset.
+    Source: none, our choice: the guide does not say that a missing field is reset.
     """
     code = str(record.get("Currency", ""))
     places = minor_units(code, agreed) if code in MINOR_UNITS or is_agreed(code, agreed) else 2
@@ -332,15 +335,13 @@ def moment(value: Moment, zone: tzinfo, *, name: str) -> str:
     Return a time as `YYYY-MM-DD HH:mm` in the agreed zone, a date as `YYYY-MM-DD`.
 
     Raises:
-        PayloadError: A time without a zone, or something that is no time.
+        PayloadError: A time without a zone, or a value that is not a time.
 
     Source: API guide, Field definitions of "Customer API" (regtime) and "Activity API" (createtime).
     """
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            message = (
-                f"{name} is a time without a zone; give an aware datetime (django.utils.timezone.now())."
-            )
+            message = f"{name} is a time without a zone: give an aware datetime, such as django.utils.timezone.now()."
             raise PayloadError(message, field=name, reason="invalid_time")
         return _wall_time(value, zone, name)
     if isinstance(value, date):
@@ -355,13 +356,15 @@ def _wall_time(value: datetime, zone: tzinfo, name: str) -> str:
     try:
         local = value.astimezone(zone)
     except OverflowError:
-        message = f"{name} is the first or the last day of all: look at where it was computed."
+        message = (
+            f"{name} is out of range (year 1 to year 9999 in every zone): look at where it was computed."
+        )
         raise PayloadError(message, field=name, reason="invalid_time") from None
     return f"{local.date().isoformat()} {local:%H:%M}"
 
 
 def is_wire_time(text: str) -> bool:
-    """Tell whether a text is a time as the guide writes it, and one that there is."""
+    """Return whether a text is a time in the guide's format, and an existing one."""
     if not _WIRE_TIME.fullmatch(text):
         return False
     try:
@@ -377,15 +380,15 @@ def _decimal(value: object, name: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
         message = f"{name} takes a Decimal or an int, not {_describe(value)}: write Decimal('12.50'), never a float."
         raise _no_number(message, name)
-    # Before anything is made of it: a long int takes its time to become decimal.
+    # Checked before the conversion: a long int takes long to become a Decimal.
     is_long = isinstance(value, int) and value.bit_length() > 4 * MAX_DIGITS
     decimal = Decimal(0 if is_long else value)
     if not decimal.is_finite():
-        message = f"{name} is {_describe(value)} that is NaN or infinite: give a finite one, or None where there is none."
+        message = f"{name} is {_describe(value)} that is NaN or infinite: give a finite number, or None if there is no value."
         raise _no_number(message, name)
     if is_long or _count_digits(decimal) > MAX_DIGITS:
         message = (
-            f"{name} is {_describe(value)} with more than {MAX_DIGITS} digits, as no amount has: look at where it was "
+            f"{name} is {_describe(value)} with more than {MAX_DIGITS} digits, and no amount has so many: look at where it was "
             "computed, and round it there."
         )
         raise _no_number(message, name)
@@ -393,20 +396,20 @@ def _decimal(value: object, name: str) -> Decimal:
 
 
 def _decimal_of_text(value: str, name: str) -> Decimal:
-    # The point and the sign are no digits.
+    # Plus two for the point and the sign.
     if len(value) <= MAX_DIGITS + 2 and _PLAIN_NUMBER.fullmatch(value):
         decimal = Decimal(value)
         if _count_digits(decimal) <= MAX_DIGITS:
             return decimal
     message = (
-        f"{name} is {_describe(value)} that is no plain number of at most {MAX_DIGITS} digits: give a Decimal or an int, "
+        f"{name} is {_describe(value)} that is not a plain number of at most {MAX_DIGITS} digits: give a Decimal or an int, "
         "or write it like 12.50."
     )
     raise _no_number(message, name)
 
 
 def _count_digits(decimal: Decimal) -> int:
-    """Return how many digits a number has when it is written out, without writing it out."""
+    """Return how many digits a number has in plain notation, without writing it."""
     return max(decimal.adjusted() + 1, 0) + max(-int(decimal.as_tuple().exponent), 0)
 
 
@@ -437,7 +440,7 @@ def _put_fields(
 
 
 def _check_name(name: object) -> None:
-    """Refuse a field whose name no table and no request keeps as it is."""
+    """Refuse a field name that a table or a request can't keep exactly."""
     _required(name, "the name of a field")
 
 
@@ -478,12 +481,14 @@ def _some_text(value: object, name: str) -> str:
 
 def _text(value: str, name: str) -> str:
     if _UNSTORABLE.search(value):
-        message = f"{name} holds a NUL or half a surrogate pair, which no database keeps: clean it first."
+        message = (
+            f"{name} contains a NUL or half a surrogate pair, which databases can't store: remove it first."
+        )
         raise PayloadError(message, field=name, reason="invalid_field")
-    # The text itself: str() of an enumeration's member may be the member's name.
+    # The text itself, because str() of an enumeration's member may be the member's name.
     return str.__str__(value)
 
 
 def _describe(value: object) -> str:
-    """Name the type of a value that is refused: the value itself may be personal."""
+    """Name the type of a refused value. The value itself may be personal data."""
     return "nothing" if value is None or value == "" else f"a value of type {type(value).__name__}"

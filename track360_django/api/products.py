@@ -1,5 +1,5 @@
 """
-Shapes: how a record tells which product it is about, since the guide groups KPIs by product and names no field.
+Shapes: how a record carries its product. The guide groups KPIs by product, but names no field for it.
 
 `PRODUCT_FIELD` is the name of a field, one of the shapes below, or a function of yours:
 
@@ -8,7 +8,7 @@ Shapes: how a record tells which product it is about, since the guide groups KPI
     "PRODUCT_FIELD": "track360_django.products.prefix"                 {"eventname": "CasinoGGR", …}
     "PRODUCT_FIELD": functools.partial(products.suffix, separator="_") {"eventname": "GGR_Casino", …}
 
-A shape takes a record as it will be JSON, and the product; it returns the record to send. Nothing here knows Django.
+A shape takes the record before it becomes JSON, and the product. It returns the record to send. Nothing here uses Django.
 
 Source: API guide, "Grouping by date or by KPI type".
 """
@@ -27,19 +27,19 @@ __all__ = ["Names", "Record", "Shape", "apply", "field", "names_of", "prefix", "
 
 Shape: TypeAlias = Callable[[Record, str], Record]
 
-# Who did what, when: a record that changed one of these would be another one, and be counted twice.
+# A record with another value in one of these fields would be another activity, and would be counted twice.
 _FIXED: Final = ("eventid", "customerid", "createtime")
 
 
 def suffix(record: Record, product: str, *, separator: str = "") -> Record:
     """
-    Return a record with the product behind the name of its KPI: GGR of Casino is "GGRCasino".
+    Return a record with the product after the name of its KPI: GGR of Casino is "GGRCasino".
 
-    A record with a `Value`, or without any number, has its `eventname` shaped; one with KPI fields alone, such as
-    DailyStats, has those shaped, and keeps its `eventname`. Text, times and yes-or-no fields stay as they are.
+    In a record with a `Value`, or without any number, the `eventname` changes. In a record with KPI fields only, such as
+    DailyStats, the names of these fields change and the `eventname` stays. Text, times and bools stay unchanged.
 
     Raises:
-        PayloadError: A name would come twice.
+        PayloadError: Two fields would have the same name.
     """
     return _rename(record, lambda name: f"{name}{separator}{product}")
 
@@ -48,27 +48,27 @@ def prefix(record: Record, product: str, *, separator: str = "") -> Record:
     """
     Return a record with the product before the name of its KPI: GGR of Casino is "CasinoGGR".
 
-    As `suffix` otherwise.
+    Otherwise as `suffix`.
 
     Raises:
-        PayloadError: A name would come twice.
+        PayloadError: Two fields would have the same name.
     """
     return _rename(record, lambda name: f"{product}{separator}{name}")
 
 
 def field(name: str) -> Shape:
-    """Return the shape that gives a record one more field, whose value is the product."""
+    """Return the shape that adds one field with the product as its value."""
 
     def shape(record: Record, product: str) -> Record:
         """
         Return the record with the field.
 
         Raises:
-            PayloadError: The field is there already, and says something else.
+            PayloadError: The record has the field already, with another value.
         """
         if name in ACTIVITY_FIELDS or record.get(name, product) != product:
             message = (
-                f"product can't be reported in the field {name}, which has another value already: name another field in "
+                f"product can't be reported in the field {name}, which already has another value. Name another field in "
                 "TRACK360['PRODUCT_FIELD']."
             )
             raise _refused(message)
@@ -79,10 +79,10 @@ def field(name: str) -> Shape:
 
 def apply(shape: Shape, record: Record, product: str) -> Record:
     """
-    Return a record as a shape leaves it, once that is found to be the same activity still.
+    Return the record that a shape makes, after a check that it is still the same activity.
 
     Raises:
-        PayloadError: The shape raised, returned no record, or changed who did what, and when.
+        PayloadError: The shape raised, did not return a record, or changed the event id, the customer or the time.
     """
     try:
         shaped = shape(dict(record), product)
@@ -90,7 +90,7 @@ def apply(shape: Shape, record: Record, product: str) -> Record:
         raise
     except Exception as error:  # noqa: BLE001  the host's function may raise anything
         message = (
-            f"The function in TRACK360['PRODUCT_FIELD'] raised {type(error).__name__}: correct it, then report or requeue "
+            f"The function in TRACK360['PRODUCT_FIELD'] raised {type(error).__name__}. Correct it, then report or requeue "
             "the record."
         )
         raise _refused(message) from None
@@ -100,10 +100,10 @@ def apply(shape: Shape, record: Record, product: str) -> Record:
 @dataclass(frozen=True, kw_only=True)
 class Names:
     """
-    Under which names a product's numbers are on the wire.
+    The names of a product's numbers in the record that is sent.
 
-    `kpis` leads from each KPI field as it was reported, or "Value", to the field that carries it; `fields` is what the
-    shape added.
+    `kpis` maps each KPI field as it was reported, or "Value", to the field that carries it. `fields` are the fields that
+    the shape added.
     """
 
     eventname: str
@@ -113,18 +113,18 @@ class Names:
 
 def names_of(shape: Shape, product: str, *, eventname: str, kpis: Collection[str] = ()) -> Names:
     """
-    Return the names on the wire of a KPI of a product: what reconciliation looks for.
+    Return the sent names of a product's KPI, which reconciliation searches for.
 
     Args:
-        shape: As the brand's `PRODUCT_FIELD` has it.
+        shape: The shape in the brand's `PRODUCT_FIELD`.
         product: Casino, Sports, ...
         eventname: The KPI as it is reported.
-        kpis: The KPI fields of a record without a `Value`, such as those of DailyStats; none for one with a `Value`.
+        kpis: The KPI fields of a record without a `Value`, such as those of DailyStats; empty for one with a `Value`.
 
     Raises:
-        PayloadError: The shape can't shape such a record.
+        PayloadError: The shape refuses such a record.
     """
-    # Numbers that tell the fields apart, whatever the shape makes of their names.
+    # Each field has its own number, so it can be found after the shape has changed the names.
     marks = {name: NumberText(f"{number}.360360360") for number, name in enumerate(kpis or ("Value",))}
     record: Record = {
         "eventname": eventname,
@@ -137,9 +137,7 @@ def names_of(shape: Shape, product: str, *, eventname: str, kpis: Collection[str
     found = {value: name for name, value in shaped.items()}
     lost = [name for name, mark in marks.items() if mark not in found]
     if lost:
-        message = (
-            f"The function in TRACK360['PRODUCT_FIELD'] leaves out {lost[0]}: keep each number in the record."
-        )
+        message = f"The function in TRACK360['PRODUCT_FIELD'] leaves out {lost[0]}. It must keep each number in the record."
         raise _refused(message)
     return Names(
         eventname=str(shaped["eventname"]),
@@ -163,8 +161,8 @@ def _rename(record: Record, rename: Callable[[str], str]) -> Record:
     shaped = {rename(name) if name in kpis else name: value for name, value in record.items()}
     if len(shaped) != len(record) or {rename(name) for name in kpis} & ACTIVITY_FIELDS:
         message = (
-            "product can't be part of the field names: two fields would have the same name. Rename a field, or set another "
-            "TRACK360['PRODUCT_FIELD']."
+            "product can't be part of the field names, because two fields would have the same name. Rename a field, or set "
+            "another TRACK360['PRODUCT_FIELD']."
         )
         raise _refused(message)
     return shaped
@@ -173,11 +171,11 @@ def _rename(record: Record, rename: Callable[[str], str]) -> Record:
 def _checked(shaped: object, record: Record) -> Record:
     where = "The function in TRACK360['PRODUCT_FIELD']"
     if not isinstance(shaped, dict):
-        message = f"{where} returned a value of type {type(shaped).__name__}: return the dict it was given, changed."
+        message = f"{where} returned a value of type {type(shaped).__name__}. It must return the changed record, a dict."
         raise _refused(message)
     for name in _FIXED:
         if shaped.get(name) != record[name]:
-            message = f"{where} changed {name}, which says whose activity it is: leave {', '.join(_FIXED)} as they are."
+            message = f"{where} changed {name}, which identifies the activity. It must not change {', '.join(_FIXED)}."
             raise _refused(message)
     try:
         payloads.check(shaped)
