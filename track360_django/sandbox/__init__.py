@@ -1,8 +1,8 @@
 """
-Track360 imitated on loopback: what a client is tried against before the real API sees it.
+The sandbox: a local imitation of the Track360 API, to test a client before it calls the real API.
 
-The sandbox reads the API guide for itself and imports nothing from outside this folder: a judge that shared
-code with the client it judges would share its mistakes. It runs in two ways over one core (`api`): as a Django
-app (`path("", include("track360_django.sandbox.urls"))`) and as a server of its own (`server.SandboxServer`,
-or `python -m track360_django.sandbox`), which needs no settings.
+The sandbox implements the API guide independently and imports nothing from outside this folder: with shared code, it
+would make the same mistakes as the client that it checks. It runs in two ways over one core (`api`): as a Django app
+(`path("", include("track360_django.sandbox.urls"))`), and as a separate server (`server.SandboxServer`, or
+`python -m track360_django.sandbox`), which needs no settings.
 """

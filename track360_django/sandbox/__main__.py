@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve; the address is the first line printed. Return 0, or 2 if the address can't be had."""
+    """Run the server; print its address as the first line. Return 0, or 2 if the address is not available."""
     options = _parser().parse_args(arguments)
     leave = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,21 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m track360_django.sandbox",
-        description="Track360 imitated on this machine, in memory, for development and tests.",
+        description="A local imitation of the Track360 API, in memory, for development and tests.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="loopback address (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=8361, help="TCP port, 0 for any free one (default: %(default)s)"
+        "--port", type=int, default=8361, help="TCP port; 0 takes any free one (default: %(default)s)"
     )
     parser.add_argument("--token", action="append", help="accept this brand token only; may be repeated")
     parser.add_argument(
-        "--capacity", type=int, default=200_000, help="records to remember (default: %(default)s)"
+        "--capacity", type=int, default=200_000, help="how many records to keep (default: %(default)s)"
     )
     parser.add_argument(
         "--on-conflict",
         choices=get_args(OnConflict),
         default="refuse",
-        help="a known eventid with other content (default: %(default)s)",
+        help="what to do with a known eventid with other content (default: %(default)s)",
     )
     return parser
 

@@ -1,8 +1,8 @@
 """
-The sandbox without a transport: a request in, a response out, the rest in the store.
+The sandbox without a transport: a request in, a response out, the records in the store.
 
-Both the Django views and the standalone server call `answer`, then carry the response out: wait as long as its
-fault says, note the answer in the log, write it, or break off.
+Both the Django views and the standalone server call `answer`, then carry out the response: wait as long as its
+fault says, record the answer in the log, write it, or break the connection.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads a request's body as far as it is the same for both endpoints: a JSON array, what is in it aside."""
+"""Read the part of a request's body that is the same for both endpoints: a JSON array, without checking its elements."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Record = dict[str, object]
 
 
 class RepeatedNames(Record):
-    """A JSON object in which a name came twice; told apart so that its record can be named."""
+    """A JSON object with a name that occurs twice. It is a type of its own, so that its record can be named."""
 
 
 class UnreadableError(Exception):
-    """The body is no JSON array of records; `problem` says why."""
+    """The body is not a JSON array of records; `problem` says why."""
 
     def __init__(self, error: str) -> None:
         super().__init__(error)

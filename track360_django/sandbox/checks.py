@@ -1,4 +1,4 @@
-"""The system check of the sandbox: it is not routed in production."""
+"""The system check of the sandbox: it must not be routed in production."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_debug(**_kwargs: object) -> list[Error]:
     """
     Return E001 if the sandbox is routed while DEBUG is off.
 
-    Source: none, our choice: it takes any record from anybody on the machine and shows it.
+    Source: none, our choice: it accepts records from any user of the machine, and shows them.
     """
     if settings.DEBUG or not getattr(settings, "ROOT_URLCONF", None) or not _is_routed():
         return []
@@ -29,8 +29,8 @@ def check_debug(**_kwargs: object) -> list[Error]:
         Error(
             "The Track360 sandbox is routed, but DEBUG is off.",
             hint=(
-                'Include "track360_django.sandbox.urls" only if settings.DEBUG is on, or run the sandbox on its own: '
-                "python -m track360_django.sandbox. Until then its views answer 404."
+                'Include "track360_django.sandbox.urls" only if settings.DEBUG is on, or run the sandbox as a separate '
+                "server: python -m track360_django.sandbox. Until then its views answer 404."
             ),
             id="track360_sandbox.E001",
         )

@@ -1,4 +1,4 @@
-"""One client's connection to the standalone server: reads requests, writes or breaks off what `api` answers."""
+"""One client's connection to the standalone server: read requests, write the answers of `api` or break them off."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from .faults import Ending
 
 _POLL_SECONDS: Final = 0.05
-# Linger for no time at all: closing sends a reset in place of an orderly end.
+# Linger for zero seconds: closing then sends a reset instead of an orderly end.
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _INTERIM: Final = range(100, 200)
 _WITHOUT_BODY: Final = frozenset({*_INTERIM, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 class Owner(Protocol):
-    """What a connection needs of the server that accepted it."""
+    """The attributes that a connection needs from its server."""
 
     sandbox: Sandbox
     stopping: Event
 
 
 class Connection(BaseHTTPRequestHandler):
-    """The requests of one client, one after the other."""
+    """Handles the requests of one client, one after the other."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
-        """Name the server by what is used of it."""
+        """Keep the server under the type that is used here."""
         super().setup()
         self._owner = cast("Owner", self.server)
 
     def log_message(self, *_args: object) -> None:
-        """Print nothing: the log of the store is better, and a request line may hold anything."""
+        """Print nothing: the store has a better log, and a request line may contain anything."""
 
     def serve(self) -> None:
         """Answer one request."""
@@ -64,12 +64,12 @@ class Connection(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve  # noqa: N815  http.server's names
 
     def _refuse_framing(self) -> Response | None:
-        """Refuse a request whose end can't be known or is too far away."""
+        """Refuse a request without a known end, or with a body that is too large."""
         if "transfer-encoding" in self.headers:
             return refuse(HTTPStatus.LENGTH_REQUIRED, "send a content-length, not chunks")
         length = self.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
-            return refuse(HTTPStatus.BAD_REQUEST, "content-length is no number")
+            return refuse(HTTPStatus.BAD_REQUEST, "content-length is not a number")
         if int(length) > MAX_BODY_BYTES:
             return refuse(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {MAX_BODY_BYTES} bytes"
@@ -109,7 +109,7 @@ class Connection(BaseHTTPRequestHandler):
             self._owner.sandbox.store.log.note_answered(response.seq)
 
     def _leave(self, response: Response) -> None:
-        # The answer doesn't announce the end: so do idle timeouts, and the client's next request meets it.
+        # The answer does not announce the end, as with idle timeouts: the client notices it at its next request.
         self._answer(response)
         self.close_connection = True
 
@@ -146,7 +146,7 @@ class Connection(BaseHTTPRequestHandler):
         self._wait(inf)
 
     def _wait(self, seconds: float) -> bool:
-        """Wait, unless the client or the server leaves before; return whether both are still there."""
+        """Wait, unless the client or the server leaves earlier; return whether both are still there."""
         until = time.monotonic() + seconds
         while not self._owner.stopping.is_set() and self._has_client():
             left = until - time.monotonic()
@@ -157,7 +157,7 @@ class Connection(BaseHTTPRequestHandler):
         return False
 
     def _has_client(self) -> bool:
-        """Return whether the client is there: it says nothing, or sends its next request already."""
+        """Return whether the client is connected: it is silent, or it already sends its next request."""
         try:
             return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except BlockingIOError:
@@ -167,7 +167,7 @@ class Connection(BaseHTTPRequestHandler):
 
 
 def shut(connection: socket.socket) -> None:
-    """End a connection from another thread: whoever reads from it finds its end."""
+    """End a connection from another thread: its reader gets an end of file."""
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:

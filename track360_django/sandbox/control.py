@@ -1,4 +1,4 @@
-"""The sandbox's own paths: look at the records, forget them, order faults."""
+"""The sandbox's own paths: show the records, delete them, add faults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _answer_faults(request: Request, faults: Faults) -> Response:
 
 
 def _add_fault(request: Request, faults: Faults) -> Response:
-    # JSON is asked for because a form on a web page can't send it without the browser asking first.
+    # JSON is required because a form on a web page can't send it without a preflight of the browser.
     if not request.is_json:
         return refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-type must be {guide.MEDIA_TYPE}")
     try:

@@ -1,4 +1,4 @@
-"""What goes between a transport and the sandbox: requests, responses, and what a transport serves. No decisions."""
+"""The values between a transport and the sandbox: requests, responses, and the sandbox itself. No decisions."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ METHODS: Final[Mapping[Route, tuple[str, ...]]] = {
 }
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 MAX_ERRORS: Final = 100
-_OWN_CHOICE: Final = "none: the guide doesn't say, the sandbox decides"
+_OWN_CHOICE: Final = "none: the guide does not say, the sandbox decides"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
     """
-    What a transport serves.
+    The sandbox that a transport serves.
 
     Attributes:
-        store: The memory.
-        faults: What goes wrong next.
-        tokens: Brand tokens that are accepted; if there are none, every non-empty one is.
+        store: The records.
+        faults: The faults still to come.
+        tokens: The accepted brand tokens; if there are none, every non-empty token is accepted.
     """
 
     store: Store = field(default_factory=Store)
@@ -53,7 +53,7 @@ class Sandbox:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """A request that was read completely; `route` is None for an unknown path, header names are in lower case."""
+    """A request that was read completely. `route` is None for an unknown path. Header names are in lower case."""
 
     method: str
     route: Route | None
@@ -67,7 +67,7 @@ class Request:
 
     @property
     def is_json(self) -> bool:
-        """Whether the body is said to be JSON in UTF-8."""
+        """Whether the headers say that the body is JSON in UTF-8."""
         media_type, _, parameters = self.headers.get("content-type", "").partition(";")
         charset = parameters.strip().lower().replace('"', "")
         return media_type.strip().lower() == guide.MEDIA_TYPE and charset in ("", "charset=utf-8")
@@ -76,14 +76,14 @@ class Request:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Response:
     """
-    An answer, and how to give it.
+    An answer, and how to send it.
 
     Attributes:
         status: HTTP status.
-        body: The body as it goes out.
+        body: The body as it is sent.
         content_type: Its media type.
         headers: Further headers.
-        fault: What goes wrong with it; None if nothing does.
+        fault: The fault of this answer; None if there is none.
         seq: Number of the request in the log; None if it is not logged.
     """
 
@@ -104,7 +104,7 @@ def respond_with_problems(status: int, problems: Sequence[Problem], *, headers: 
     """
     Return a refusal that lists its reasons, the first hundred.
 
-    Source: none, our choice: the guide doesn't describe refusals.
+    Source: none, our choice: the guide does not describe refusals.
     """
     errors = [problem.as_json() for problem in problems[:MAX_ERRORS]]
     return respond(status, {"errors": errors}, headers=headers)

@@ -1,8 +1,8 @@
 """
-Faults on request: what goes wrong, for which requests, how often, and the queue of those still to come.
+Faults on request: what goes wrong, for which requests, how often; and the queue of faults still to come.
 
-A fault only describes; the transport carries it out. `answer` and `delay_seconds` any transport can do; the
-other endings need the socket, so only the standalone server offers them.
+A fault is only a description; the transport carries it out. Any transport can do `answer` and `delay_seconds`. The
+other endings need the socket, so only the standalone server has them.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ class FaultWords(TypedDict, total=False):
 
 
 class FaultError(ValueError):
-    """A fault was asked for that makes no sense, or that this transport can't do."""
+    """A requested fault has an invalid value, or this transport can't do it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """
-    Something that goes wrong. Without `times` and `seconds`, once.
+    Something that goes wrong. Without `times` and `seconds`, it happens once.
 
     Attributes:
-        endpoint: Only requests to this one; None for both.
+        endpoint: Only requests to this endpoint; None for both.
         min_records: Only requests with at least this many records.
         times: How many requests it hits; None for no limit of number.
-        seconds: For how long it stands, from when it was asked for; None for no limit of time.
+        seconds: How long it is active, from when it was added; None for no limit of time.
         status: Answer with this status; None keeps the sandbox's own answer.
         retry_after: `Retry-After` header, verbatim: seconds, a date, or nonsense.
         location: `Location` header, verbatim, for redirects.
         content_type: `Content-Type` of the answer, used with `status` or `body`.
         body: Body of the answer; None for a short JSON object that says it is a fault.
         delay_seconds: Wait so long before the answer (with `trickle`: between two bytes of it).
-        processed: Whether the records take effect first; None means yes, unless `status` is set and is no 2xx.
+        processed: Whether the records take effect first; None means yes, unless `status` is set and is not 2xx.
         ending: How the exchange ends. `answer`: completely. `leave`: completely, then
             closed without notice. `close`: closed without an answer. `reset`: TCP
             reset without an answer. `truncate`: half of the body, then closed. `half-head`: half of the headers,
             then closed. `trickle`: byte by byte. `hang`: silence until the client or the server leaves.
 
-    Source: none, our choice: the guide says nothing about failures; these are the ones networks have.
+    Source: none, our choice: the guide says nothing about failures; these are the failures of networks.
     """
 
     endpoint: Endpoint | None = None
@@ -85,7 +85,7 @@ class Fault:
     ending: Ending = "answer"
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Refuse invalid values."""
         for name, is_right, right in _RULES:
             if not is_right(getattr(self, name)):
                 message = f"{name}: must be {right}"
@@ -97,7 +97,7 @@ class Fault:
         Build a fault from a JSON object with the attributes' names.
 
         Raises:
-            FaultError: Not an object, an unknown name, or a value that makes no sense.
+            FaultError: The value is not an object, has an unknown name, or has an invalid value.
         """
         if not isinstance(wanted, dict):
             message = "a fault is a JSON object"
@@ -116,18 +116,18 @@ class Fault:
 
     @property
     def is_processed(self) -> bool:
-        """Whether the records of a request that it hits take effect."""
+        """Whether the records of a request with this fault take effect."""
         if self.processed is not None:
             return self.processed
         return self.status is None or self.status // 100 == 2
 
     @property
     def replaces_answer(self) -> bool:
-        """Whether the sandbox's own answer is not the one that is given."""
+        """Whether the fault replaces the sandbox's own answer."""
         return self.status is not None or self.body is not None
 
     def __str__(self) -> str:
-        """Say in a few words what goes wrong."""
+        """Return a short description of the fault."""
         parts: list[str] = [self.ending] if self.ending != "answer" else []
         parts += [f"status {self.status}"] if self.status else []
         parts += [f"delay {self.delay_seconds:g} s"] if self.delay_seconds else []
@@ -135,17 +135,17 @@ class Fault:
 
 
 class Faults:
-    """The faults still to come, oldest first, safe to use from many threads."""
+    """The faults still to come, oldest first. It is safe to use from many threads."""
 
     def __init__(self, *, endings: frozenset[str] = PLAIN_ENDINGS) -> None:
-        """Start empty; `endings` are what the transport can do."""
+        """Start empty; `endings` are those that the transport can do."""
         self._endings = endings
         self._lock = Lock()
         self._waiting: list[_Waiting] = []
 
     def add(self, fault: Fault) -> Fault:
         """
-        Put a fault behind those that wait.
+        Add a fault after those that wait.
 
         Raises:
             FaultError: The transport can't carry it out.
@@ -165,13 +165,13 @@ class Faults:
             return hit.use() if hit else None
 
     def waiting(self) -> tuple[dict[str, object], ...]:
-        """Return the faults still to come as JSON objects, each with what is left of it."""
+        """Return the faults still to come as JSON objects, each with its remaining times and seconds."""
         with self._lock:
             self._drop_spent()
             return tuple(each.as_json() for each in self._waiting)
 
     def clear(self) -> None:
-        """Heal everything."""
+        """Remove all faults."""
         with self._lock:
             self._waiting.clear()
 
@@ -180,7 +180,7 @@ class Faults:
 
 
 class _Waiting:
-    """A fault and what is left of it."""
+    """A fault, with its remaining times and seconds."""
 
     def __init__(self, fault: Fault) -> None:
         self._fault = fault

@@ -1,9 +1,9 @@
 """
-Decides about one field: what is wrong with its name or its value, in words that never repeat the value.
+Check one field: find what is wrong with its name or its value, in a message that never repeats the value.
 
 Source: API guide, "Customer API, Field definitions", "Activity API, Field definitions" and their examples, in
-which all defined values are strings. Where the guide only recommends a format, the sandbox asks for it: a client
-that passes here passes a less strict reader too.
+which all defined values are strings. If the guide only recommends a format, the sandbox requires it: a client
+that passes here also passes a less strict reader.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Check = Callable[[object], str | None]
 _TextCheck = Callable[[str], str | None]
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
-# What `str()` of a float or a Decimal may become, and an amount never is.
+# Texts that `str()` of a float or a Decimal may return, and that are never an amount.
 _NOT_PLAIN = re.compile(
     r"[+-]?([0-9]+(\.[0-9]*)?e[+-][0-9]+|s?nan[0-9]*|inf(inity)?)", re.ASCII | re.IGNORECASE
 )
@@ -35,7 +35,7 @@ _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})( ([01][0-9]|2[0-3]):[0-5][0-
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _MAX_DEPTH: Final = 8
 _EMPTY: Final = "must not be empty; leave out a field that has no value"
-_SURROGATE: Final = "holds half of a surrogate pair, which is no character"
+_SURROGATE: Final = "contains half of a surrogate pair, which is not a character"
 _MOMENT_HINT: Final = "must be an existing day as YYYY-MM-DD, or with a time as YYYY-MM-DD HH:mm"
 _NUMBER_HINT: Final = (
     'must be a plain decimal such as "250.00": no exponent, no thousands separator, no NaN or Infinity'
@@ -43,7 +43,7 @@ _NUMBER_HINT: Final = (
 
 
 def check_additional(endpoint: Endpoint, name: str, value: object) -> str | None:
-    """Return what is wrong with a field that the guide doesn't define, or None: most are welcome."""
+    """Return what is wrong with a field that the guide does not define, or None: most such fields are accepted."""
     return _check_name(endpoint, name) or _check_value(endpoint, value, depth=0)
 
 
@@ -51,17 +51,19 @@ def _check_name(endpoint: Endpoint, name: str) -> str | None:
     if not name.strip() or not _is_unicode(name):
         return "a field name must have a visible character, and no half of a surrogate pair"
     right = _SPELLINGS[endpoint].get(_squash(name))
-    return f"is spelt {right} in this API" if right else None
+    return f"must be spelt {right} in this API" if right else None
 
 
 def _check_value(endpoint: Endpoint, value: object, *, depth: int) -> str | None:
-    """Check a value whose type the guide leaves to an agreement: what no agreement can want is refused."""
+    """Check a value with a type that is up to an agreement. Values that no agreement can allow are refused."""
     if isinstance(value, str):
         return _check_text(value) or (_check_plain(value) if endpoint == "activities" else None)
     if isinstance(value, (list, dict)):
         return _check_nested(endpoint, value, depth=depth)
     if value is None or isinstance(value, float):
-        return f"must not be {_name_type(value)}; leave out what has no value, write decimals as strings"
+        return (
+            f"must not be {_name_type(value)}; leave out a field that has no value, write decimals as strings"
+        )
     if endpoint == "activities" and not isinstance(value, bool):
         return 'numbers are decimal strings, such as "15", not JSON numbers'
     return None
@@ -71,7 +73,7 @@ def _check_nested(endpoint: Endpoint, value: list[object] | Record, *, depth: in
     if not value:
         return _EMPTY
     if isinstance(value, RepeatedNames):
-        return "a name comes twice inside"
+        return "contains a name twice"
     if depth == _MAX_DEPTH:
         return f"is nested deeper than {_MAX_DEPTH} levels"
     inner = value.values() if isinstance(value, dict) else value
@@ -80,7 +82,7 @@ def _check_nested(endpoint: Endpoint, value: list[object] | Record, *, depth: in
 
 
 def _expect_text(check: _TextCheck, *, example: str = "") -> Check:
-    """Return the check of a field that is a string by definition and passes `check` beside."""
+    """Return a check that a field is a string and passes `check`."""
 
     def check_defined(value: object) -> str | None:
         if isinstance(value, str):
@@ -91,7 +93,7 @@ def _expect_text(check: _TextCheck, *, example: str = "") -> Check:
 
 
 def _remember(check: _TextCheck) -> _TextCheck:
-    """Return the check with a memory: amounts, days and campaigns repeat, and batches are large."""
+    """Return the check with a cache: amounts, days and campaigns repeat, and batches are large."""
 
     @lru_cache(maxsize=16_384)
     def check_once(text: str) -> str | None:
@@ -167,7 +169,7 @@ CHECKS: Final[Mapping[Endpoint, Mapping[str, Check]]] = {
     endpoint: {name: _CHECKS_BY_KIND[kind] for name, kind in defined.items()}
     for endpoint, defined in guide.DEFINED.items()
 }
-# KPI names are agreed with Track360 one by one, so a near miss of one of them is no mistake by itself.
+# KPI names are agreed with Track360 one by one, so a name that is similar to one of them is not a mistake by itself.
 _SPELLINGS: Final[Mapping[Endpoint, Mapping[str, str]]] = {
     endpoint: {_squash(name): name for name in defined if name not in guide.KPI_FIELDS}
     for endpoint, defined in guide.DEFINED.items()

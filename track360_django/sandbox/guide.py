@@ -1,7 +1,7 @@
 """
-What the sandbox reads in the vendor's API guide: names, limits, sections. Facts only, no decisions about requests.
+Facts from Track360's API guide: names, limits, sections. No decisions about requests.
 
-Section names are those of the guide, so that an error can send its reader there.
+Section names are those of the guide, so that an error can refer to them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATHS: Final[Mapping[Endpoint, str]] = {
 }
 TRACKING_DATA_MAX_CHARACTERS: Final = 50
 
-# Sections an error can point at.
+# Sections that an error can refer to.
 AUTHENTICATION: Final = "Authentication, Required header"
 REQUEST_FORMAT: Final = "General API Conventions, Request format"
 BATCHING: Final = "General API Conventions, Batching"
@@ -36,7 +36,7 @@ TRACKING_PARAMETERS: Final = "Field Reference Tables, Tracking parameters"
 
 
 class Kind(Enum):
-    """What a field may hold."""
+    """The kind of value that a field has."""
 
     IDENTIFIER = "identifier"
     TEXT = "text"
@@ -54,7 +54,7 @@ CUSTOMER_FIELDS: Final[Mapping[str, Kind]] = {
     "lastName": Kind.TEXT,
     "tracking_data": Kind.TRACKING,
 }
-# KPIs the guide's tables and examples embed in one object; a brand may agree on others.
+# KPIs that the guide's tables and examples have in one object; a brand may agree on others.
 KPI_FIELDS: Final = ("Deposit", "Withdrawal", "GGR", "NGR", "Bet", "Bets", "Games")
 ACTIVITY_FIELDS: Final[Mapping[str, Kind]] = {
     "eventname": Kind.IDENTIFIER,
@@ -69,7 +69,7 @@ DEFINED: Final[Mapping[Endpoint, Mapping[str, Kind]]] = {
     "customers": CUSTOMER_FIELDS,
     "activities": ACTIVITY_FIELDS,
 }
-# The fields each API cannot do without: stated in the guide's prose, for both.
+# The required fields of each API, as the text of the guide says.
 REQUIRED: Final[Mapping[Endpoint, tuple[tuple[str, str], ...]]] = {
     "customers": (("customerId", UNIQUENESS),),
     "activities": (("eventname", EVENT_REPORTING), ("customerid", EVENT_REPORTING)),

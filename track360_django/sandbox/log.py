@@ -1,4 +1,4 @@
-"""The requests to the two event endpoints, in order of arrival. Bounded: the oldest are forgotten first."""
+"""The log of requests to the two event endpoints, in order of arrival. It is bounded: the oldest are removed first."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Entry:
 
     Attributes:
         seq: Its number, from 1, in order of arrival.
-        endpoint: Where it went.
+        endpoint: Its endpoint.
         received_at: When it had been read completely.
-        answered_at: Just before the answer was written; None while it is open, or if it never got one.
+        answered_at: Just before the answer was written; None while it is open, or if it never got an answer.
         brand: Fingerprint of its token; empty if it had none.
-        status: Status of the answer, or the one it would have got; 0 while it is open.
+        status: Status of the answer, or the status it would have got; 0 while it is open.
         records: Number of records in the body; 0 if it was unreadable.
         accepted: Records that had an effect.
         duplicates: Records that repeated an earlier one.
-        fault: The fault that hit it, in words; empty if none did.
+        fault: The fault that hit it, as text; empty if none did.
         problems: Why it was refused.
     """
 
@@ -45,12 +45,12 @@ class Entry:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the sandbox itself refused it; a fault is no refusal."""
+        """Whether the sandbox itself refused it; a fault is not a refusal."""
         return bool(self.problems)
 
 
 class Change(TypedDict, total=False):
-    """What becomes known about a request after its arrival."""
+    """The facts about a request that become known after its arrival."""
 
     brand: str
     status: int
@@ -72,7 +72,7 @@ class RequestLog:
         self._last_seq = 0
 
     def open(self, endpoint: Endpoint) -> int:
-        """Note the arrival of a request; return its number."""
+        """Record the arrival of a request; return its number."""
         with self._lock:
             self._last_seq += 1
             entry = Entry(seq=self._last_seq, endpoint=endpoint, received_at=datetime.now(UTC))
@@ -82,13 +82,13 @@ class RequestLog:
             return entry.seq
 
     def note(self, seq: int, **change: Unpack[Change]) -> None:
-        """Note what became known about a request; nothing happens if it is already forgotten."""
+        """Record new facts about a request; nothing happens if it was already removed."""
         with self._lock:
             if entry := self._entries.get(seq):
                 self._entries[seq] = replace(entry, **change)
 
     def note_answered(self, seq: int) -> None:
-        """Note that the answer is about to be written: earlier than any client can have it."""
+        """Record that the answer is about to be written: before any client can have it."""
         with self._lock:
             if entry := self._entries.get(seq):
                 self._entries[seq] = replace(entry, answered_at=datetime.now(UTC))
@@ -99,6 +99,6 @@ class RequestLog:
             return tuple(self._entries.values())
 
     def clear(self) -> None:
-        """Forget all requests; numbers go on."""
+        """Remove all requests; the numbers continue."""
         with self._lock:
             self._entries.clear()

@@ -1,4 +1,4 @@
-"""Who may talk to the sandbox: this machine."""
+"""Only this machine may use the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records as a page for people. Names of customers stay out of it: screens are shared."""
+"""The records as an HTML page. It does not show names of customers: screens are shared."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MAX_ROWS: Final = 500
 _HIDDEN: Final = frozenset({"firstName", "lastName"})
 _CUSTOMER_COLUMNS: Final = ("customerId", "tracking_data", "regtime", "country")
 _ACTIVITY_COLUMNS: Final = ("eventname", "eventid", "customerid", "createtime", "Value", "Currency")
-# An engine of its own: the standalone server has no settings, and a host's template settings may be anything.
+# A separate engine: the standalone server has no settings, and a host's template settings may be anything.
 _ENGINE: Final = Engine(dirs=[str(Path(__file__).parent / "templates")], autoescape=True)
 
 
 def render(snapshot: Snapshot) -> bytes:
-    """Return the page as UTF-8; the newest rows of each table, in order of arrival."""
+    """Return the page as UTF-8, with the newest rows of each table in order of arrival."""
     refused = [entry for entry in snapshot.requests if entry.is_refused]
     content = {
         "customers": [_customer_row(each) for each in snapshot.customers[-_MAX_ROWS:]],
@@ -41,7 +41,7 @@ def render(snapshot: Snapshot) -> bytes:
         "refused_count": str(len(refused)),
         "max_rows": str(_MAX_ROWS),
     }
-    # Only text is handed over: numbers and dates would be localised, which needs settings.
+    # The context has text only: numbers and dates would be localised, which needs settings.
     return _ENGINE.get_template("track360_sandbox/records.html").render(Context(content)).encode()
 
 

@@ -1,4 +1,4 @@
-"""Why a request or a record is refused. A problem names places and rules, never the value it was found in."""
+"""The reason why a request or a record is refused. A problem names places and rules, never the refused value."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Problem:
     One reason for a refusal.
 
     Attributes:
-        code: The family of the reason, for counting.
-        error: What is wrong and what would be right, without the offending value.
+        code: The kind of the reason, for counting.
+        error: What is wrong and what would be right, without the refused value.
         guide: The section of the API guide that says so, or why it is the sandbox's own choice.
         index: Position of the record in the array, from 0; None if it concerns the whole request.
         field: Name of the field or header; None if it concerns the whole record.
 
-    Source: none, our choice: the guide doesn't describe refusals.
+    Source: none, our choice: the guide does not describe refusals.
     """
 
     code: Code

@@ -1,4 +1,4 @@
-"""What is in the store, as JSON values, and the sums of it."""
+"""The content of the store as JSON values, and its sums."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sum_activities(snapshot: Snapshot) -> list[Row]:
 
 
 def _add(values: list[Decimal]) -> str:
-    """Add without rounding: the default context keeps 28 digits, the guide sets no limit."""
+    """Add without rounding: the default context keeps 28 digits, and the guide sets no limit."""
     with localcontext(_EXACT):
         return f"{sum(values, Decimal(0)):f}"
 

@@ -1,4 +1,4 @@
-"""The two endpoints of the guide: judge a request's envelope, then its records, then what is known already."""
+"""The two endpoints of the guide: check a request's headers, then its records, then compare with the store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Batch = list[object] | Problem
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Outcome:
-    """What the sandbox itself makes of a report."""
+    """The sandbox's own result for a report."""
 
     status: int
     receipt: Receipt
@@ -32,7 +32,7 @@ class _Outcome:
 
 
 def answer_report(request: Request, endpoint: Endpoint, sandbox: Sandbox) -> Response:
-    """Answer a request to one of the guide's endpoints, or let the next fault do it."""
+    """Answer a request to one of the guide's endpoints, or let the next fault answer it."""
     seq = sandbox.store.log.open(endpoint)
     batch = _read(request)
     arrived = len(batch) if isinstance(batch, list) else 0
@@ -78,7 +78,7 @@ def _check_envelope(request: Request, endpoint: Endpoint, tokens: frozenset[str]
     if request.method not in METHODS[endpoint]:
         return _refuse_method(endpoint)
     if not request.token or (tokens and request.token not in tokens):
-        error = "not a token of a brand here" if request.token else "the header is missing or empty"
+        error = "not the token of a brand here" if request.token else "the header is missing or empty"
         problem = Problem(code="auth", field=guide.API_KEY_HEADER, error=error, guide=guide.AUTHENTICATION)
         return _refuse(HTTPStatus.UNAUTHORIZED, problem)
     if not request.is_json:

@@ -1,7 +1,7 @@
 """
-The sandbox as a server of its own: HTTP/1.1 with keep-alive, one thread per connection, loopback only.
+The sandbox as a separate server: HTTP/1.1 with keep-alive, one thread per connection, loopback only.
 
-It needs no settings, so a broken host can't take it down. What it does to a connection is in `connection`.
+It needs no settings, so a broken host can't stop it. The handling of a connection is in `connection`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class SandboxServer:
     A running sandbox, from construction to `stop()` or the end of a `with` block.
 
     Attributes:
-        url: Where it listens, without a slash at the end: the host's `BASE_URL`.
-        store: What it has received.
-        faults: What goes wrong next; see `fail`.
+        url: Its address, without a slash at the end: the host's `BASE_URL`.
+        store: The received records.
+        faults: The faults still to come; see `fail`.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class SandboxServer:
 
         Args:
             host: An address of this machine's loopback interface.
-            port: TCP port; 0 for any that is free.
-            token: The brand token, or several, that are accepted; None for every non-empty one.
+            port: TCP port; 0 takes any free one.
+            token: The accepted brand token, or several; None accepts every non-empty token.
             capacity: See `Store`.
             on_conflict: See `Store`.
 
@@ -74,19 +74,19 @@ class SandboxServer:
 
     def fail(self, **words: Unpack[FaultWords]) -> Fault:
         """
-        Make something go wrong: `fail(status=503, times=3)`; the words are the attributes of `Fault`.
+        Make something go wrong: `fail(status=503, times=3)`. The arguments are the attributes of `Fault`.
 
         Raises:
-            FaultError: A value makes no sense.
+            FaultError: A value is invalid.
         """
         return self.faults.add(Fault(**words))
 
     def heal(self) -> None:
-        """Drop all faults still to come."""
+        """Remove all faults still to come."""
         self.faults.clear()
 
     def stop(self) -> None:
-        """Stop listening and close all connections, also those that hang; the store stays readable."""
+        """Stop listening and close all connections, including those that hang. The store stays readable."""
         self._server.stopping.set()
         self._server.shutdown()
         self._server.server_close()
@@ -104,7 +104,7 @@ class SandboxServer:
         self.stop()
 
     def __repr__(self) -> str:
-        """Name the address and nothing secret."""
+        """Show the address and nothing secret."""
         return f"<SandboxServer {self.url}>"
 
 
@@ -127,7 +127,7 @@ class _Server(ThreadingHTTPServer):
         self.url = f"http://{name}:{self.server_address[1]}"
 
     def server_bind(self) -> None:
-        """Bind without looking up the name of the machine, which can take seconds."""
+        """Bind without a look-up of the machine's name, which can take seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -147,7 +147,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keep quiet about clients that leave early; anything else is a bug of the sandbox and is shown."""
+        """Ignore clients that leave early. Any other error is a bug of the sandbox and is shown."""
         error = sys.exception()
         if not isinstance(error, OSError):
             super().handle_error(cast("socket.socket", request), cast("tuple[str, int]", client_address))

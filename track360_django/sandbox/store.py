@@ -33,7 +33,7 @@ _Event = tuple[str, str, str]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Customer:
     """
-    A customer as it stands after all its calls.
+    A customer after all its calls.
 
     Attributes:
         brand: Fingerprint of the brand's token.
@@ -59,7 +59,7 @@ class Received:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
-    """What became of a batch: `accepted` and `duplicates` are numbers of records; with problems both are 0."""
+    """The result of a batch: `accepted` and `duplicates` are numbers of records; with problems, both are 0."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -68,7 +68,7 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """Everything in the store at one moment; `customer_calls` are the accepted customer records, the last ones."""
+    """Everything in the store at one moment. `customer_calls` are the last accepted customer records."""
 
     customers: tuple[Customer, ...]
     customer_calls: tuple[Received, ...]
@@ -79,7 +79,7 @@ class Snapshot:
 
 class Store:
     """
-    The memory of one sandbox, safe to use from many threads.
+    The records of one sandbox. It is safe to use from many threads.
 
     Attributes:
         log: The requests.
@@ -92,10 +92,10 @@ class Store:
         Start empty.
 
         Args:
-            capacity: Customers and activities together; more are refused with 507. Nothing is forgotten to make
-                room, since the order rule and de-duplication need all of it.
-            on_conflict: What a known eventid with other content does: refuse the batch, or replace the record.
-            log_size: Requests and customer calls to keep.
+            capacity: How many customers and activities together; more are refused with 507. Nothing is removed to make
+                room, because the order rule and de-duplication need all records.
+            on_conflict: What to do with a known eventid with other content: refuse the batch, or replace the record.
+            log_size: How many requests and customer calls to keep.
 
         Source: API guide, "Activity API, Field definitions" leaves the use of eventid to the configuration of
         each event, so both readings of a conflict are offered; the strict one is the default.
@@ -111,7 +111,7 @@ class Store:
         self._counts: Counter[str] = Counter()
 
     def accept(self, endpoint: Endpoint, brand: str, records: Sequence[Record], *, seq: int) -> Receipt:
-        """Take a batch of valid records as a whole, or none of it."""
+        """Accept a batch of valid records as a whole, or nothing of it."""
         with self._lock:
             take = self._accept_customers if endpoint == "customers" else self._accept_activities
             receipt = self._find_overflow(len(records)) or take(brand, records, seq)
@@ -139,13 +139,13 @@ class Store:
             )
 
     def activities(self, eventname: str | None = None) -> tuple[Record, ...]:
-        """Return the accepted activities in order of arrival; of one event name, if given."""
+        """Return the accepted activities in order of arrival; only of `eventname`, if given."""
         with self._lock:
             records = (dict(each.record) for each in self._activities)
             return tuple(each for each in records if eventname in (None, each["eventname"]))
 
     def clear(self) -> None:
-        """Forget everything; request numbers go on."""
+        """Remove everything; the request numbers continue."""
         with self._lock:
             self._customers.clear()
             self._customer_calls.clear()
@@ -157,7 +157,7 @@ class Store:
     def _find_overflow(self, arriving: int) -> Receipt | None:
         if len(self._customers) + len(self._activities) + arriving <= self._capacity:
             return None
-        error = f"the sandbox is full ({self._capacity} records): DELETE /sandbox/records, or give it more capacity"
+        error = f"the sandbox is full ({self._capacity} records): DELETE /sandbox/records, or start it with more capacity"
         return Receipt(
             problems=(Problem(code="capacity", error=error, guide="none: a limit of the sandbox"),)
         )
@@ -189,7 +189,7 @@ class Store:
     def _judge(
         self, brand: str, index: int, record: Record, earlier: dict[_Event, Record]
     ) -> _Verdict | Problem:
-        """Decide about one activity; `earlier` holds the events before it in the same batch."""
+        """Check one activity; `earlier` has the events before it in the same batch."""
         if (brand, record["customerid"]) not in self._customers:
             return _unknown_customer(index)
         event = _identify(brand, record)
@@ -220,9 +220,9 @@ class Store:
 @lru_cache(maxsize=64)
 def fingerprint(token: str) -> str:
     """
-    Return a name for the brand of a token that doesn't give the token away: 8 hex digits.
+    Return a name for the brand of a token that does not reveal the token: 8 hex digits.
 
-    Source: none, our choice: views and logs must be able to tell brands apart without showing a secret.
+    Source: none, our choice: views and logs must be able to distinguish brands without showing a secret.
     """
     return sha256(token.encode()).hexdigest()[:8]
 

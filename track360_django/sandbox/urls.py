@@ -1,4 +1,4 @@
-"""Paths of the sandbox: `path("", include("track360_django.sandbox.urls"))`, behind `if settings.DEBUG`."""
+"""URLs of the sandbox: `path("", include("track360_django.sandbox.urls"))`, under `if settings.DEBUG`."""
 
 from __future__ import annotations
 

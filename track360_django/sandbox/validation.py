@@ -1,7 +1,7 @@
 """
-Decides whether the records of a batch are what the API guide asks for. Pure: records in, problems out.
+Check the records of a batch against the API guide. Pure: records in, problems out.
 
-What needs memory (known customers, events accepted before) is decided in `store`.
+Checks that need earlier records (known customers, accepted events) are in `store`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ def find_problems(endpoint: Endpoint, batch: Sequence[object]) -> Iterator[Probl
 
 def _find_in_record(endpoint: Endpoint, index: int, record: Record) -> Iterator[Problem]:
     if isinstance(record, RepeatedNames):
-        twice = "a field name comes twice in this record"
+        twice = "this record has a field name twice"
         yield Problem(code="field", index=index, error=twice, guide=guide.FIELDS[endpoint])
     for name, section in guide.REQUIRED[endpoint]:
         if name not in record:
-            yield Problem(
-                code="field", index=index, field=name, error="required, but not there", guide=section
-            )
+            yield Problem(code="field", index=index, field=name, error="required, but missing", guide=section)
     checks = CHECKS[endpoint]
     for name, value in record.items():
         check = checks.get(name)
@@ -54,5 +52,5 @@ def _find_section(endpoint: Endpoint, name: str) -> str:
 
 
 def _clean(name: str) -> str:
-    """Return a field's name fit for an error text: bounded, ASCII."""
+    """Return a field's name for an error text: bounded, ASCII."""
     return name[:_LONGEST_NAME].encode("ascii", "backslashreplace").decode("ascii")

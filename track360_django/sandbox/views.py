@@ -1,8 +1,8 @@
 """
-The sandbox behind Django: development only, loopback only.
+The sandbox as Django views: development only, loopback only.
 
-Its memory belongs to the process, so serve it from one (`runserver` does). The faults that need the socket are
-refused here; see `faults`.
+Its records are in the memory of the process, so serve it from one process (`runserver` does). Faults that need the
+socket are refused here; see `faults`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SANDBOX: Final = Sandbox(store=Store())
 
 
-@csrf_exempt  # the API it imitates is called by programs, which have no cookie to abuse
+@csrf_exempt  # programs call the API that it imitates, and they have no cookie to abuse
 def serve(request: HttpRequest, route: Route) -> HttpResponse:
     """
     Answer a request to one of the sandbox's paths.
@@ -42,12 +42,12 @@ def serve(request: HttpRequest, route: Route) -> HttpResponse:
         message = "the sandbox is for development"
         raise Http404(message)
     if not _is_local(request):
-        return HttpResponseForbidden("The sandbox answers this machine only.", content_type="text/plain")
+        return HttpResponseForbidden("The sandbox only answers this machine.", content_type="text/plain")
     return _carry_out(_answer(request, route))
 
 
 def _is_local(request: HttpRequest) -> bool:
-    # A server on a unix socket has no remote address to name; who can open the socket is on this machine.
+    # A server on a unix socket has no remote address. A client that can open the socket is on this machine.
     address = request.META.get("REMOTE_ADDR", "")
     return not address or is_loopback(address)
 
