@@ -357,7 +357,7 @@ class EndpointAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Resume paused endpoints"), permissions=["act"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        """Try the chosen endpoints now, instead of when their pauses are over."""
+        """Try the chosen endpoints now, instead of waiting for the end of their pauses."""
         count = breaker.resume(_plain(queryset))
         wakeup.after_commit(using=router.db_for_write(Endpoint))
         self._acted(request, "resumed", count)

@@ -5,7 +5,7 @@ The exceptions of this package, sorted by what the caller should do.
     └── PayloadError       we refuse to report this: correct the value
 
 Answers of the API are values (`api.responses.Answer`), not exceptions: a traceback with local variables
-would carry the token and a name into the host's error tracker.
+would bring the token and a name into the host's error tracker.
 Misconfiguration is Django's `ImproperlyConfigured`, outside this tree.
 """
 

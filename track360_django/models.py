@@ -176,7 +176,7 @@ class Activity(Delivery):
 
     @property
     def key(self) -> ActivityKey:
-        """What tells the activity apart from all others: brand, event name, event id, as the unique constraint says."""
+        """The unique key of the activity: brand, event name, event id."""
         return self.brand, self.eventname, self.eventid
 
 

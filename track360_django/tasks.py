@@ -37,7 +37,7 @@ def deliver() -> None:
 
 @shared_task(name="track360_django.tasks.sweep", ignore_result=True, acks_late=False)
 def sweep() -> None:
-    """Deliver what no wake-up announced: retries that are due, what a dead worker left, what a broker lost."""
+    """Deliver records without a wake-up: due retries, records of a worker that died, wake-ups that a broker lost."""
     from track360_django import customers  # noqa: PLC0415  see the module's docstring
     from track360_django.outbox import aliases  # noqa: PLC0415  see the module's docstring
 
@@ -51,7 +51,7 @@ def sweep() -> None:
 
 @shared_task(name="track360_django.tasks.prune", ignore_result=True, acks_late=False)
 def prune() -> None:
-    """Prune activities that were delivered longer than `RETENTION_DAYS` ago; customers are state and stay."""
+    """Prune activities that were delivered more than `RETENTION_DAYS` ago. Customers are state and stay."""
     from track360_django.outbox import retention  # noqa: PLC0415  see the module's docstring
 
     retention.prune_all()

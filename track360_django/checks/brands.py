@@ -61,7 +61,7 @@ def _check_entries() -> Iterator[CheckMessage]:
     for brand, entries in conf.hosts_of_brands().items():
         for entry in entries:
             if not hostnames.is_entry(entry):
-                message = f"TRACK360['BRANDS'][{brand!r}]['HOSTS'] has {entry!r}, which is no host name."
+                message = f"TRACK360['BRANDS'][{brand!r}]['HOSTS'] has {entry!r}, which is not a host name."
                 hint = (
                     "Write it as in ALLOWED_HOSTS, without scheme, port and path: 'www.red.example'. '.red.example' also "
                     "covers all hosts below it. Write other alphabets in punycode."
@@ -125,7 +125,9 @@ def _check_resolver() -> Iterator[CheckMessage]:
 
 def _check_word(resolver: str) -> Iterator[CheckMessage]:
     if resolver == "site" and not apps.is_installed(hostnames.SITES):
-        message = "BRAND_RESOLVER is 'site', and Django's sites are not installed: no signup has a brand."
+        message = (
+            "BRAND_RESOLVER is 'site', but Django's sites framework is not installed. No signup gets a brand."
+        )
         hint = f"Add '{hostnames.SITES}' to INSTALLED_APPS, or use 'host'."
         yield Error(message, hint=hint, id="track360_django.E027")
     owned = conf.hosts_of_brands()
@@ -161,7 +163,7 @@ def _is_machines(entry: str) -> bool:
 
 
 def _is_covered(entry: str, owned: Mapping[str, tuple[str, ...]]) -> bool:
-    """Tell whether a host is a brand's, or some of those below a domain are."""
+    """Return whether a brand has this host. For a domain (`.red.example`), one host below it is enough."""
     name = hostnames.plain(entry)
     if hostnames.find_owner(name.removeprefix("."), owned) is not None:
         return True

@@ -128,16 +128,18 @@ def _check_value(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
 
 def _check_bounds(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
     if key == "LANES" and value > lanes.MAX_LANES:
-        hint = f"Use at most {lanes.MAX_LANES}: more than a worker each help nobody."
-        yield mistake("E003", f"{where}['LANES'] is too large; {lanes.MAX_LANES} are used.", hint)
+        hint = f"Use at most {lanes.MAX_LANES}: more lanes than workers have no use."
+        yield mistake("E003", f"{where}['LANES'] is too large; {lanes.MAX_LANES} are used instead.", hint)
     if key == "CONCURRENCY" and value > worker.MAX_THREADS:
-        hint = f"Use at most {worker.MAX_THREADS}: each is a connection to the database."
-        yield mistake("E003", f"{where}['CONCURRENCY'] is too large; {worker.MAX_THREADS} are used.", hint)
+        hint = f"Use at most {worker.MAX_THREADS}: each one needs a connection to the database."
+        yield mistake(
+            "E003", f"{where}['CONCURRENCY'] is too large; {worker.MAX_THREADS} are used instead.", hint
+        )
     if key == "REQUESTS_PER_SECOND" and value is not None and value < rate_limit.LEAST_PER_SECOND:
         hint = "Use a larger number: a worker can't keep its lane for the time between two such requests."
         yield mistake(
             "E003",
-            f"{where}['REQUESTS_PER_SECOND'] is too small; {rate_limit.LEAST_PER_SECOND} is used.",
+            f"{where}['REQUESTS_PER_SECOND'] is too small; {rate_limit.LEAST_PER_SECOND} is used instead.",
             hint,
         )
     if key.endswith("_TIMEOUT_SECONDS") and value > MAX_TIMEOUT_SECONDS:
@@ -150,7 +152,9 @@ def _check_bounds(key: str, value: Any, where: str) -> Iterator[CheckMessage]:
 def _check_sources(names: Sequence[str], where: str) -> Iterator[CheckMessage]:
     for name in names:
         if name not in auth_packages.NAMES:
-            message = f"{where}['SIGNUP_SOURCES'] names {name!r}, which is no signup source: its signups are not seen."
+            message = (
+                f"{where}['SIGNUP_SOURCES'] names {name!r}, which is not a signup source. It has no effect."
+            )
             yield mistake("E008", message, f'Use "auto", or some of: {", ".join(auth_packages.NAMES)}.')
 
 
@@ -254,6 +258,8 @@ def _check_token(token: str, where: str) -> Iterator[CheckMessage]:
         hint = "Take it from Brand Settings in Track360 and keep it in the environment (API guide, Authentication)."
         yield mistake("E006", f"{where}['BRAND_TOKEN'] is missing.", hint)
     elif find_problem("https://example.org", token, allow_http=False):
-        message = f"{where}['BRAND_TOKEN'] holds white space or a character that no HTTP header takes."
-        hint = "Copy it again; an environment file often adds a line break: os.environ[...].strip()."
+        message = (
+            f"{where}['BRAND_TOKEN'] contains white space or a character that an HTTP header can't have."
+        )
+        hint = "Copy it again. An environment file often adds a line break: use os.environ[...].strip()."
         yield mistake("E007", message, hint)

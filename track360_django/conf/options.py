@@ -31,7 +31,7 @@ class Settings:
     Source: none, our choice: the defaults are right for production, so a host sets only the first two.
     """
 
-    # Where to report, and as whom. (API guide: Authentication; Before starting)
+    # Where to report, and for which brand. (API guide: Authentication; Before starting)
     BASE_URL: str = ""
     BRAND_TOKEN: str = ""
     ENABLED: bool = True

@@ -30,5 +30,5 @@ def time_zone(brand: str) -> tzinfo:
 
 
 def uses_zones() -> bool:
-    """Tell whether the host's times have a zone (`USE_TZ`)."""
+    """Return whether the host's times have a zone (`USE_TZ`)."""
     return bool(django_settings.USE_TZ)

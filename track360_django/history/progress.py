@@ -1,4 +1,4 @@
-"""How far a long run is, as a bar on a terminal and as a line for each tenth elsewhere; its pace, and its memory."""
+"""The progress of a long run, as a bar on a terminal or a line for each tenth elsewhere; its speed limit and memory."""
 
 from __future__ import annotations
 
@@ -110,6 +110,6 @@ def rate(text: str) -> float:
 
 
 def forget_queries() -> None:
-    """Forget what Django remembers of each statement while DEBUG is on: of a million rows it would be gigabytes."""
+    """Delete the SQL statements that Django keeps while DEBUG is on: for a million rows they take gigabytes."""
     if settings.DEBUG:
         reset_queries()

@@ -35,7 +35,7 @@ class Selection:
     eventname: str | None
 
     def customers(self, using: str) -> QuerySet[Customer] | None:
-        """Return the customers, None where only activities are wanted."""
+        """Return the customers; None if only activities are selected."""
         if self.eventname is not None:
             return None
         rows = self._accepted(Customer.objects.using(using))
@@ -46,7 +46,7 @@ class Selection:
         return self._all_activities(using).exclude(body="")
 
     def pruned(self, using: str) -> int:
-        """Return how many activities have lost theirs."""
+        """Return how many activities no longer have their bodies."""
         return self._all_activities(using).filter(body="").count()
 
     def _all_activities(self, using: str) -> QuerySet[Activity]:
@@ -65,7 +65,7 @@ class Selection:
 
 
 def replay(records: QuerySet[Any], using: str, stop: Stop) -> tuple[int, int]:
-    """Mark records due, a chunk in each transaction; return how many, and how many somebody else holds."""
+    """Mark records due, one chunk per transaction; return how many, and how many another transaction has locked."""
     count = busy = 0
     for pks in _chunks(records):
         with transaction.atomic(using=using):
@@ -92,7 +92,7 @@ def _bodies_of(rows: Sequence[Any], refuse: preview.Refuse) -> Iterator[str]:
 
 
 def _chunks(records: QuerySet[Any]) -> Iterator[list[int]]:
-    """Yield the keys of records, so many at a time; those that are no longer wanted meanwhile are passed over."""
+    """Yield the primary keys of records in chunks. Records that no longer match the selection are left out."""
     last = 0
     while pks := list(records.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
         last = pks[-1]

@@ -53,7 +53,7 @@ class Rows:
         return self._declaration.rows(self._alias, since=since, until=until)
 
     def write(self, rows: Sequence[Any], notices: OutputWrapper) -> Counts:  # noqa: ARG002  dead records say why
-        """Report those without an activity; one that can't be reported becomes a dead record."""
+        """Report the rows without an activity. A row that can't be reported becomes a dead record."""
         written = self._declaration.write_many(rows, aliases.of(rows[0]))
         return Counts(read=len(rows), reported=written.added, refused=written.refused)
 

@@ -38,11 +38,11 @@ class Users:
         return "users"
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Return how many users there are."""
         return all_users().count()
 
     def pages(self) -> Iterator[list[Any]]:
-        """Yield all of them."""
+        """Yield all users, page by page."""
         return pages_of_users(self._brand)
 
     def write(self, rows: Sequence[Any], notices: OutputWrapper) -> Counts:
@@ -64,7 +64,7 @@ class Users:
         return chunk.counts
 
     def _customer_test(self, users: Sequence[Any]) -> Callable[[Any], bool]:
-        """Return what tells whether one of these users is a customer: auth packages are asked once for all of them."""
+        """Return a function that says whether a user is a customer. It queries auth packages once for all users."""
         refused = why_not_customers(users, self._brand)
         return lambda user: str(user.pk) not in refused and self._between.has(regtime_of(user, self._brand))
 

@@ -101,7 +101,7 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
         owners = customers.of_many({each.customer_id for each in built}, brand, using=using)
         for each in built:
             attach(each.activity, owners[each.customer_id])
-        # The first of several lines with the same id, unless it is there already; the others are compared.
+        # Of several lines with the same id, the first is recorded unless it is stored already. The others are compared.
         stored = lookup.stored_like([each.activity for each in built], using)
         firsts = {each.activity.key: each for each in reversed(built)}
         news = [each for key, each in firsts.items() if key not in stored][::-1]

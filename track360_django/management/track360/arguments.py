@@ -1,4 +1,4 @@
-"""What several subcommands take as a person types it: times and days (`--since`, `--until`, `--date`), and brands."""
+"""Options of several subcommands: times and days (`--since`, `--until`, `--date`), and brands (`--brand`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils import timezone
 from track360_django import conf
 from track360_django.models import Customer, Lane
 
-MOMENT: Final = "an ISO time or date (without a zone: in TIME_ZONE of Django), or how long ago: 7d, 12h, 30m"
+MOMENT: Final = "an ISO time or date (without a zone: in Django's TIME_ZONE), or how long ago: 7d, 12h, 30m"
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([wdhms])")
 _UNITS: Final = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -104,15 +104,15 @@ def _existing(text: str, compute: Callable[[], datetime]) -> datetime:
 
 def add_brand(parser: ArgumentParser) -> None:
     """Add the option that narrows a command to one brand."""
-    parser.add_argument("--brand", help="only of this brand")
+    parser.add_argument("--brand", help="only records of this brand")
 
 
 def brand_of(name: str | None) -> str:
     """
-    Return the brand that a person named, or the one of a host that serves no request.
+    Return the brand that a person named; without a name, the brand for code without a request.
 
     Raises:
-        CommandError: There is no such brand, or nobody can tell it.
+        CommandError: There is no such brand, or the brand is unknown without a name.
     """
     if name is None:
         _refuse_renamed()
@@ -128,22 +128,26 @@ def brand_of(name: str | None) -> str:
 
 
 def _refuse_renamed() -> None:
-    """Report nobody anew who was reported before there were BRANDS: most likely with a token of today."""
+    """
+    Refuse to report customers again that were reported before `BRANDS` was set.
+
+    Most likely they were reported with a token that is still in use.
+    """
     if conf.DEFAULT_BRAND in conf.brands() or not Customer.objects.filter(brand=conf.DEFAULT_BRAND).exists():
         return
     message = (
-        f"Customers were reported before there were TRACK360['BRANDS']: name their brand {conf.DEFAULT_BRAND!r} there, or "
-        "say with --brand whose these are. Nothing was written."
+        "Some customers were reported before TRACK360['BRANDS'] was set. Nothing was written. Name their brand "
+        f"{conf.DEFAULT_BRAND!r} in TRACK360['BRANDS'], or name the brand for this command with --brand."
     )
     raise CommandError(message, returncode=2)
 
 
 def narrowed(name: str | None) -> dict[str, str]:
     """
-    Return the condition on records that a person named a brand for: one that was taken out may have records still.
+    Return the filter for records of a brand that a person named. A brand that was removed may still have records.
 
     Raises:
-        CommandError: There is no such brand, and never was.
+        CommandError: There is no such brand, and no record has its name.
     """
     if name is None:
         return {}

@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--brand", help="report the users as customers of this brand (default: the brand without a request)"
     )
-    parser.add_argument("--rate", type=progress.rate, metavar="N", help="at most so many rows a second")
+    parser.add_argument("--rate", type=progress.rate, metavar="N", help="report at most N rows a second")
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -127,7 +127,7 @@ def _model_of(label: str) -> type | None:
 def _do(
     work: Work, shown: OutputWrapper | None, notices: OutputWrapper, pace: progress.Pace, stop: Stop
 ) -> Counts:
-    """Do one work, page by page; return what became of its rows."""
+    """Do one work, page by page; return the counts of its rows."""
     counts = Counts()
     bar = progress.Meter(notices, work.name, work.count())
     try:

@@ -27,11 +27,17 @@ MAX_PRINTED: Final = 10
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--date", type=arguments.day, help="this day, such as 2025-07-21")
+    parser.add_argument("--date", type=arguments.day, help="compile this day, such as 2025-07-21")
     parser.add_argument(
-        "--from", type=arguments.day, dest="first", metavar="DATE", help="all days from this one …"
+        "--from",
+        type=arguments.day,
+        dest="first",
+        metavar="DATE",
+        help="the first day of a period; needs --to",
     )
-    parser.add_argument("--to", type=arguments.day, dest="last", metavar="DATE", help="… to this one")
+    parser.add_argument(
+        "--to", type=arguments.day, dest="last", metavar="DATE", help="the last day of a period; needs --from"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the JSON objects that would be sent, and write nothing"
     )

@@ -28,7 +28,7 @@ EVERY_SECONDS: Final = 2.0
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options."""
     arguments.add_brand(parser)
-    parser.add_argument("--watch", action="store_true", help="go on until SIGINT or SIGTERM")
+    parser.add_argument("--watch", action="store_true", help="run until SIGINT or SIGTERM")
     parser.add_argument(
         "--every",
         type=_seconds,

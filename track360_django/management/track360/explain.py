@@ -22,7 +22,7 @@ HELP: Final = "Print the whole life of a record: attribution, state, reason, nex
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments."""
     arguments.add_brand(parser)
-    parser.add_argument("id", help="a customer id or an event id, whole")
+    parser.add_argument("id", help="a complete customer id or event id")
 
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:

@@ -32,8 +32,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="CSV with a header, or JSONL; - is standard input, which can't be continued after a stop",
     )
-    parser.add_argument("--brand", help="whose customers they are (default: the brand without a request)")
-    parser.add_argument("--rate", type=progress.rate, metavar="N", help="at most so many lines a second")
+    parser.add_argument("--brand", help="import for this brand (default: the brand without a request)")
+    parser.add_argument("--rate", type=progress.rate, metavar="N", help="read at most N lines a second")
     parser.add_argument(
         "--dry-run",
         action="store_true",

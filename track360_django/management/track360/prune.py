@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Mapping[str, Any], out: OutputWrapper, _err: OutputWrapper) -> None:
-    """Prune, and print how many."""
+    """Prune the activities, and print how many they are."""
     days, brand = options["days"], arguments.narrowed(options["brand"]).get("brand", "")
     if days is None and not brand:
         count = retention.prune_all()

@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=arguments.moment,
         default="7d",
         metavar="TIME",
-        help=f"{arguments.MOMENT}; whole days are taken (default: %(default)s)",
+        help=f"{arguments.MOMENT}; counts from the start of that day (default: %(default)s)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="only look, write nothing; exits with 1 when rows are missing"

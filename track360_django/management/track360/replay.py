@@ -124,7 +124,7 @@ class _Total:
 
 
 def _show(records: QuerySet[Any], out: OutputWrapper, notices: OutputWrapper) -> tuple[int, int]:
-    """Print records as they would be sent, and name those that can't be; return how many."""
+    """Print records as they would be sent, and name those that can't be sent; return how many were printed."""
 
     def refuse(row: Customer, error: PayloadError) -> None:
         notices.write(f"{row._meta.verbose_name} {row.pk}: {error}", style_func=str)
