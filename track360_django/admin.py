@@ -32,7 +32,7 @@ from django.utils.translation import ngettext
 from track360_django import activities, conf
 from track360_django.delivery import breaker
 from track360_django.models import Activity, Customer, Endpoint, Lane, Status
-from track360_django.operations import explanation
+from track360_django.operations import explanation, reasons
 from track360_django.outbox import dead_letters, wakeup
 
 logger = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ class CustomerAdmin(RecordAdmin):
         """Return the tracking data that was frozen with the signup, or why there is none."""
         if customer.tracking:
             return ", ".join(f"{name}={value}" for name, value in customer.tracking.items())
-        return f"unattributed: {explanation.why_unattributed(customer.unattributed_reason)}"
+        return f"unattributed: {reasons.why_unattributed(customer.unattributed_reason)}"
 
     @admin.display(description=_("touches"))
     def touches(self, customer: Customer) -> str:

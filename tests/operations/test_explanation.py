@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from track360_django.models import Activity, Customer, Endpoint, Status
-from track360_django.operations import explanation
+from track360_django.operations import explanation, reasons
 
 NOW = datetime(2025, 7, 21, 14, 3, 9, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -53,7 +53,7 @@ def activity_of(customer: Customer | None) -> Activity:
         ),
         pytest.param(
             Customer(status=Status.DEAD, reason="http_302"),
-            "Dead: Track360 redirects, and a token is never sent to another address. Correct BASE_URL (API guide, "
+            "Dead: Track360 redirects, but the token is never sent to another address. Correct BASE_URL (API guide, "
             "Before starting), then requeue it.",
             id="dead-with-advice",
         ),
@@ -134,7 +134,7 @@ def test_endpoint_tells_whether_it_takes_records(endpoint: Endpoint, expected: s
 )
 def test_unattributed_customer_has_a_reason(reason: str, expected: str) -> None:
     """Why somebody is credited to nobody is told in words."""
-    assert explanation.why_unattributed(reason) == expected
+    assert reasons.why_unattributed(reason) == expected
 
 
 def test_customer_tells_both_touches() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import email.utils
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -92,53 +92,94 @@ def judge(
     return (Verdict.REFUSED, "response_check") if is_good is False else (Verdict.ACCEPTED, "")
 
 
-_EXPLANATIONS: Final = {
-    "http_401": "Track360 refused the brand token. API guide, Authentication: compare BRAND_TOKEN with Brand Settings.",
-    "http_403": "Track360 refused the brand token. API guide, Authentication: compare BRAND_TOKEN with Brand Settings.",
-    "http_404": "There is no such endpoint. API guide, Before starting: compare BASE_URL with the one assigned to you.",
-    "http_413": "The request is too large for Track360: lower BATCH_BYTES.",
-    "http_429": "Track360 asks for fewer requests.",
-    "html_answer": "The answer is a web page, not an answer of the API: a proxy, a login page or a wrong BASE_URL.",
-    "endless_answer": "The answer is longer than 64 KiB, so it was not read to the end.",
-    "response_check": "RESPONSE_CHECK returned False: Track360 did not take the records.",
-    "response_check_failed": "RESPONSE_CHECK raised an error, so the meaning of the answer is unknown: correct it.",
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """What a reason means, and what a person can do; `advice` may be empty."""
+
+    what: str
+    advice: str = ""
+
+
+# What the reasons mean that an answer, or a missing one, can have. "API guide, X" is a section of Track360's guide.
+MEANINGS: Final[Mapping[str, Meaning]] = {
+    "timeout": Meaning(what="Track360 did not answer in time"),
+    "connection": Meaning(
+        what="the connection failed", advice="Check that BASE_URL is reachable from the workers"
+    ),
+    "broken_answer": Meaning(what="the request was sent, but no complete answer came back"),
+    "misconfigured": Meaning(
+        what="a request can't be built from the settings", advice="Run `manage.py check` and correct TRACK360"
+    ),
+    "tls": Meaning(
+        what="TLS failed",
+        advice="Look at the certificate of BASE_URL, at CA_BUNDLE and at the clock of the workers",
+    ),
+    "http_401": Meaning(
+        what="Track360 refused the brand token",
+        advice="Compare BRAND_TOKEN with Brand Settings (API guide, Authentication)",
+    ),
+    "http_403": Meaning(
+        what="Track360 refused the brand token",
+        advice="Compare BRAND_TOKEN with Brand Settings (API guide, Authentication)",
+    ),
+    "http_404": Meaning(
+        what="there is no such endpoint",
+        advice="Compare BASE_URL with the one assigned to the brand (API guide, Before starting)",
+    ),
+    "http_413": Meaning(what="the request is too large for Track360", advice="Lower BATCH_BYTES"),
+    "http_429": Meaning(what="Track360 asks for fewer requests"),
+    "html_answer": Meaning(
+        what="the answer is a web page, not an answer of the API",
+        advice="Look for a proxy, a login page or a wrong BASE_URL (API guide, Before starting)",
+    ),
+    "endless_answer": Meaning(what="the answer is longer than 64 KiB, so it was not read to the end"),
+    "response_check": Meaning(
+        what="RESPONSE_CHECK returned False: Track360 did not take it", advice="Look at the answer"
+    ),
+    "response_check_failed": Meaning(
+        what="RESPONSE_CHECK raised an error, so the meaning of the answer is unknown",
+        advice="Correct the function",
+    ),
 }
+REDIRECT: Final = Meaning(
+    what="Track360 redirects, but the token is never sent to another address",
+    advice="Correct BASE_URL (API guide, Before starting)",
+)
 
 
 def explain(reason: str, status: int | None) -> str:
     """Return what happened and what to do, in words."""
     where = f"HTTP {status}: " if status else ""
     if status and 300 <= status < 400:
-        return f"{where}Track360 redirects, but the token is never sent to another address: correct BASE_URL."
-    default = (
-        "Track360 refused the request."
-        if status and 400 <= status < 500
-        else "Track360 could not take the records now."
-    )
-    return where + _EXPLANATIONS.get(reason, default)
+        return where + _sentences(REDIRECT)
+    if meaning := MEANINGS.get(reason):
+        return where + _sentences(meaning)
+    if status and 400 <= status < 500:
+        return f"{where}Track360 refused the request."
+    return f"{where}Track360 could not take the records now."
+
+
+def _sentences(meaning: Meaning, detail: str = "") -> str:
+    said = f"{meaning.what[:1].upper()}{meaning.what[1:]}{f' ({detail})' if detail else ''}."
+    return f"{said} {meaning.advice}." if meaning.advice else said
 
 
 def without_response(kind: type[Exception], *, is_overdue: bool, is_sent: bool) -> Answer:
     """Return the answer for an error that came instead of a response. A request that was sent can't be the cause."""
+    verdict, reason = _judge_fault(kind, is_overdue=is_overdue, is_sent=is_sent)
+    return Answer(verdict=verdict, reason=reason, error=_sentences(MEANINGS[reason], kind.__name__))
+
+
+def _judge_fault(kind: type[Exception], *, is_overdue: bool, is_sent: bool) -> tuple[Verdict, str]:
     if is_overdue or issubclass(kind, requests.Timeout):
-        return Answer(
-            verdict=Verdict.RETRY,
-            reason="timeout",
-            error=f"Track360 did not answer in time ({kind.__name__}).",
-        )
+        return Verdict.RETRY, "timeout"
     # requests wraps network errors. So a plain OSError before the request means that a file can't be read.
     is_local = issubclass(kind, OSError) and not issubclass(kind, requests.RequestException)
     if (is_local or issubclass(kind, requests.exceptions.SSLError)) and not is_sent:
-        hint = "TLS failed: look at the certificate of BASE_URL, at CA_BUNDLE and at this machine's clock."
-        return Answer(verdict=Verdict.PAUSE, reason="tls", error=hint)
+        return Verdict.PAUSE, "tls"
     if issubclass(kind, ValueError) and not is_sent:
-        hint = f"The request can't be built ({kind.__name__}): look at BASE_URL, BRAND_TOKEN and PROXIES."
-        return Answer(verdict=Verdict.PAUSE, reason="misconfigured", error=hint)
-    if is_sent:
-        hint = f"The request was sent, but no complete answer came back ({kind.__name__})."
-        return Answer(verdict=Verdict.RETRY, reason="broken_answer", error=hint)
-    hint = f"The connection failed ({kind.__name__}): is BASE_URL reachable from this machine?"
-    return Answer(verdict=Verdict.RETRY, reason="connection", error=hint)
+        return Verdict.PAUSE, "misconfigured"
+    return (Verdict.RETRY, "broken_answer") if is_sent else (Verdict.RETRY, "connection")
 
 
 def sent_at(value: str | None, now: float) -> float:

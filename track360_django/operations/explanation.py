@@ -1,229 +1,22 @@
 """
 What the tables say about a record, in sentences: for the admin and for `track360 explain`.
 
-Reads rows only. A reason's word is made elsewhere; what it means and what to do about it is written here.
+Reads rows only. What a reason means, and what to do about it, is in `reasons`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 
 from track360_django.db.clock import Now
 from track360_django.models import Activity, Customer, Endpoint, EndpointName, Status
+from track360_django.operations import reasons
 
 R = TypeVar("R", bound=Customer | Activity)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Meaning:
-    """What a reason means, and what a person can do; `advice` may be empty."""
-
-    what: str
-    advice: str = ""
-
-
-_SEE_ERROR: Final = "Correct the value that the error names"
-
-# Reasons of the outbox, the payloads, the client and the producers. "API guide, X" is a section of Track360's guide.
-MEANINGS: Final[Mapping[str, Meaning]] = {
-    # Held.
-    "customer_not_accepted": Meaning(what="its customer is not accepted yet"),
-    "unknown_customer": Meaning(
-        what="no user of this project has the customer id",
-        advice="Report the customer with customers.report(), or correct the id that the activity names "
-        "(API guide, Uniqueness)",
-    ),
-    "not_reported": Meaning(
-        what="nobody reported the customer, and UNKNOWN_CUSTOMERS is 'hold'",
-        advice="Report the customer with customers.report()",
-    ),
-    "staff": Meaning(
-        what="the user is staff, who are not reported",
-        advice="If they are a customer all the same, report them with customers.report()",
-    ),
-    "inactive": Meaning(
-        what="the user is not active yet, and REPORT_ON is 'activation'",
-        advice="Nothing to do: they are released when they become active",
-    ),
-    "unverified": Meaning(
-        what="the user has not confirmed their address yet, and REPORT_ON is 'activation'",
-        advice="Nothing to do: they are released when they confirm it",
-    ),
-    "guest": Meaning(
-        what="the user is a guest, who has not signed up yet",
-        advice="Nothing to do: they are reported when they sign up",
-    ),
-    "no_user": Meaning(
-        what="the user is gone", advice="Report the customer with customers.report() if they exist"
-    ),
-    "not_a_customer": Meaning(
-        what="the user is no customer, but activities name them",
-        advice="Report them with customers.report() if they are one",
-    ),
-    # Not written down as they should be.
-    "no_customer": Meaning(
-        what="the declaration's `customer` leads to nobody",
-        advice="Correct the row or the declaration (API guide, Activity API, customerid)",
-    ),
-    "no_eventid": Meaning(
-        what="there is no event id",
-        advice="Give the declaration an `eventid` (API guide, Activity API, eventid)",
-    ),
-    "no_product_field": Meaning(
-        what="a product is reported and no field was agreed for it",
-        advice="Set PRODUCT_FIELD (API guide, Grouping by date or by KPI type)",
-    ),
-    "product_field": Meaning(
-        what="PRODUCT_FIELD could not make the record tell its product",
-        advice="Correct the function, or agree on another field",
-    ),
-    "unknown_currency": Meaning(
-        what="the currency is none of ISO 4217 and none of CURRENCIES",
-        advice="Correct the row, or add the code to CURRENCIES",
-    ),
-    "invalid_currency": Meaning(what="the currency is no ISO code of three letters", advice=_SEE_ERROR),
-    "invalid_time": Meaning(what="a time can't be reported exactly", advice=_SEE_ERROR),
-    "invalid_number": Meaning(what="a number can't be reported exactly", advice=_SEE_ERROR),
-    "invalid_field": Meaning(what="a field can't be reported exactly", advice=_SEE_ERROR),
-    "reserved_field": Meaning(
-        what="an additional field has the name of one of the API's own",
-        advice="Rename it, or use the argument of that name",
-    ),
-    "eventid_taken": Meaning(
-        what="another record has its event id, and says something else",
-        advice="Report it in one way alone, or give it an id that is unique for the event name",
-    ),
-    "differing_field": Meaning(
-        what="rows of one day's total differ in something that can't be added up",
-        advice="Leave the field out of rows(), or let it be part of `product`",
-    ),
-    "regrouped": Meaning(
-        what="a day's total may hold money that was reported under another id, which can't be taken back there",
-        advice='Set CORRECTIONS="resend" if that is agreed with Track360, or keep the old grouping in rows()',
-    ),
-    "before_send": Meaning(what="BEFORE_SEND returned no record", advice="Correct the function"),
-    "declaration": Meaning(what="the declaration failed for its row", advice="Correct the declaration"),
-    "pruned": Meaning(
-        what="what it takes back was pruned, and its row has no amount any more",
-        advice="Report the reversal with activities.report()",
-    ),
-    "unclear_reversal": Meaning(
-        what="nobody can tell exactly what it takes back",
-        advice="Report the reversal with activities.report()",
-    ),
-    "row_gone": Meaning(what="the row it came from is gone"),
-    "row_not_due": Meaning(what="the row it came from no longer fulfils the declaration's `when`"),
-    # Of whose brand nobody is certain.
-    "no_brand": Meaning(
-        what="nobody can tell which brand it belongs to, or that brand is not in BRANDS any more",
-        advice="Name the brand in the declaration, or put it back into BRANDS (see the error)",
-    ),
-    "other_brand": Meaning(
-        what="it was reported at another brand than the one that is named now, or its customer is one of another",
-        advice="Correct the brand that the declaration or the call names",
-    ),
-    "unknown_brand": Meaning(
-        what="the brand that is named is none of BRANDS",
-        advice="Correct the name, or add the brand to BRANDS",
-    ),
-    # Not accepted.
-    "too_old": Meaning(
-        what="Track360 did not accept it within MAX_AGE_DAYS",
-        advice="Correct what the error names",
-    ),
-    "customer_gone": Meaning(
-        what="its customer was taken for none and dropped when it was written",
-        advice="Report the activity again",
-    ),
-    "kills_its_worker": Meaning(
-        what="each worker that took it died",
-        advice="Look at what BEFORE_SEND, CUSTOMER_FIELDS or RESPONSE_CHECK do with it",
-    ),
-    "response_check": Meaning(
-        what="RESPONSE_CHECK says that Track360 did not take it", advice="Look at the answer in the error"
-    ),
-    "response_check_failed": Meaning(
-        what="RESPONSE_CHECK raised an error, so nobody knows what the answer means",
-        advice="Correct the function",
-    ),
-    "timeout": Meaning(what="Track360 did not answer in time"),
-    "connection": Meaning(what="the connection failed", advice="Is BASE_URL reachable from the workers?"),
-    "broken_answer": Meaning(what="the request was sent and no whole answer came back"),
-    "html_answer": Meaning(
-        what="a web page came instead of the API's answer",
-        advice="Look for a proxy, a login page or a wrong BASE_URL (API guide, Before starting)",
-    ),
-    "endless_answer": Meaning(what="the answer was longer than 64 KiB"),
-    "misconfigured": Meaning(
-        what="no request can be built from the settings", advice="Run `manage.py check` and correct TRACK360"
-    ),
-    "tls": Meaning(
-        what="TLS failed",
-        advice="Look at the certificate of BASE_URL, at CA_BUNDLE and at the clock of the workers",
-    ),
-    "http_401": Meaning(
-        what="Track360 refused the brand token",
-        advice="Compare BRAND_TOKEN with Brand Settings (API guide, Authentication)",
-    ),
-    "http_403": Meaning(
-        what="Track360 refused the brand token",
-        advice="Compare BRAND_TOKEN with Brand Settings (API guide, Authentication)",
-    ),
-    "http_404": Meaning(
-        what="there is no such endpoint",
-        advice="Compare BASE_URL with the one assigned to the brand (API guide, Before starting)",
-    ),
-    "http_413": Meaning(what="the request is too large for Track360", advice="Lower BATCH_BYTES"),
-    "http_429": Meaning(what="Track360 asks for fewer requests"),
-}
-
-UNATTRIBUTED: Final[Mapping[str, str]] = {
-    "no_request": "they were reported outside of a request",
-    "no_parameter": "no landing with tracking data that could be kept was remembered for them",
-    "no_consent": "their browser did not consent to being remembered",
-    "expired": "the landing that was remembered is older than the attribution window",
-    "unreadable": "what their browser remembers could not be read",
-    "refused_unknown_promo_code": "they gave a promo code that PROMO_CODES does not know",
-    "refused_unknown_parameter": "the header that they came with holds another name than those of TRACKING_PARAMS",
-    "refused_forged": "the link or header that they came with holds a carry token (t360) that is not ours",
-    "refused_expired": "the link that they came with holds a carry token (t360) that has expired",
-}
-
-
-def meaning_of(reason: str) -> Meaning:
-    """Return what a reason means; a word for those that have no entry."""
-    if known := MEANINGS.get(reason):
-        return known
-    if reason.startswith("http_3"):
-        return Meaning(
-            what="Track360 redirects, and a token is never sent to another address",
-            advice="Correct BASE_URL (API guide, Before starting)",
-        )
-    if reason.startswith("http_4"):
-        return Meaning(
-            what=f"Track360 refused it ({_http(reason)})", advice="Look at the answer in the error"
-        )
-    if reason.startswith("http_"):
-        return Meaning(what=f"Track360 could not take it ({_http(reason)})")
-    return Meaning(what=reason or "no reason is known")
-
-
-def why_held(model: type[Customer | Activity], reason: str) -> str:
-    """Return what records that are held wait for, also those that nobody has looked at yet."""
-    if reason:
-        return meaning_of(reason).what
-    return (
-        "the signup is under way" if model is Customer else "its customer is on the way: waits until accepted"
-    )
-
-
-def _http(reason: str) -> str:
-    return reason.replace("_", " ").upper()
 
 
 def with_pauses(records: QuerySet[R]) -> QuerySet[R]:
@@ -259,7 +52,7 @@ def _held_activity(activity: Activity) -> str:
         return "Waits until its customer is accepted."
     match customer.status:
         case Status.DEAD:
-            rest = f"who is dead: {meaning_of(customer.reason).what}. Requeue the customer."
+            rest = f"who is dead: {reasons.meaning_of(customer.reason).what}. Requeue the customer."
         case Status.HELD:
             rest = f"who is held. {_held_customer(customer)}"
         case Status.PENDING:
@@ -275,7 +68,7 @@ def _held_customer(customer: Customer) -> str:
             "The signup is under way: released when its request ends, "
             f"by itself at {moment(customer.due_at)}."
         )
-    meaning = meaning_of(customer.reason)
+    meaning = reasons.meaning_of(customer.reason)
     return _sentence(f"Waits: {meaning.what}", meaning.advice)
 
 
@@ -286,7 +79,7 @@ def _pending(record: Customer | Activity, now: datetime) -> str:
         else ""
     )
     failed = (
-        f"Attempt {record.attempts} failed: {meaning_of(record.reason).what}."
+        f"Attempt {record.attempts} failed: {reasons.meaning_of(record.reason).what}."
         if record.attempts and record.reason
         else ""
     )
@@ -313,7 +106,7 @@ def _delivered(record: Customer | Activity) -> str:
 
 
 def _dead(record: Customer | Activity) -> str:
-    meaning = meaning_of(record.reason)
+    meaning = reasons.meaning_of(record.reason)
     return _sentence(f"Dead: {meaning.what}", meaning.advice or "Correct the cause", then="then requeue it")
 
 
@@ -321,7 +114,7 @@ def state_of_endpoint(endpoint: Endpoint, now: datetime) -> str:
     """Return whether an endpoint takes records, why not, and what to do about it."""
     if endpoint.paused_until is None:
         return "Open."
-    meaning = meaning_of(endpoint.reason)
+    meaning = reasons.meaning_of(endpoint.reason)
     advice = f"{meaning.advice}, then resume it." if meaning.advice else "It is tried again by itself."
     if endpoint.paused_until <= now:
         return f"Tried with the next record that is due. Before: {meaning.what}. {advice}"
@@ -392,19 +185,10 @@ def attribution_of(customer: Customer) -> Iterator[str]:
         values = ", ".join(f"{name}={value!r}" for name, value in customer.tracking.items())
         yield f"Attributed: {values}."
     else:
-        yield f"Unattributed: {why_unattributed(customer.unattributed_reason)}."
+        yield f"Unattributed: {reasons.why_unattributed(customer.unattributed_reason)}."
     for label, touch in (("First", customer.first_touch), ("Last", customer.last_touch)):
         if touch:
             yield f"{label} touch: {_touch(touch)}."
-
-
-def why_unattributed(reason: str) -> str:
-    """Return why a customer has no tracking data, in words."""
-    if reason in UNATTRIBUTED:
-        return UNATTRIBUTED[reason]
-    if reason.startswith("refused_"):
-        return f"the landing's value could not be returned exactly ({reason.removeprefix('refused_')})"
-    return reason or "no reason is known"
 
 
 def _touch(touch: Mapping[str, Any]) -> str:

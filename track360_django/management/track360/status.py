@@ -14,7 +14,7 @@ from django.db import router
 
 from track360_django.management.track360 import arguments
 from track360_django.models import Activity, Customer, Endpoint
-from track360_django.operations import explanation, status
+from track360_django.operations import explanation, reasons, status
 from track360_django.operations.status import BrandStatus, Records
 
 HELP: Final = (
@@ -73,9 +73,9 @@ def _lines_of_records(name: str, records: Records, model: type[Customer | Activi
     if records.late:
         yield f"{name}: due for more than five minutes: {records.late}"
     for reason, count in records.dead_by_reason.items():
-        yield f"{name}: dead, {reason or 'without a reason'}: {count} ({explanation.meaning_of(reason).what})"
+        yield f"{name}: dead, {reason or 'without a reason'}: {count} ({reasons.meaning_of(reason).what})"
     for reason, count in records.held_by_reason.items():
         named = f"held, {reason}" if reason else "held"
-        yield f"{name}: {named}: {count} ({explanation.why_held(model, reason)})"
+        yield f"{name}: {named}: {count} ({reasons.why_held(model, reason)})"
     if records.changed:
         yield f"{name}: changed after they were recorded: {records.changed}"
