@@ -10,6 +10,7 @@ from django.db.models import Model
 from track360_django import conf
 from track360_django.customers.merge import PLACEHOLDER
 from track360_django.customers.row import build, id_of
+from track360_django.db import pages
 from track360_django.models import Customer, Status
 from track360_django.outbox import aliases
 from track360_django.outbox.customers import add_customer, add_customers, read_customer, release_customer
@@ -114,10 +115,9 @@ def release_reported(*, using: str) -> int:
 
     Their signup came after their activities in that database.
     """
-    held = Customer.objects.using(using).filter(status=Status.HELD, due_at=None).order_by("pk")
-    released = last = 0
-    while page := list(held.filter(pk__gt=last).only("pk", "brand", "customer_id")[:FIND_BATCH]):
-        last = page[-1].pk
+    held = Customer.objects.using(using).filter(status=Status.HELD, due_at=None)
+    released = 0
+    for page in pages.by_key(held.only("pk", "brand", "customer_id"), FIND_BATCH):
         for brand in {row.brand for row in page}:
             ids = {row.pk: row.customer_id for row in page if row.brand == brand}
             for pk, known in find_many(ids, brand, using=aliases.home()).items():

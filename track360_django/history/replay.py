@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import QuerySet
 
-from track360_django.db import row_locks
+from track360_django.db import pages, row_locks
 from track360_django.db.lookups import is_among
 from track360_django.history import preview
 from track360_django.history.stopping import Stop
@@ -93,7 +93,4 @@ def _bodies_of(rows: Sequence[Any], refuse: preview.Refuse) -> Iterator[str]:
 
 def _chunks(records: QuerySet[Any]) -> Iterator[list[int]]:
     """Yield the primary keys of records in chunks. Records that no longer match the selection are left out."""
-    last = 0
-    while pks := list(records.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
-        last = pks[-1]
-        yield pks
+    yield from pages.by_key(records.values_list("pk", flat=True), CHUNK, key_of=int)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Context, Decimal, Inexact, Rounded
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Max, Min
@@ -17,6 +18,7 @@ from track360_django import conf
 from track360_django.activities.declarations import reversals
 from track360_django.api import payloads, products
 from track360_django.api.payloads import ACTIVITY_FIELDS
+from track360_django.db import pages
 from track360_django.exceptions import PayloadError
 from track360_django.models import Activity, Status
 from track360_django.outbox.body import product_shape
@@ -225,10 +227,8 @@ def first_pk_since(day: date, using: str) -> int:
 
 def _pages_since(day: date, using: str) -> Iterator[list[tuple[Any, ...]]]:
     names = ("brand", "eventname", "source", "status", "version", "accepted_version", "body")
-    rows = Activity.objects.using(using).order_by("pk").values_list("pk", *names)
-    last = first_pk_since(day, using) - 1
-    while page := list(rows.filter(pk__gt=last)[:PAGE]):
-        last = page[-1][0]
+    rows = Activity.objects.using(using).filter(pk__gte=first_pk_since(day, using)).values_list("pk", *names)
+    for page in pages.by_key(rows, PAGE, key_of=itemgetter(0)):
         yield [row[1:] for row in page]
 
 

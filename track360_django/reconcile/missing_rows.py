@@ -23,6 +23,7 @@ from track360_django.activities.declarations.ledger import Entry
 from track360_django.activities.declarations.model_activity import ModelActivity
 from track360_django.activities.declarations.rows import ROWS_AT_ONCE, reverse_locked, reverse_record
 from track360_django.activities.declarations.stored_values import all_rows
+from track360_django.db import pages
 from track360_django.db.lookups import is_one_of
 from track360_django.exceptions import describe
 from track360_django.models import Activity, Status
@@ -270,10 +271,8 @@ class Search:
             source=self.gap.model, eventname=self.declaration.eventname, customer__isnull=False
         )
         rows = rows.exclude(status=Status.DEAD, accepted_version=0)
-        last = balance.first_pk_since(self.since.astimezone(balance.zone()).date(), self._using) - 1
-        while page := list(rows.filter(pk__gt=last).order_by("pk").select_related("customer")[:PAGE]):
-            last = page[-1].pk
-            yield page
+        first = balance.first_pk_since(self.since.astimezone(balance.zone()).date(), self._using)
+        yield from pages.by_key(rows.filter(pk__gte=first).select_related("customer"), PAGE)
 
     def _reverse(self, reported: Activity, write: Callable[[], Activity | None]) -> None:
         """

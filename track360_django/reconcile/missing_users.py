@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import DateTimeField, QuerySet
+from django.db.models import DateTimeField
 from django.utils import timezone
 
 from track360_django import conf
 from track360_django.activities.declarations import ledger
 from track360_django.customers import brands
+from track360_django.db import pages
 from track360_django.outbox import aliases
 from track360_django.users.eligibility import why_not_customers
 from track360_django.users.lookup import all_users
@@ -61,17 +62,10 @@ def _pages(since: datetime, until: datetime | None) -> Iterator[list[Any]]:
     if not isinstance(column, DateTimeField):
         return
     name = str(path).replace(".", "__")
-    rows = all_users().filter(**{f"{name}__gte": _as_kept(since)}).order_by("pk")
+    rows = all_users().filter(**{f"{name}__gte": _as_kept(since)})
     if until is not None:
         rows = rows.filter(**{f"{name}__lt": _as_kept(until)})
-    yield from _page_by_page(rows)
-
-
-def _page_by_page(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    page = list(rows[:PAGE])
-    while page:
-        yield page
-        page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE]) if len(page) == PAGE else []
+    yield from pages.by_key(rows, PAGE)
 
 
 def _as_kept(moment: datetime) -> datetime:

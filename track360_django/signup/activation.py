@@ -13,6 +13,7 @@ from django.db import router
 from django.db.models import QuerySet
 
 from track360_django import conf, customers
+from track360_django.db import pages
 from track360_django.models import Customer, Status
 from track360_django.outbox import aliases, wakeup
 from track360_django.outbox.customers import release_customer
@@ -49,15 +50,12 @@ def release_unnoticed(*, is_dry_run: bool = False) -> int:
 
 
 def _activated_among_waiting(using: str) -> Iterator[Customer]:
-    rows = _waiting(using).order_by("pk")
-    page = list(rows[:PAGE])
-    while page:
+    for page in pages.by_key(_waiting(using), PAGE):
         for brand in {waiting.brand for waiting in page}:
             mine = [waiting for waiting in page if waiting.brand == brand]
             users = users_of(mine, brand)
             refused = why_not_customers(users.values(), brand)
             yield from (each for each in mine if each.user_pk in users and each.user_pk not in refused)
-        page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE])
 
 
 def _waiting(using: str) -> QuerySet[Customer]:

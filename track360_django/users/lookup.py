@@ -11,6 +11,7 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 
 from track360_django import conf
+from track360_django.db import pages
 from track360_django.db.paths import follow, with_relations
 from track360_django.models import Customer
 from track360_django.users.mapping import field_paths
@@ -81,11 +82,7 @@ def all_users() -> QuerySet[Any]:
 def pages_of_users(brand: str) -> Iterator[list[Any]]:
     """Yield all users, a thousand at a time in the order of their keys, with what reporting them needs."""
     paths = (conf.for_brand(brand).CUSTOMER_ID, *field_paths(brand).values())
-    rows = with_relations(all_users().order_by("pk"), tuple(path for path in paths if path))
-    page = list(rows[:PAGE])
-    while page:
-        yield page
-        page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE])
+    yield from pages.by_key(with_relations(all_users(), tuple(path for path in paths if path)), PAGE)
 
 
 def savepoint() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from track360_django import conf
 from track360_django.activities.declarations.declaration import Declaration
+from track360_django.db import pages as db_pages
 from track360_django.db.paths import with_relations
 from track360_django.outbox import aliases
 
@@ -45,26 +47,15 @@ def pages(
     if is_reversed and since is not None and condition:
         condition |= _reversed_since(declaration, since)
     rows = related(declaration, rows.filter(condition))
-    last: Any = None
-    while page := list(behind(rows, last)[:PAGE]):
+    for page in db_pages.by_key(rows, PAGE):
         # A condition that joins several rows may find a row more than once.
         yield list({row.pk: row for row in page}.values())
-        last = page[-1].pk
 
 
 def related(declaration: Declaration, rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return the rows together with the relations that their reports need."""
     paths = (*declaration.paths().values(), *declaration.fields.values())
     return with_relations(rows, tuple(path for path in paths if path is not None))
-
-
-def behind(rows: QuerySet[Any], last: Any) -> QuerySet[Any]:
-    """
-    Return the rows after a primary key, ordered by primary key.
-
-    A server-side cursor is not used, because it may not work with a connection pool.
-    """
-    return (rows if last is None else rows.filter(pk__gt=last)).order_by("pk")
 
 
 def within(declaration: Declaration, since: datetime | None, until: datetime | None) -> Q:
@@ -158,9 +149,7 @@ def entries(
     names = [name for name in _READ if columns[name]]
     table = rows.values_list("pk", *(columns[name] for name in names))
     records = aliases.of_rows(declaration.model, using)
-    last: Any = None
-    while page := list(behind(table, last)[:ENTRIES]):
-        last = page[-1][0]
+    for page in db_pages.by_key(table, ENTRIES, key_of=itemgetter(0)):
         yield [
             _complete(declaration, row[0], dict(zip(names, row[1:], strict=True)), records)
             for row in {row[0]: row for row in page}.values()
