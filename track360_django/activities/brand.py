@@ -49,7 +49,7 @@ class _Record(NamedTuple):
 
 
 def place_of(draft: Draft, using: str) -> Place:
-    """Return the brand of one draft; see `of_many`."""
+    """Return the brand of one draft; see `places_of`."""
     if (brand := brands.only(draft.customer, draft.brand)) is not None:
         return Place(brand)
     return places_of([draft], using)[0]

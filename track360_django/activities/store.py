@@ -108,7 +108,7 @@ class _Built(NamedTuple):
 
 def write_many(wanted: Sequence[Draft], using: str, *, refuse: Refuse) -> int:
     """
-    Write many drafts down in a few statements, and compare those that are there already, as `compare` does.
+    Write many drafts down in a few statements, and compare those that are there already, as `corrections.compare` does.
 
     Call it in a transaction.
 

@@ -1,4 +1,4 @@
-"""The origin: checks the base URL and the token, and says in words why they can't be used. No Django."""
+"""Checks the base URL and the token, and says in words why they can't be used. No Django."""
 
 from __future__ import annotations
 

@@ -5,6 +5,6 @@ The face is `drain`, and what it returns.
 """
 
 from track360_django.delivery.sender import Report
-from track360_django.delivery.worker import drain
+from track360_django.delivery.worker import BUDGET_SECONDS, drain
 
-__all__ = ["Report", "drain"]
+__all__ = ["BUDGET_SECONDS", "Report", "drain"]

@@ -74,7 +74,7 @@ class ModelActivity(Declaration):
 
         Args:
             rows: Rows of the model.
-            using: Alias of the database of their records (`databases.of`).
+            using: Alias of the database of their records (`outbox.aliases.of`).
             is_strict: Whether an error of the declaration is raised. If not, its row gets a dead record.
 
         Returns:
