@@ -47,7 +47,7 @@ class Run:
         databases: Names that `--database` of the tests takes.
         arguments: Further arguments for pytest.
         pytest: What Python is told to run.
-        processes: How many for each database.
+        processes: How many for each database; the first of several has one more, for it has more to do.
         is_preparing: Whether what some tests need beside the environment is fetched from the first second on.
         is_recording: Whether the measured durations are written down for the next runs.
     """
@@ -79,7 +79,7 @@ class Run:
         meeting.mkdir()
         (meeting / COUNTER).touch()
         own: list[ProcessEvents] = []
-        for number in range(1, self.processes + 1):
+        for number in range(1, self._processes_for(database) + 1):
             name = f"{database}-{number}"
             events = ProcessEvents(database=database, path=meeting / f"{name}.jsonl")
             own.append(events)
@@ -91,6 +91,11 @@ class Run:
             )
             self._started.append(Started(database=database, process=process, events=events))
         return Results(database=database, processes=own)
+
+    def _processes_for(self, database: str) -> int:
+        """Return how many processes a database has; the first of several runs what knows no database, too."""
+        has_more = len(self.databases) > 1 and self.processes > 1 and database == self.databases[0]
+        return self.processes + has_more
 
     def _command(self, database: str, meeting: Path, name: str, seed: int) -> list[str]:
         once = ["--once"] if database != self.databases[0] else []
