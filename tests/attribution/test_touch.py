@@ -11,7 +11,7 @@ from django.core import signing
 from django.test import RequestFactory
 from pytest_django import Settings as HostSettings
 
-from tests.tracking_values import READABLE, UNREADABLE
+from tests.tracking_values import LINKS, READABLE, UNREADABLE
 from track360_django import attribution
 from track360_django.attribution import Memory, Touch, Touches, capture, has_parameter, is_document
 from track360_django.conf import Settings
@@ -75,18 +75,53 @@ def test_escaped_name_is_recognised(name: str) -> None:
     "query_string",
     [
         "",
-        "tracking_data",
         "my_tracking_data=a",
         "tracking_data2=a",
+        "tracking_data.x=a",
+        "my-tracking_data=a",
         "TRACKING_DATA=a",
-        "next=/?tracking_data=a",
-        "next=tracking_data%3Da",
-        "?tracking_data=a",
+        "q=tracking_data",
+        "q=what+is+tracking_data%3F",
     ],
 )
 def test_other_parameter_is_no_landing(query_string: str) -> None:
-    """A name that only looks like the parameter, or stands inside another's value, brings nothing."""
+    """A name that only looks like the parameter, or is a word of a search, brings nothing."""
     assert capture(query_string.encode(), NAMES, NOW) is None
+
+
+@pytest.mark.parametrize("query_string", LINKS.values(), ids=LINKS)
+def test_link_is_read_as_tools_really_write_it(query_string: str) -> None:
+    """Whatever a mail tool, a link builder or a redirect puts between the pairs, the value is found exactly."""
+    assert read(query_string) == {"tracking_data": "a"}
+
+
+def test_packed_value_is_decoded_once_for_each_time_it_was_packed() -> None:
+    """A value in a link that is a parameter of another link says what it said in its own."""
+    assert read("next=%2F%3Ftracking_data%3Da%252Bb%2526c") == {"tracking_data": "a+b&c"}
+
+
+@pytest.mark.parametrize(
+    ("query_string", "reason"),
+    [
+        pytest.param("tracking_data", "empty", id="no-value"),
+        pytest.param("tracking_data&lang=en", "empty", id="no-value-first"),
+        pytest.param("lang=en&tracking_data#top", "empty", id="no-value-before-a-fragment"),
+        pytest.param("next=tracking_data%3Da", "damaged_link", id="value-of-another"),
+        pytest.param("utm_content=x|tracking_data=a", "damaged_link", id="other-mark-between"),
+        pytest.param("lang=en,tracking_data=a", "damaged_link", id="comma-between"),
+        pytest.param("lang=en%7Ctracking_data%3Da", "damaged_link", id="escaped-mark-between"),
+        pytest.param("lang=en&%5Btracking_data%5D%3Da&tracking_data%20=a", "damaged_link", id="blank-behind"),
+    ],
+)
+def test_link_that_visibly_has_the_parameter_is_refused_and_never_taken_for_none(
+    query_string: str, reason: str
+) -> None:
+    """What can't be read exactly has a reason of its own."""
+    landing = capture(query_string.encode(), NAMES, NOW)
+
+    assert landing is not None
+    assert landing.touch is None
+    assert landing.refusals == (("tracking_data", reason),)
 
 
 def test_several_parameters_are_kept_together() -> None:
@@ -147,6 +182,38 @@ DOCUMENT_HEADERS: list[tuple[str, dict[str, str], bool]] = [
     ("GET", {"HTTP_SEC_FETCH_DEST": "image"}, False),
     ("GET", {"HTTP_SEC_FETCH_DEST": "iframe"}, False),
     ("GET", {"HTTP_SEC_FETCH_DEST": "empty"}, False),
+    # What a service worker passes on.
+    ("GET", {"HTTP_SEC_FETCH_DEST": "empty", "HTTP_SEC_FETCH_MODE": "navigate"}, True),
+    (
+        "GET",
+        {
+            "HTTP_SEC_FETCH_DEST": "empty",
+            "HTTP_SEC_FETCH_MODE": "same-origin",
+            "HTTP_ACCEPT": "text/html,application/xhtml+xml,*/*;q=0.8",
+        },
+        True,
+    ),
+    # A script's own requests.
+    (
+        "GET",
+        {"HTTP_SEC_FETCH_DEST": "empty", "HTTP_SEC_FETCH_MODE": "cors", "HTTP_ACCEPT": "text/html"},
+        False,
+    ),
+    (
+        "GET",
+        {"HTTP_SEC_FETCH_DEST": "empty", "HTTP_SEC_FETCH_MODE": "same-origin", "HTTP_ACCEPT": "*/*"},
+        False,
+    ),
+    ("GET", {"HTTP_SEC_FETCH_DEST": "image", "HTTP_SEC_FETCH_MODE": "navigate"}, False),
+    (
+        "GET",
+        {
+            "HTTP_SEC_FETCH_DEST": "empty",
+            "HTTP_SEC_FETCH_MODE": "navigate",
+            "HTTP_SEC_PURPOSE": "prefetch;prerender",
+        },
+        False,
+    ),
     ("GET", {"HTTP_SEC_PURPOSE": "prefetch"}, False),
     ("GET", {"HTTP_SEC_PURPOSE": "prefetch;prerender"}, False),
     ("GET", {"HTTP_PURPOSE": "prefetch"}, False),

@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.chromium import Chromium, Tab
 from tests.browser.shore import POLICY, SCRIPT, Site
-from tests.tracking_values import READABLE, UNREADABLE
+from tests.tracking_values import LINKS, READABLE, UNREADABLE
 
 pytestmark = pytest.mark.standalone
 
@@ -58,6 +58,31 @@ def test_landing_is_remembered_by_the_script_exactly(tab: Tab, cdn: Site) -> Non
         found[name] = remembered(tab)
 
     assert found == {name: {"tracking_data": value} for name, (_, value) in READABLE.items()}
+
+
+# The script has two kilobytes: what is packed in another parameter, or glued on in a rarer way, the server reads alone.
+SERVER_ALONE = {
+    "fragment-before",
+    "blank-before",
+    "plus-before",
+    "packed-in-another-link",
+    "packed-twice",
+    "whole-query-escaped",
+    "escaped-amp",
+}
+
+
+def test_link_is_read_by_the_script_as_tools_really_write_it(tab: Tab, cdn: Site) -> None:
+    """Whatever a mail tool or a link builder puts between the pairs, the script finds the value."""
+    cdn.landing()
+    found = {}
+
+    for name in LINKS.keys() - SERVER_ALONE:
+        tab.open(cdn.url(f"/?{LINKS[name]}"))
+        found[name] = remembered(tab)
+        tab.run("document.cookie = 'track360_js=; path=/; max-age=0'")
+
+    assert found == {name: {"tracking_data": "a"} for name in LINKS.keys() - SERVER_ALONE}
 
 
 def test_value_that_the_server_refuses_is_refused_by_the_script(tab: Tab, cdn: Site) -> None:

@@ -23,8 +23,17 @@ if TYPE_CHECKING:
 
 # The time at which the value of a header or a form was seen, in seconds since 1970.
 TIME_FIELD: Final = "t360_at"
+# The reason for a link in which the parameter is visible, but its value can't be read exactly.
+DAMAGED: Final = "damaged_link"
 
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
+# What mail tools, link builders and redirects put between pairs: `&`, `&amp;`, a second `?`, `;`, and the `#` that no
+# browser sends.
+_BETWEEN: Final = r"(?:^|[&?;#])(?:\+|%20)*"
+# A foreign pair inside a value: `2001_1000_a?utm_source=mail`.
+_SWALLOWED: Final = re.compile(r"[?&;#][^?&;#=]+=")
+# A link may be packed into a parameter of another one, so many times: `next=%2F%3Ftracking_data%3Da`.
+_MAX_NESTED: Final = 3
 _FOREIGN_PAIR: Final = re.compile(rb"&|^[A-Za-z][\w.-]*=[^=]")
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # "Cubot" is a brand of phones, not a bot.
@@ -50,7 +59,13 @@ def has_parameter(query_string: str, names: tuple[str, ...]) -> bool:
 @lru_cache(maxsize=64)
 def _pattern(names: tuple[str, ...]) -> re.Pattern[bytes]:
     forms = "|".join(re.escape(name).replace("_", "(?:_|%5[Ff])") for name in names)
-    return re.compile(rf"(?:^|&)({forms})=([^&]*)".encode())
+    return re.compile(rf"{_BETWEEN}({forms})(?:=(?=([^&#]*))|(?=[&?;#]|$))".encode())
+
+
+@lru_cache(maxsize=64)
+def _sight_of(name: str) -> re.Pattern[bytes]:
+    """Return the pattern of a parameter that is visible in a link, at any place."""
+    return re.compile(rf"(?<![\w.-]){re.escape(name)}\s*=".encode())
 
 
 def is_document(meta: Mapping[str, Any], method: str | None) -> bool:
@@ -60,12 +75,26 @@ def is_document(meta: Mapping[str, Any], method: str | None) -> bool:
     Excluded are methods other than GET and HEAD; images, frames and fetches (`Sec-Fetch-Dest`, or from a browser that does
     not send it, an `Accept` for an image); prefetches; and crawlers.
     """
-    if method not in ("GET", "HEAD") or meta.get("HTTP_SEC_FETCH_DEST", "document") != "document":
+    if method not in ("GET", "HEAD"):
+        return False
+    destination = meta.get("HTTP_SEC_FETCH_DEST", "document")
+    if destination != "document" and not (destination == "empty" and _is_passed_on(meta)):
         return False
     purpose = f"{meta.get('HTTP_SEC_PURPOSE', '')}{meta.get('HTTP_PURPOSE', '')}{meta.get('HTTP_X_MOZ', '')}"
     if "prefetch" in purpose.lower() or meta.get("HTTP_ACCEPT", "").startswith("image/"):
         return False
     return not _CRAWLER.search(meta.get("HTTP_USER_AGENT", ""))
+
+
+def _is_passed_on(meta: Mapping[str, Any]) -> bool:
+    """
+    Return whether a service worker passes on the request that opens a page. The browser then sends no destination.
+
+    The worker's `fetch(event.request)` keeps the mode "navigate". A worker that builds its own request has the mode
+    "same-origin" and still asks for HTML. A page can't set the mode in a header; its `fetch` has the mode "cors" by default.
+    """
+    mode = meta.get("HTTP_SEC_FETCH_MODE", "")
+    return mode == "navigate" or (mode == "same-origin" and "text/html" in meta.get("HTTP_ACCEPT", ""))
 
 
 def landing_in(query_string: bytes, settings: Settings, now: datetime) -> Landing | None:
@@ -122,17 +151,43 @@ def capture(query_string: bytes, names: Sequence[str], now: datetime) -> Landing
     Return the landing in the tracking parameters of a raw query string, None if it contains none of them.
 
     Each parameter is decoded once, and kept exactly or refused. If it is repeated, the last valid value counts.
+    A link that is packed into another parameter (`next=%2F%3Ftracking_data%3Da`) is unpacked. A parameter that is visible
+    in the query string and is not a pair is refused as "damaged_link", so that it is never taken for a missing one.
     """
-    pairs = ((name, _decode(raw)) for name, raw in _pairs(query_string, tuple(names)))
-    return _judged(pairs, now.replace(microsecond=0))
+    pairs = [(name, _decode(raw)) for name, raw in _unpacked_pairs(query_string, tuple(names))]
+    found = {name for name, _ in pairs}
+    damaged = [(name, DAMAGED) for name in names if name not in found and _is_seen(name, query_string)]
+    return _judged(pairs, now.replace(microsecond=0), damaged)
 
 
-def _judged(pairs: Iterable[tuple[str, str | None]], at: datetime) -> Landing | None:
+def _unpacked_pairs(query_string: bytes, names: tuple[str, ...]) -> list[tuple[str, bytes]]:
+    """Return the pairs of a query string; if it has none, those of a link in one of its parameters."""
+    for _ in range(_MAX_NESTED):
+        if pairs := list(_pairs(query_string, names)):
+            return pairs
+        unpacked = unquote_to_bytes(query_string)
+        if unpacked == query_string:
+            break
+        query_string = unpacked
+    return []
+
+
+def _is_seen(name: str, query_string: bytes) -> bool:
+    for _ in range(_MAX_NESTED):
+        if _sight_of(name).search(query_string):
+            return True
+        query_string = unquote_to_bytes(query_string)
+    return False
+
+
+def _judged(
+    pairs: Iterable[tuple[str, str | None]], at: datetime, damaged: Iterable[tuple[str, str]] = ()
+) -> Landing | None:
     params: dict[str, str] = {}
     # An ordered set, by the last occurrence: a URL with a thousand bad values is reported like one with a single one.
-    refusals: dict[tuple[str, str], None] = {}
+    refusals: dict[tuple[str, str], None] = dict.fromkeys(damaged)
     for name, value in pairs:
-        refusal = "undecodable" if value is None else refuse_tracking(value)
+        refusal = "undecodable" if value is None else _refuse(name, value)
         if value is None or refusal:
             refused = (name, refusal or "undecodable")
             refusals.pop(refused, None)
@@ -142,6 +197,12 @@ def _judged(pairs: Iterable[tuple[str, str | None]], at: datetime) -> Landing | 
     if not params and not refusals:
         return None
     return Landing(touches=(Touch(params=params, at=at),) if params else (), refusals=tuple(refusals))
+
+
+def _refuse(name: str, value: str) -> str | None:
+    """Return why a value is not kept: it can't be stored exactly, or it contains the pair that followed it."""
+    is_damaged = value.startswith(f"{name}=") or _SWALLOWED.search(value)
+    return refuse_tracking(value) or (DAMAGED if is_damaged else None)
 
 
 def _others(fields: Mapping[str, str], settings: Settings, now: datetime) -> Iterator[Landing]:
@@ -166,7 +227,7 @@ def _joined(landings: Sequence[Landing]) -> Landing | None:
 
 def _pairs(query_string: bytes, names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     for match in _pattern(names).finditer(query_string):
-        yield unquote_to_bytes(match[1]).decode("ascii", "replace"), match[2]
+        yield unquote_to_bytes(match[1]).decode("ascii", "replace"), match[2] or b""
 
 
 def _decode(raw: bytes) -> str | None:

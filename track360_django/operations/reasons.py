@@ -141,6 +141,7 @@ UNATTRIBUTED: Final[Mapping[str, str]] = {
     "expired": "the landing that was remembered is older than the attribution window",
     "unreadable": "what their browser remembers could not be read",
     "refused_unknown_promo_code": "they gave a promo code that PROMO_CODES does not know",
+    "refused_damaged_link": "the link that they came with is damaged: its tracking data can't be read exactly",
     "refused_unknown_parameter": "the header that they came with holds another name than those of TRACKING_PARAMS",
     "refused_forged": "the link or header that they came with holds a carry token (t360) that is not ours",
     "refused_expired": "the link that they came with holds a carry token (t360) that has expired",

@@ -1,5 +1,5 @@
 /*
- * Remembers the landing on pages that Django does not render: a CDN's, a static host's, a single-page application's.
+ * Remembers the landing on pages that Django does not render: on a CDN, a static host, in a single-page application.
  * <script src="…/capture.js" defer data-params="tracking_data" data-window="30" data-attribution="last"
  *         data-promo="" data-domain="" data-endpoint="" data-consent=""></script>
  * What it does, and why it is safe: see docs/howto/spa-and-cdn.md. No error of this script reaches the page.
@@ -16,7 +16,7 @@
   const token = "t360";
   const promo = script.promo || "promo_code";
   const params = (script.params || "tracking_data").split(/[\s,]+/).concat(script.promo || []);
-  // People type promo codes: a code in a form stays there, and does not mean a landing.
+  // People type promo codes: a code in a form stays there.
   const names = params.filter((key) => key !== promo);
   const isFirst = script.attribution === "first";
   const fetch = page.fetch;
@@ -65,16 +65,20 @@
       if (wasStored) tell("forget=1");
     });
 
-  // A value is kept exactly or not at all, as on the server: decoded once, at most 50 characters, none damaged.
+  // Exact or not at all, as the server: decoded once, also behind `&amp;` or a second `?`.
   const land = () =>
     attempt(() => {
-      let found = new URLSearchParams();
       let carried;
-      for (const pair of location.search.slice(1).split("&"))
+      let found = new URLSearchParams();
+      for (const [, ...pair] of location.search.matchAll(/[?&;]([^?&;=]+)=(?=([^&]*))/g))
         attempt(() => {
-          const [key, value] = pair.replace(/\+/g, " ").split(/=(.*)/s).map(decodeURIComponent);
+          const [key, value] = pair.map((raw) => decodeURIComponent(raw.replace(/\+/g, " ")));
           if (key === token && /^[\w.:-]+$/.test(value)) carried = value;
-          else if (params.includes(key) && value && [...value].length <= 50 && !/[\p{Cc}\ufffd]/u.test(value))
+          else if (
+            params.includes(key) &&
+            /^[^\p{Cc}\ufffd]{1,50}$/u.test(value) &&
+            !/[?&;#][^?&;#=]+=/.test(value.replace(key, "?a"))
+          )
             found.set(key, value);
         });
       if (`${found}`) found.set(time, Math.floor(Date.now() / 1000));
@@ -89,7 +93,7 @@
   const isOurs = (method, url) =>
     /^(post|put|patch|delete)$/i.test(method) && new URL(url, doc.baseURI).origin === location.origin;
 
-  // Forms, including those that a script submits or reads: only POST, only to this origin.
+  // Forms, also a script's: only POST, only to this origin.
   let submitter;
   doc.addEventListener(
     "submit",
