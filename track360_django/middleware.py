@@ -188,7 +188,7 @@ def _remember(touches: attribution.Touches, response: HttpResponseBase) -> None:
             return
         touches.is_private = True
         if "cookie" in settings.STORAGE:
-            attribution.write_cookie(response, memory, settings)
+            attribution.write_cookie(request, response, memory, settings)
         # The reason of a refusal is worth a cookie, but not a row in the table of sessions.
         if attribution.reads_session(request, settings) and memory.last is not None:
             attribution.write_session(request, response, memory.as_state(), settings)
