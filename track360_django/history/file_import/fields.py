@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from track360_django.activities.draft import Draft
 from track360_django.api import payloads
 from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
+from track360_django.history.file_import.ids import read_id
+from track360_django.history.file_import.times import read_time
 
 # The source of an imported activity. No row of the host belongs to it, so it has no key. It has a source, so that
 # pruning keeps its id: the same file, imported again at any later time, is not counted again.
@@ -26,7 +28,19 @@ _CUSTOMER: Final = payloads.CUSTOMER_ARGUMENTS
 _ACTIVITY: Final = payloads.ACTIVITY_ARGUMENTS
 
 
-def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a file is read: for which brand, and whether a person says that its ids are right as they are written."""
+
+    brand: str
+    is_as_written: bool = False
+
+    def id(self, fields: Mapping[str, Any], name: str) -> str:
+        """Return the id in a field; see `ids.read_id`."""
+        return read_id(fields.get(name), name, is_as_written=self.is_as_written)
+
+
+def registration_of(fields: Mapping[str, Any], reading: Reading) -> Registration:
     """
     Return the customer that a record describes.
 
@@ -35,6 +49,7 @@ def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
 
     Source: API guide, "Customer API", Field definitions.
     """
+    brand = reading.brand
     _refuse_other_kind(fields, _ACTIVITY["eventname"], "an activity in a file of customers")
     params = tuple(conf.for_brand(brand).TRACKING_PARAMS)
     known = {*payloads.CUSTOMER_FIELDS, *params}
@@ -42,14 +57,16 @@ def registration_of(fields: Mapping[str, Any], brand: str) -> Registration:
     _refuse_other_tracking(fields, params)
     regtime = fields.get(_CUSTOMER["regtime"])
     return Registration(
-        user=customers.id_of(_id(fields, _CUSTOMER["user"]), brand),
+        user=customers.id_of(reading.id(fields, _CUSTOMER["user"]), brand),
         tracking={name: fields[name] for name in params if fields.get(name) not in _NOTHING},
-        regtime=None if regtime in _NOTHING else _time(regtime, brand),
+        regtime=None
+        if regtime in _NOTHING
+        else read_time(regtime, _CUSTOMER["regtime"], conf.time_zone(brand)),
         fields={name: value for name, value in fields.items() if name not in known},
     )
 
 
-def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
+def draft_of(fields: Mapping[str, Any], reading: Reading) -> Draft:
     """
     Return the activity that a record describes. Its `customer` is an id as text.
 
@@ -58,13 +75,14 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
 
     Source: API guide, "Activity API", Field definitions.
     """
+    brand = reading.brand
     product = conf.product_field(brand)
     known = {*payloads.ACTIVITY_FIELDS, product} - {""}
     _refuse_misspelt(fields, known)
     given: dict[str, Any] = {name: fields.get(field) for name, field in _ACTIVITY.items()}
-    given["customer"] = customers.id_of(_id(fields, _ACTIVITY["customer"]), brand)
+    given["customer"] = customers.id_of(reading.id(fields, _ACTIVITY["customer"]), brand)
     if given["eventid"] not in _NOTHING:
-        given["eventid"] = _id(fields, _ACTIVITY["eventid"])
+        given["eventid"] = reading.id(fields, _ACTIVITY["eventid"])
     given["createtime"] = _moment(given["createtime"], brand)
     # An empty cell of CSV is left out before; an empty text of JSON is not.
     values: Any = {name: None if value == "" else value for name, value in given.items()}
@@ -76,39 +94,12 @@ def draft_of(fields: Mapping[str, Any], brand: str) -> Draft:
     )
 
 
-def _id(fields: Mapping[str, Any], name: str) -> str:
-    """Return an id as it is written. A whole number is also accepted."""
-    value = fields.get(name)
-    if value is None or value == "":
-        message = f"{name} is missing: each line needs one (API guide, Field definitions)."
-        raise PayloadError(message, field=name, reason="missing_field")
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        message = (
-            f"{name} takes text, not a value of type {type(value).__name__}: put it into quotation marks."
-        )
-        raise PayloadError(message, field=name, reason="invalid_field")
-    return str(value)
-
-
 def _moment(value: Any, brand: str) -> Any:
     """Return a time in the guide's format unchanged (a day stays a day), and read other formats of a time."""
-    if value in _NOTHING or (isinstance(value, str) and payloads.is_wire_time(value)):
-        return value or None
-    return _time(value, brand, name=_ACTIVITY["createtime"])
-
-
-def _time(value: Any, brand: str, *, name: str = _CUSTOMER["regtime"]) -> datetime:
-    """Return a time of a file. A time without a zone is in `TIME_ZONE` of TRACK360, as in the API."""
-    try:
-        found = datetime.fromisoformat(value)
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=conf.time_zone(brand))
-        return found.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        message = (
-            f"{name} is not a time: write it as in the guide, 2025-07-21 08:46, or as 2025-07-21T08:46:00Z."
-        )
-        raise PayloadError(message, field=name, reason="invalid_time") from None
+    if value in _NOTHING:
+        return None
+    found = read_time(value, _ACTIVITY["createtime"], conf.time_zone(brand))
+    return value if payloads.is_wire_time(value) else found
 
 
 def _refuse_other_kind(fields: Mapping[str, Any], name: str, what: str) -> None:

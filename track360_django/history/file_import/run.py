@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from track360_django.history.file_import import writing
 from track360_django.history.file_import.entries import Entry
+from track360_django.history.file_import.fields import Reading
 from track360_django.history.file_import.formats import Format
 from track360_django.history.file_import.journal import Aside, Journal, Place
 from track360_django.history.file_import.outcome import BadLine, Counts, Outcome
@@ -37,7 +38,7 @@ class FileImport:
     """The import of one file. Results are written to `out`, progress and notices for a person to `notices`."""
 
     source: Source
-    brand: str
+    reading: Reading
     out: OutputWrapper
     notices: OutputWrapper
     pace: Pace
@@ -81,7 +82,7 @@ class FileImport:
     def forget(self) -> None:
         """Remove the saved position, after all files of the command are imported."""
         if self.source.path is not None:
-            Journal(self.source.path, brand=self.brand).forget()
+            Journal(self.source.path, brand=self.reading.brand).forget()
 
     def show(self, newcomers: Newcomers) -> list[str]:
         """Print the JSON that would be sent; return the problems that need a person. Nothing is recorded."""
@@ -90,7 +91,7 @@ class FileImport:
         show = _SHOW[self._format.kind]
         for batch in self._batches():
             self._report_doubtful(batch, counts)
-            outcome, bodies = show(batch, self.brand, newcomers)
+            outcome, bodies = show(batch, self.reading, newcomers)
             forget_queries()
             self.out.writelines(f"{body}\n" for body in bodies)
             self.notices.writelines(f"{self.name}, {_line_of(bad)}\n" for bad in outcome.bad)
@@ -115,7 +116,7 @@ class FileImport:
             yield batch
 
     def _commit(self, batch: list[Entry]) -> Outcome:
-        outcome = _WRITE[self._format.kind](batch, self.brand)
+        outcome = _WRITE[self._format.kind](batch, self.reading)
         forget_queries()
         return outcome
 
@@ -126,7 +127,7 @@ class FileImport:
                 "can't be continued after a stop. After a stop, give the whole input again: this is harmless."
             )
             return Aside(ASIDE), Place()
-        journal = Journal(path, brand=self.brand)
+        journal = Journal(path, brand=self.reading.brand)
         try:
             place = Place() if is_restart else self._place_in(journal)
             journal.begin(place)
@@ -151,7 +152,7 @@ class FileImport:
                     "beginning."
                 )
             return Place()
-        if not writing.are_there(self._format.kind, place.sample, self.brand):
+        if not writing.are_there(self._format.kind, place.sample, self.reading.brand):
             self._notify(
                 "was imported in part, but those records are not in this database (was it restored from a backup?). "
                 "It is imported from the beginning."

@@ -15,7 +15,7 @@ from track360_django.customers import Registration
 from track360_django.exceptions import PayloadError
 from track360_django.history import preview
 from track360_django.history.file_import.entries import Entry
-from track360_django.history.file_import.fields import SOURCE, draft_of, registration_of
+from track360_django.history.file_import.fields import SOURCE, Reading, draft_of, registration_of
 from track360_django.history.file_import.formats import Kind
 from track360_django.history.file_import.outcome import Outcome
 from track360_django.models import Activity, ActivityKey, Customer, Status
@@ -23,11 +23,11 @@ from track360_django.outbox import wakeup
 from track360_django.outbox.activities import add_activities, flag_changed
 
 
-def write_customers(entries: Sequence[Entry], brand: str) -> Outcome:
+def write_customers(entries: Sequence[Entry], reading: Reading) -> Outcome:
     """Record a batch of customers."""
-    outcome, read, on_error = _registrations(entries, brand)
+    outcome, read, on_error = _registrations(entries, reading)
     registrations = [registration for _, registration in read]
-    reported = customers.report_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
+    reported = customers.report_many(registrations, source=SOURCE, brand=reading.brand, on_error=on_error)
     outcome.counts.new = reported.new
     outcome.counts.changed = reported.changed
     outcome.counts.unchanged = reported.unchanged
@@ -44,12 +44,12 @@ def are_there(kind: Kind, sample: Sequence[Sequence[str]], brand: str) -> bool:
 
 
 def preview_customers(
-    entries: Sequence[Entry], brand: str, newcomers: preview.Newcomers
+    entries: Sequence[Entry], reading: Reading, newcomers: preview.Newcomers
 ) -> tuple[Outcome, list[str]]:
     """Return the bodies that would be sent for a batch of customers."""
-    outcome, read, on_error = _registrations(entries, brand)
+    outcome, read, on_error = _registrations(entries, reading)
     registrations = [registration for _, registration in read]
-    rows = customers.preview_many(registrations, source=SOURCE, brand=brand, on_error=on_error)
+    rows = customers.preview_many(registrations, source=SOURCE, brand=reading.brand, on_error=on_error)
     named = {registration.user: registration for registration in registrations}
 
     def refuse(row: Customer, error: PayloadError) -> None:
@@ -62,7 +62,7 @@ def preview_customers(
 
 
 def _registrations(
-    entries: Sequence[Entry], brand: str
+    entries: Sequence[Entry], reading: Reading
 ) -> tuple[Outcome, list[tuple[Entry, Registration]], customers.OnError]:
     outcome = Outcome()
     origin: dict[int, Entry] = {}
@@ -70,7 +70,7 @@ def _registrations(
     def on_error(registration: Registration, error: PayloadError) -> None:
         _refuse(outcome, origin[id(registration)], error)
 
-    read = _read(entries, brand, outcome, registration_of)
+    read = _read(entries, reading, outcome, registration_of)
     origin.update((id(registration), entry) for entry, registration in read)
     outcome.counts.undated = sum(registration.regtime is None for _, registration in read)
     return outcome, read, on_error
@@ -92,13 +92,13 @@ class _Built(NamedTuple):
     is_dated: bool
 
 
-def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
+def write_activities(entries: Sequence[Entry], reading: Reading) -> Outcome:
     """Record a batch of activities, after their customers."""
     outcome = Outcome()
-    built = _build(entries, brand, outcome)
+    built = _build(entries, reading, outcome)
     using = router.db_for_write(Activity)
     with transaction.atomic(using=using):
-        owners = customers.of_many({each.customer_id for each in built}, brand, using=using)
+        owners = customers.of_many({each.customer_id for each in built}, reading.brand, using=using)
         for each in built:
             attach(each.activity, owners[each.customer_id])
         # Of several lines with the same id, the first is recorded unless it is stored already. The others are compared.
@@ -116,18 +116,18 @@ def write_activities(entries: Sequence[Entry], brand: str) -> Outcome:
 
 
 def preview_activities(
-    entries: Sequence[Entry], brand: str, newcomers: preview.Newcomers
+    entries: Sequence[Entry], reading: Reading, newcomers: preview.Newcomers
 ) -> tuple[Outcome, list[str]]:
     """Return the bodies that would be sent for a batch of activities, after those of users they would register."""
     outcome = Outcome()
-    built = _build(entries, brand, outcome)
+    built = _build(entries, reading, outcome)
     using = router.db_for_write(Activity)
     firsts = {each.customer_id: each.entry for each in reversed(built)}
 
     def refuse(row: Customer, error: PayloadError) -> None:
         _refuse(outcome, firsts[row.customer_id], error)
 
-    shown = list(newcomers.of(sorted(firsts), brand, using=using, refuse=refuse))
+    shown = list(newcomers.of(sorted(firsts), reading.brand, using=using, refuse=refuse))
     stored = lookup.stored_like([each.activity for each in built], using)
     for each in built:
         before = stored.get(each.activity.key)
@@ -146,12 +146,16 @@ def preview_activities(
     return outcome, shown
 
 
-def _build(entries: Sequence[Entry], brand: str, outcome: Outcome) -> list[_Built]:
-    def build(fields: dict[str, Any], brand: str) -> tuple[str, Activity, bool]:
-        draft = draft_of(fields, brand)
-        return draft.customer, build_record(draft, brand, draft.customer), draft.createtime is not None
+def _build(entries: Sequence[Entry], reading: Reading, outcome: Outcome) -> list[_Built]:
+    def build(fields: dict[str, Any], reading: Reading) -> tuple[str, Activity, bool]:
+        draft = draft_of(fields, reading)
+        return (
+            draft.customer,
+            build_record(draft, reading.brand, draft.customer),
+            draft.createtime is not None,
+        )
 
-    built = [_Built(entry, *found) for entry, found in _read(entries, brand, outcome, build)]
+    built = [_Built(entry, *found) for entry, found in _read(entries, reading, outcome, build)]
     outcome.counts.undated = sum(not each.is_dated for each in built)
     return built
 
@@ -210,7 +214,10 @@ def _refuse_other(outcome: Outcome, entry: Entry) -> None:
 
 
 def _read(
-    entries: Sequence[Entry], brand: str, outcome: Outcome, read: Callable[[dict[str, Any], str], Any]
+    entries: Sequence[Entry],
+    reading: Reading,
+    outcome: Outcome,
+    read: Callable[[dict[str, Any], Reading], Any],
 ) -> list[tuple[Entry, Any]]:
     """Return the content of the entries. Entries that can't be read or reported are added to the outcome."""
     found = []
@@ -220,7 +227,7 @@ def _read(
         try:
             if entry.error is not None:
                 raise entry.error
-            found.append((entry, read(entry.fields, brand)))
+            found.append((entry, read(entry.fields, reading)))
         except PayloadError as error:
             _refuse(outcome, entry, error)
     return found

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError
 
 from track360_django.history import progress
 from track360_django.history.file_import import sources
+from track360_django.history.file_import.fields import Reading
 from track360_django.history.file_import.lines import EndlessLineError
 from track360_django.history.file_import.run import FileImport, Interrupted
 from track360_django.history.preview import Newcomers
@@ -39,6 +40,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="print the JSON that would be sent, one record a line, and write nothing",
     )
+    parser.add_argument(
+        "--ids-as-written",
+        action="store_true",
+        help="take ids as they are, also if they look like rounded numbers or missing values, such as 7.0 or 1.2E+15",
+    )
     parser.add_argument("--restart", action="store_true", help="start at the beginning, also after a stop")
 
 
@@ -49,13 +55,13 @@ def run(options: Mapping[str, Any], out: OutputWrapper, err: OutputWrapper) -> N
     Raises:
         CommandError: A line could not be reported, a file can't be imported, or the import was interrupted.
     """
-    brand = brand_of(options["brand"])
+    reading = Reading(brand=brand_of(options["brand"]), is_as_written=options["ids_as_written"])
     is_dry = options["dry_run"]
     with ExitStack() as stack, stopped_by_signals() as stop:
         works = [
             FileImport(
                 source=source,
-                brand=brand,
+                reading=reading,
                 out=out,
                 notices=err if is_dry else out,
                 pace=progress.Pace(options["rate"], stop),
